@@ -1,0 +1,63 @@
+/**
+ * The engine: one WebAssembly instance with its memory, and what is known about the machine.
+ *
+ * Everything is synchronous, so an operator can call it in the middle of an expression. Kernels take
+ * byte offsets into `memory` and scalars (`kernels`, one typed function each); nothing is allocated by
+ * a kernel. An engine is an ordinary object: make as many as wanted. Operators share the one that
+ * `defaultEngine()` makes on first use, the only module state of this folder.
+ */
+
+import { EngineError } from "../errors.ts";
+import type { KernelExports } from "./generated/exports.ts";
+import { compileBuild, instantiate } from "./loader.ts";
+import type { BuildName } from "./loader.ts";
+import { EngineMemory } from "./memory.ts";
+import { hasRelaxedSimd, hasSimd, probeDot } from "./probe.ts";
+import type { DotClass } from "./probe.ts";
+
+const PAGE = 65536;
+const INITIAL_PAGES = 16;
+const MAX_PAGES = 65536;
+/** Where the probe puts its operands: inside the bytes no block uses. */
+const PROBE_AT = 64;
+
+export interface EngineOptions {
+  /** Forces a build; by default relaxed where the host has relaxed SIMD. */
+  readonly build?: BuildName;
+  /** Overrides what the probe found, so that tests can run every kernel that is valid on this machine. */
+  readonly dot?: DotClass;
+  /** Most bytes the memory may grow to; by default 4 GiB. */
+  readonly maxBytes?: number;
+}
+
+/** A WebAssembly instance, its memory and its kernels. */
+export class Engine {
+  readonly build: BuildName;
+  /** How exact the relaxed dot product is here; integer kernels are chosen by it. */
+  readonly dot: DotClass;
+  readonly memory: EngineMemory;
+  /** The exported kernels: pointers are byte offsets into `memory`. */
+  readonly kernels: KernelExports;
+
+  /** @throws EngineError when the host has no WebAssembly SIMD or lacks the forced build. */
+  constructor(options: EngineOptions = {}) {
+    if (!hasSimd()) throw new EngineError("engine", {}, "this host has no WebAssembly SIMD, which the kernels need");
+    this.build = options.build ?? (hasRelaxedSimd() ? "relaxed" : "simd");
+    const maximum = Math.min(MAX_PAGES, Math.floor((options.maxBytes ?? MAX_PAGES * PAGE) / PAGE));
+    const initial = Math.min(INITIAL_PAGES, maximum);
+    if (initial < 1) throw new EngineError("engine", { maxBytes: options.maxBytes }, "maxBytes must be at least one page of 65536 bytes");
+    const module = compileBuild(this.build, false);
+    const wasm = new WebAssembly.Memory({ initial, maximum });
+    this.memory = new EngineMemory(wasm, maximum * PAGE);
+    this.kernels = instantiate(module, wasm);
+    this.dot = options.dot ?? probeDot(this.kernels, new Uint8Array(wasm.buffer), PROBE_AT);
+  }
+}
+
+let shared: Engine | undefined;
+
+/** The engine that operators use, made on first use. The one place with module state: a cache of a pure choice. */
+export function defaultEngine(): Engine {
+  shared ??= new Engine();
+  return shared;
+}

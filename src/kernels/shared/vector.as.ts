@@ -1,0 +1,10 @@
+// Vector helpers every family inlines. The one place where the plain and the relaxed build differ in
+// float arithmetic: `madd` rounds once where the machine fuses (relaxed) and twice otherwise (simd),
+// so the simd build gives the same bits on every machine.
+
+/** a * b + c in four f32 lanes. */
+@inline
+export function madd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
+  return f32x4.add(c, f32x4.mul(a, b));
+}
