@@ -1,0 +1,14 @@
+"""Regenerates every golden file: `python golden/make/all.py [area ...]`."""
+import importlib
+import sys
+
+AREAS = ["numerics", "observers"]
+
+
+def main():
+    for area in sys.argv[1:] or AREAS:
+        importlib.import_module(area).main()
+
+
+if __name__ == "__main__":
+    main()
