@@ -2,7 +2,7 @@
 import importlib
 import sys
 
-AREAS = ["numerics", "observers"]
+AREAS = ["numerics", "observers", "fake_quantize", "float_ops", "training"]
 
 
 def main():
