@@ -1,7 +1,8 @@
 // Builds the AssemblyScript kernels and inlines them into src/engine/generated/.
 //
-// Every src/kernels/<family>/*.as.ts is an entry: its exported functions become exports of one
-// WebAssembly module (src/kernels/shared/ holds inlined helpers and exports nothing). The same
+// Every src/kernels/<family>/*.as.ts with an exported function that is not @inline is an entry: its
+// exported functions become exports of one WebAssembly module. Files of @inline helpers (those in
+// src/kernels/shared/ and a family's own) are compiled into the kernels that import them. The same
 // sources are built twice, with and without relaxed SIMD; they tell the builds apart by the constant
 // ASC_FEATURE_RELAXED_SIMD. -O1 on purpose: higher levels reorder the unrolled inner loops, which
 // spills registers. Nothing is done when the sources have not changed.
@@ -41,6 +42,10 @@ function sourceFiles(folder) {
       if (statSync(path).isDirectory()) return sourceFiles(path);
       return name.endsWith(".as.ts") ? [path] : [];
     });
+}
+
+function isEntry(text) {
+  return text.replace(/@inline\s+export function/g, "").includes("export function");
 }
 
 /** `export function name(a: usize, b: f32): i32` of one source, as [name, parameters, result]. */
@@ -146,7 +151,7 @@ const only = options.only?.split(",");
 const sources = sourceFiles(kernelsFolder);
 const entries = sources.filter((path) => {
   const family = relative(kernelsFolder, path).split(/[\\/]/)[0];
-  return family !== "shared" && (only === undefined || only.includes(family));
+  return isEntry(readFileSync(path, "utf8")) && (only === undefined || only.includes(family));
 });
 const hasher = createHash("sha256").update(readFileSync(fileURLToPath(import.meta.url)));
 for (const path of sources) hasher.update(path.slice(root.length)).update(readFileSync(path));
