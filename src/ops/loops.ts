@@ -60,6 +60,14 @@ export function zipTo(
   return new Tensor(type.dtype, type.shape, out);
 }
 
+/** A tensor of the given type from values computed in double; rounds once. */
+export function fromDoubles(type: TensorType, values: Float64Array): Tensor {
+  if (type.dtype === "float64") return new Tensor(type.dtype, type.shape, values);
+  const out = allocate(type.dtype, values.length);
+  out.set(values);
+  return new Tensor(type.dtype, type.shape, out);
+}
+
 /** A tensor seen as [outer, size, inner] around one axis. */
 export interface AxisView {
   readonly outer: number;
