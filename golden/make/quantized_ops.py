@@ -46,9 +46,9 @@ def weighted(s, label, name, pack, run, dense, x, w, bias, attrs, pack_args=(), 
     """A linear or convolution, plain and fused with relu."""
     y = dense(x.dequantize(), w.dequantize(), bias)
     scale, zp = fit(y) if y.numel() else (0.1, 3)
-    packed = pack(w, bias, *pack_args)
     for relu in relus:
         op = f"{name}Relu" if relu else name
+        packed = pack(w, bias, *pack_args)  # anew: oneDNN caches the first call's relu in the packed weight
         out = run(relu)(x, packed, scale, zp)
         s.case(f"{op} {label}", f"quantized.{op}", {"x": x, "weight": w, "bias": bias}, {**attrs, "scale": scale, "zeroPoint": zp}, {"output": out})
 
@@ -73,7 +73,6 @@ CONVS = [
 
 
 def convolutions(s, short=False):
-    gen = rng("qconv")
     chosen = [c for c in CONVS if not short or c[1] in ("plain", "depthwise", "strided groups")]
     for name, label, xs, ws, stride, padding, dilation, groups in chosen:
         pack, plain, relu_op = (getattr(Q, f"{name}_prepack"), getattr(Q, name), getattr(Q, f"{name}_relu"))
@@ -82,6 +81,7 @@ def convolutions(s, short=False):
         for how, per_channel, wzp, zp, has_bias in variants[: 1 if short else None]:
             if name == "conv1d" and how == "per channel" and label == "dilated":
                 continue
+            gen = rng(f"{name} {label} {how}")
             x, w = randq(gen, xs, zero_point=zp), randw(gen, ws, per_channel, wzp)
             bias = randn(gen, ws[0]) if has_bias else None
             attrs = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
@@ -112,9 +112,9 @@ def dynamic(s, short=False):
         x = randn(gen, *shape, scale=2.0, shift=0.3)
         x = x.abs() + 0.2 if label == "positive" else torch.zeros(shape) if label == "zeros" else x
         w, bias = randw(gen, [n, shape[-1]], per_channel, wzp), randn(gen, n) if has_bias else None
-        packed = Q.linear_prepack(w, bias)
         for reduce_range in (True, False):
             for relu in (False, True):
+                packed = Q.linear_prepack(w, bias)
                 name = "linearReluDynamic" if relu else "linearDynamic"
                 out = (Q.linear_relu_dynamic if relu else Q.linear_dynamic)(x, packed, reduce_range)
                 s.case(f"{name} {label} reduce={int(reduce_range)}", f"quantized.{name}", {"x": x, "weight": w, "bias": bias}, {"reduceRange": reduce_range}, {"output": out})
@@ -122,8 +122,8 @@ def dynamic(s, short=False):
         return
     for label, shape, n in (("2d", [3, 17], 5), ("3d", [2, 2, 8], 4)):
         x, w, bias = randn(gen, *shape), randn(gen, n, shape[-1]), randn(gen, n)
-        packed = Q.linear_prepack_fp16(w, bias)
         for relu in (False, True):
+            packed = Q.linear_prepack_fp16(w, bias)
             name = "linearReluDynamicFp16" if relu else "linearDynamicFp16"
             out = (Q.linear_relu_dynamic_fp16 if relu else Q.linear_dynamic_fp16)(x, packed)
             s.case(f"{name} {label}", f"quantized.{name}", {"x": x, "weight": w, "bias": bias}, {}, {"output": out})
