@@ -96,7 +96,11 @@ export abstract class Module<In extends readonly unknown[] = [Tensor], Out = Ten
       const children = at.namedChildren();
       const child = children.find(([key]) => key === name);
       if (!child) {
-        throw new ModuleError("getSubmodule", { path, at: name, children: children.map(([key]) => key) }, "there is no module of that name");
+        throw new ModuleError(
+          "getSubmodule",
+          { path, at: name, children: children.map(([key]) => key) },
+          "there is no module of that name",
+        );
       }
       at = child[1];
     }
@@ -204,12 +208,12 @@ function addHook<T>(list: T[], hook: T): HookHandle {
 
 /** Puts a `forward` on the instance that runs the hooks around the class's own. */
 export function wrapForward(module: AnyModule): void {
-  const own = (Object.getPrototypeOf(module) as AnyModule).forward as (...args: unknown[]) => unknown;
+  const { forward } = Object.getPrototypeOf(module) as { forward: (this: AnyModule, ...args: unknown[]) => unknown };
   const wrapped = (...given: unknown[]): unknown => {
     const { pre, post } = module.forwardHooks;
     let args: readonly unknown[] = given;
     for (const hook of [...pre]) args = hook(module, args) ?? args;
-    let output = own.apply(module, args as unknown[]);
+    let output = forward.apply(module, [...args]);
     for (const hook of [...post]) output = hook(module, args, output) ?? output;
     return output;
   };

@@ -10,14 +10,7 @@
 import { ArgumentError } from "../errors.ts";
 
 export type TypedArray =
-  | Float32Array
-  | Float64Array
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array;
+  Float32Array | Float64Array | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array;
 
 type TypedArrayConstructor =
   | Float32ArrayConstructor
@@ -46,12 +39,7 @@ function float(storage: TypedArrayConstructor, bits: number, max: number): DType
   return { kind: "float", storage, bits, min: -max, max };
 }
 
-function integer(
-  storage: TypedArrayConstructor,
-  bits: number,
-  signed: boolean,
-  kind: DTypeKind = "int",
-): DTypeInfo {
+function integer(storage: TypedArrayConstructor, bits: number, signed: boolean, kind: DTypeKind = "int"): DTypeInfo {
   const min = signed ? -(2 ** (bits - 1)) : 0;
   return { kind, storage, bits, min, max: min + 2 ** bits - 1 };
 }
@@ -73,7 +61,7 @@ const table = {
   uint8: integer(Uint8Array, 8, false),
   int4: integer(Int8Array, 4, true),
   uint4: integer(Uint8Array, 4, false),
-  bool: { kind: "bool", storage: Uint8Array, bits: 8, min: 0, max: 1 } as DTypeInfo,
+  bool: { kind: "bool", storage: Uint8Array, bits: 8, min: 0, max: 1 },
   qint8: integer(Int8Array, 8, true, "quantized"),
   quint8: integer(Uint8Array, 8, false, "quantized"),
   qint32: integer(Int32Array, 32, true, "quantized"),

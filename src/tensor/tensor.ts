@@ -88,7 +88,8 @@ export class Tensor implements TensorType {
 
   /** The only value of a tensor with one element. @throws ShapeError */
   item(): number {
-    if (this.numel !== 1) throw new ShapeError("item", { shape: this.shape }, "only a tensor with one element has an item");
+    if (this.numel !== 1)
+      throw new ShapeError("item", { shape: this.shape }, "only a tensor with one element has an item");
     return this.data[0]!;
   }
 
@@ -119,7 +120,11 @@ export class Tensor implements TensorType {
    */
   assign(values: ArrayLike<number>): this {
     if (values.length !== this.numel) {
-      throw new ShapeError("assign", { shape: this.shape, values: values.length }, "the number of values must not change");
+      throw new ShapeError(
+        "assign",
+        { shape: this.shape, values: values.length },
+        "the number of values must not change",
+      );
     }
     this.data.set(values);
     return this;

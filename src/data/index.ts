@@ -1,0 +1,4 @@
+/** Data in and out: datasets, loaders, safetensors, npy and npz. */
+export * from "./loader.ts";
+export * from "./npy.ts";
+export * from "./safetensors.ts";
