@@ -82,7 +82,9 @@ def convolutions(s, short=False):
             if name == "conv1d" and how == "per channel" and label == "dilated":
                 continue
             gen = rng(f"{name} {label} {how}")
-            x, w = randq(gen, xs, zero_point=zp), randw(gen, ws, per_channel, wzp)
+            # fbgemm's depthwise kernels saturate pair sums at 16 bits: the reason for reduce_range, kept here
+            x = randq(gen, xs, zero_point=min(zp, 127), high=127) if "depthwise" in label else randq(gen, xs, zero_point=zp)
+            w = randw(gen, ws, per_channel, wzp)
             bias = randn(gen, ws[0]) if has_bias else None
             attrs = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
             weighted(s, f"{label} {how}", name, pack, lambda relu, p=plain, r=relu_op: r if relu else p, lambda a, b, c, d=dense, t=(stride, padding, dilation, groups): d(a, b, c, *t), x, w, bias, attrs, (stride, padding, dilation, groups), (False, True) if how != "zero points" else (False,))
