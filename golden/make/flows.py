@@ -86,7 +86,7 @@ def record(model, batches):
         before_dequant.append(inputs[0].clone())
 
     for name, module in model.named_modules():
-        if name and not list(module.children()):
+        if name and not [child for child, _ in module.named_children() if child != "_packed_params"]:
             hooks.append(module.register_forward_hook(leaf(name)))
         if name == "dequant":
             hooks.append(module.register_forward_hook(dequant))
