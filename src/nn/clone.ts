@@ -2,7 +2,8 @@
  * Deep copy of a module tree.
  *
  * Own properties are copied recursively; what was one object stays one object in the copy (shared layers,
- * tied weights). Functions, qconfigs and other frozen values are shared.
+ * tied weights). Functions, qconfigs and other frozen values are shared; objects that
+ * have a `clone` of their own (graphs) are asked for it.
  */
 
 import { Parameter, Tensor } from "../tensor/tensor.ts";
@@ -11,7 +12,8 @@ import type { AnyModule } from "./module.ts";
 
 type Copies = Map<object, object>;
 
-function cloneTensor(tensor: Tensor): Tensor {
+/** A copy that is a Parameter where the original is one. */
+export function cloneTensor(tensor: Tensor): Tensor {
   const copy = tensor.copy();
   if (tensor instanceof Parameter) return new Parameter(copy, tensor.requiresGrad);
   copy.requiresGrad = tensor.requiresGrad && tensor.gradSource === null;
@@ -34,9 +36,15 @@ function cloneValue(value: unknown, copies: Copies): unknown {
     copy = new Map([...value].map(([key, item]) => [key, cloneValue(item, copies)]));
   } else if (Object.getPrototypeOf(value) === Object.prototype) {
     copy = Object.fromEntries(Object.entries(value).map(([key, item]) => [key, cloneValue(item, copies)]));
+  } else if (isCloneable(value)) {
+    copy = value.clone();
   } else return value;
   copies.set(value, copy);
   return copy;
+}
+
+function isCloneable(value: object): value is { clone(): object } {
+  return "clone" in value && typeof value.clone === "function";
 }
 
 function cloneInto<M extends AnyModule>(module: M, copies: Copies): M {

@@ -8,6 +8,7 @@
  */
 
 import { ModuleError } from "../errors.ts";
+import { activeTracer } from "../tensor/context.ts";
 import { Parameter, Tensor } from "../tensor/tensor.ts";
 import { cloneModule } from "./clone.ts";
 import { collectState, loadState } from "./state-dict.ts";
@@ -51,6 +52,11 @@ export abstract class Module<In extends readonly unknown[] = [Tensor], Out = Ten
   }
 
   abstract forward(...inputs: In): Out;
+
+  /** True for modules that a captured graph calls as a whole (observers): their forward reads values. */
+  get isGraphLeaf(): boolean {
+    return false;
+  }
 
   registerForwardPreHook(hook: ForwardPreHook): HookHandle {
     return addHook(this.hooks.pre, hook);
@@ -213,7 +219,9 @@ export function wrapForward(module: AnyModule): void {
     const { pre, post } = module.forwardHooks;
     let args: readonly unknown[] = given;
     for (const hook of [...pre]) args = hook(module, args) ?? args;
-    let output = forward.apply(module, [...args]);
+    const tracer = activeTracer();
+    const run = (): unknown => forward.apply(module, [...args]);
+    let output = tracer ? tracer.callModule(module, args, run) : run();
     for (const hook of [...post]) output = hook(module, args, output) ?? output;
     return output;
   };

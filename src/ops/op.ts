@@ -8,7 +8,8 @@
 
 import { ArgumentError, DtypeError } from "../errors.ts";
 import { activeTracer, isGradEnabled } from "../tensor/context.ts";
-import { isFloat, isQuantized } from "../tensor/dtype.ts";
+import { dtypeInfo, isFloat, isQuantized } from "../tensor/dtype.ts";
+import { roundingTo } from "../tensor/small-floats.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { TensorType } from "../tensor/tensor.ts";
 import { record } from "../autograd/tape.ts";
@@ -46,6 +47,8 @@ export interface Op<I extends readonly OpInput[] = readonly OpInput[], A extends
    * summed back by the caller. A string says why there is no gradient.
    */
   readonly backward: ((grad: Tensor, context: BackwardContext<I, A>) => readonly (Tensor | null)[]) | string;
+  /** True when two calls on the same inputs may differ (dropout): never merged, never computed ahead. */
+  readonly isRandom?: boolean;
 }
 
 const registry = new Map<string, Op>();
@@ -72,6 +75,15 @@ export function allOps(): readonly Op[] {
   return [...registry.values()];
 }
 
+/** 16- and 8-bit floats are stored in a Float32Array: what was computed there is rounded once more, as in PyTorch. */
+function rounded(output: Tensor): Tensor {
+  if (!isFloat(output.dtype) || dtypeInfo[output.dtype].bits > 16) return output;
+  const round = roundingTo(output.dtype);
+  const { data } = output;
+  for (let i = 0; i < data.length; i++) data[i] = round(data[i]!);
+  return output;
+}
+
 /**
  * Calls an operator: computes it, or hands it to a capture that is listening; and puts it on the tape when a
  * gradient is wanted, so that a capture may also ask for gradients and record how they are computed.
@@ -79,7 +91,7 @@ export function allOps(): readonly Op[] {
 export function dispatch<I extends readonly OpInput[], A extends Attrs>(op: Op<I, A>, inputs: I, attrs: A): readonly Tensor[] {
   const tracer = activeTracer();
   const types = op.infer(inputs as unknown as InputTypes<I>, attrs);
-  const outputs = tracer ? tracer.record(op.name, inputs, attrs, types) : op.forward(inputs, attrs, types);
+  const outputs = tracer ? tracer.record(op.name, inputs, attrs, types) : op.forward(inputs, attrs, types).map(rounded);
   if (isGradEnabled() && inputs.some((input) => input instanceof Tensor && input.requiresGrad)) {
     record(op as unknown as Op, inputs, attrs, outputs);
   }

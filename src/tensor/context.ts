@@ -18,6 +18,10 @@ export interface Tracer {
     attrs: Readonly<Record<string, unknown>>,
     types: readonly TensorType[],
   ): Tensor[];
+  /** Runs a module's forward, knowing which module it is; or stands in for it when the module is a leaf. */
+  callModule(module: object, args: readonly unknown[], run: () => unknown): unknown;
+  /** Notes that a stored tensor gets a new value. */
+  assign(target: Tensor, value: Tensor): void;
 }
 
 const context: { gradEnabled: boolean; tracer: Tracer | null; generator: Generator } = {

@@ -1,0 +1,131 @@
+/**
+ * Rewriting: rules are data (name, pattern, builder), passes are lists of rules in the order they are tried,
+ * pipelines are lists of passes. One driver runs them all and verifies the graph after each pass.
+ */
+
+import { GraphError } from "../errors.ts";
+import type { Attrs } from "../ops/op.ts";
+import { findOp } from "../ops/op.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { Value, describe } from "./graph.ts";
+import type { Argument, Graph, Node, Source } from "./graph.ts";
+import { matchAt } from "./match.ts";
+import type { Match, Pattern } from "./match.ts";
+import { verify } from "./verify.ts";
+
+/** Makes the nodes of a replacement, right before the node that is replaced; types come from the operators. */
+export class Builder {
+  private readonly graph: Graph;
+  private readonly before: Node;
+  private readonly source: Source;
+
+  constructor(graph: Graph, before: Node) {
+    this.graph = graph;
+    this.before = before;
+    this.source = before.source;
+  }
+
+  call(opName: string, args: readonly Argument[], attrs: Attrs = {}, name = opName): Value {
+    return this.callMany(opName, args, attrs, name)[0]!;
+  }
+
+  callMany(opName: string, args: readonly Argument[], attrs: Attrs = {}, name = opName): readonly Value[] {
+    const inputs = args.map((arg) => (arg instanceof Value ? arg.type : arg));
+    const types = findOp(opName).infer(inputs, attrs);
+    return this.graph.insert(
+      { kind: "operator", target: opName, args, attrs, types, name, source: this.source },
+      this.before,
+    ).outputs;
+  }
+
+  /** Stores a new tensor and returns the value that stands for it. */
+  constant(tensor: Tensor, stem: string): Value {
+    return this.graph.attribute(this.graph.freeAttributeName(stem), tensor);
+  }
+}
+
+/** What replaces the root's first output; null = the rule does not apply after all. */
+export type Rewrite = (match: Match, build: Builder) => Argument | null;
+
+export interface Rule {
+  readonly name: string;
+  readonly pattern: Pattern;
+  readonly rewrite: Rewrite;
+}
+
+export function rule(name: string, pattern: Pattern, rewrite: Rewrite): Rule {
+  return { name, pattern, rewrite };
+}
+
+/** A change of a whole graph, in place. */
+export interface Pass {
+  readonly name: string;
+  run(graph: Graph): void;
+}
+
+/** Rewrites per pass, as a multiple of the number of nodes, after which the rules must be going in circles. */
+const REWRITES_PER_NODE = 20;
+
+function applyFirst(graph: Graph, node: Node, rules: readonly Rule[]): string | null {
+  for (const { name, pattern, rewrite } of rules) {
+    const match = matchAt(graph, pattern, node);
+    if (!match) continue;
+    const replacement = rewrite(match, new Builder(graph, node));
+    if (replacement === null) continue;
+    graph.replaceUses(node.outputs[0]!, replacement);
+    return name;
+  }
+  return null;
+}
+
+/** A pass that applies rules until none applies; at each node the first that matches wins, so longer ones come first. */
+export function rewritePass(name: string, rules: readonly Rule[]): Pass {
+  return {
+    name,
+    run(graph) {
+      const limit = REWRITES_PER_NODE * Math.max(graph.nodes.length, 10);
+      const fired: string[] = [];
+      for (let changed = true; changed;) {
+        changed = false;
+        for (const node of [...graph.nodes]) {
+          if (!graph.nodes.includes(node)) continue;
+          const applied = applyFirst(graph, node, rules);
+          if (!applied) continue;
+          changed = true;
+          fired.push(applied);
+          if (fired.length > limit) {
+            throw new GraphError(
+              `pass ${name}`,
+              { node: describe(node), lastRules: fired.slice(-2) },
+              "its rules go in circles",
+            );
+          }
+          removeDead(graph);
+        }
+      }
+    },
+  };
+}
+
+/** Removes nodes nobody reads, except inputs. */
+export function removeDead(graph: Graph): void {
+  for (const node of [...graph.nodes].reverse()) {
+    if (node.kind === "input") continue;
+    if (node.outputs.every((value) => graph.useCount(value) === 0)) graph.remove(node);
+  }
+  graph.collectGarbage();
+}
+
+/** Runs passes in order, verifying after each. @throws GraphError naming the pass that broke the graph. */
+export function runPasses(graph: Graph, passes: readonly Pass[]): Graph {
+  for (const pass of passes) {
+    pass.run(graph);
+    try {
+      verify(graph);
+    } catch (cause) {
+      if (cause instanceof GraphError) cause.message = `after pass ${pass.name}: ${cause.message}`;
+      throw cause;
+    }
+  }
+  return graph;
+}
