@@ -42,13 +42,13 @@ test("rules apply until none does, and dead nodes go", () => {
 
 test("usedOnce keeps shared nodes", () => {
   const inner = op("neg", x).usedOnce();
-  const fuse = rewritePass("fuse", [rule("f", op("relu", inner), (m, build) => build.call("abs", [m.arg(x)]))]);
+  const fuse = rewritePass("fuse", [rule("f", op("exp", inner), (m, build) => build.call("abs", [m.arg(x)]))]);
   const shared = graphOf((v) => {
     const n = v.neg();
-    return n.relu().add(n);
+    return n.exp().add(n);
   });
   fuse.run(shared);
-  expect(targets(shared)).toEqual(["neg", "relu", "add"]);
+  expect(targets(shared)).toEqual(["neg", "exp", "add"]);
 });
 
 test("a commutative pattern matches in both orders; the same capture twice means the same value", () => {
