@@ -48,7 +48,9 @@ export function collectState(module: AnyModule): StateDict {
 export function stateBelow(state: StateDict, prefix: string): Map<string, Tensor> {
   if (prefix === "") return new Map(state);
   const lead = `${prefix}.`;
-  return new Map([...state].filter(([key]) => key.startsWith(lead)).map(([key, value]) => [key.slice(lead.length), value]));
+  return new Map(
+    [...state].filter(([key]) => key.startsWith(lead)).map(([key, value]) => [key.slice(lead.length), value]),
+  );
 }
 
 function checkFits(key: string, own: Tensor, given: Tensor): void {
@@ -56,7 +58,11 @@ function checkFits(key: string, own: Tensor, given: Tensor): void {
     throw new ShapeError("loadStateDict", { key, expected: own.shape, given: given.shape }, "shapes must agree");
   }
   if (isFloat(own.dtype) !== isFloat(given.dtype) || own.isQuantized !== given.isQuantized) {
-    throw new DtypeError("loadStateDict", { key, expected: own.dtype, given: given.dtype }, "dtypes must be of one kind");
+    throw new DtypeError(
+      "loadStateDict",
+      { key, expected: own.dtype, given: given.dtype },
+      "dtypes must be of one kind",
+    );
   }
 }
 

@@ -1,0 +1,109 @@
+// What happens to the eight accumulators of one pixel after the K loop: requantization to bytes, raw
+// i32, or scaled f32. The arithmetic is one add, one multiply and one rounding in f32, in the order
+// of reference.ts; rounding adds 1.5 * 2^23, exact for the clamped range.
+import {
+  FLIP,
+  HIGH,
+  LOW,
+  OUT,
+  OUT_BYTES,
+  OUT_I32,
+  POST_BIAS,
+  POST_MULTIPLIER,
+  ZERO_POINT,
+} from "./layout";
+
+/** Adding this f32 to |v| < 2^22 leaves rne(v) in the low bits of the sum. */
+export const MAGIC: f32 = 12582912;
+
+/** Four lanes: clamp((acc + bias) * multiplier) rounded to even, as i32. */
+@inline
+export function round4(acc: v128, bias: v128, multiplier: v128, low: v128, high: v128, magic: v128): v128 {
+  const v = f32x4.mul(f32x4.add(f32x4.convert_i32x4_s(acc), bias), multiplier);
+  return i32x4.sub(f32x4.add(f32x4.pmin(high, f32x4.pmax(low, v)), magic), magic);
+}
+
+/** Eight rounded lanes plus zero point, as eight stored bytes in the low half. */
+@inline
+export function bytes8(low4: v128, high4: v128, zeroPoint: v128, flip: v128): v128 {
+  const words = i16x8.add_sat_s(i16x8.narrow_i32x4_s(low4, high4), zeroPoint);
+  return v128.xor(i8x16.narrow_i16x8_u(words, words), flip);
+}
+
+/** The first n (1..8) bytes of v at y. */
+export function storeBytes(y: usize, v: v128, n: i32): void {
+  if (n >= 8) {
+    v128.store64_lane(y, v, 0);
+    return;
+  }
+  if (n & 4) {
+    v128.store32_lane(y, v, 0);
+    y += 4;
+    v = i64x2.shr_u(v, 32);
+  }
+  if (n & 2) {
+    v128.store16_lane(y, v, 0);
+    y += 2;
+    v = i64x2.shr_u(v, 16);
+  }
+  if (n & 1) v128.store8_lane(y, v, 0);
+}
+
+/** The first n (1..8) 32-bit lanes of (low, high) at y. */
+export function storeLanes(y: usize, low: v128, high: v128, n: i32): void {
+  if (n & 8) {
+    v128.store(y, low);
+    v128.store(y, high, 16);
+    return;
+  }
+  if (n & 4) {
+    v128.store(y, low);
+    y += 16;
+    low = high;
+  }
+  if (n & 2) {
+    v128.store64_lane(y, low, 0);
+    y += 8;
+    low = upper(low);
+  }
+  if (n & 1) v128.store32_lane(y, low, 0);
+}
+
+/** Two lanes (the low ones): f32(f32(acc) * multiplier + bias), rounded once. */
+@inline
+function scaled2(acc: v128, multiplier: v128, bias: v128): v128 {
+  const product = f64x2.mul(f64x2.promote_low_f32x4(acc), f64x2.promote_low_f32x4(multiplier));
+  return f32x4.demote_f64x2_zero(f64x2.add(product, f64x2.promote_low_f32x4(bias)));
+}
+
+/** The high half of v in the low half. */
+@inline
+function upper(v: v128): v128 {
+  return i64x2.shuffle(v, v, 1, 1);
+}
+
+function scaled4(acc: v128, multiplier: v128, bias: v128): v128 {
+  const f = f32x4.convert_i32x4_s(acc);
+  const top = scaled2(upper(f), upper(multiplier), upper(bias));
+  return i64x2.shuffle(scaled2(f, multiplier, bias), top, 0, 2);
+}
+
+/** Any output form, any channel count: one pixel's accumulators to y. The fast path inlines its own. */
+export function storeRow(d: usize, post: usize, y: usize, low: v128, high: v128, n: i32): void {
+  const out = load<i32>(d, OUT);
+  if (out == OUT_I32) return storeLanes(y, low, high, n);
+  const bias0 = v128.load(post, POST_BIAS);
+  const bias1 = v128.load(post, POST_BIAS + 16);
+  const scale0 = v128.load(post, POST_MULTIPLIER);
+  const scale1 = v128.load(post, POST_MULTIPLIER + 16);
+  if (out == OUT_BYTES) {
+    const least = v128.load32_splat(d, LOW);
+    const most = v128.load32_splat(d, HIGH);
+    const magic = f32x4.splat(MAGIC);
+    const r0 = round4(low, bias0, scale0, least, most, magic);
+    const r1 = round4(high, bias1, scale1, least, most, magic);
+    const zeroPoint = i16x8.splat(<i16>load<i32>(d, ZERO_POINT));
+    return storeBytes(y, bytes8(r0, r1, zeroPoint, v128.load32_splat(d, FLIP)), n);
+  }
+  storeLanes(y, scaled4(low, scale0, bias0), scaled4(high, scale1, bias1), n);
+}

@@ -1,0 +1,49 @@
+// Byte offsets of the integer matrix-product descriptor and of a panel's epilogue block. This file is
+// read twice, by TypeScript (which writes the records) and by AssemblyScript (which reads them), so
+// that each offset is written once. Only integer constants can live here.
+
+/** i32 address: byte offset into x of every output pixel, [tiles * 6], padded by repeating the last one. */
+export const PIX_IN = 0;
+/** i32 address: byte offset into y of every output pixel, [tiles * 6], padded the same way. */
+export const PIX_OUT = 4;
+/** i32: how many output pixels there are. */
+export const PIXELS = 8;
+/** i32 address: byte offset of every run of input bytes from its pixel, [run count]. */
+export const RUNS = 12;
+export const RUN_COUNT = 16;
+/** i32: bytes of one run, a multiple of 4. */
+export const RUN_BYTES = 20;
+/** i32 address of the packed weights. */
+export const WEIGHTS = 24;
+/** i32: bytes of one panel of packed weights (8 output channels). */
+export const PANEL_BYTES = 28;
+/** i32: real output channels; the last panel may be partial. */
+export const CHANNELS = 32;
+/** i32 address of the epilogue blocks, one a panel. */
+export const POST = 36;
+/** f32: lower and upper clamp minus the output zero point. */
+export const LOW = 40;
+export const HIGH = 44;
+/** i32: zero point of the stored output bytes read as unsigned. */
+export const ZERO_POINT = 48;
+/** i32: 0 for unsigned storage, 0x80808080 when bytes are stored with their top bit flipped. */
+export const FLIP = 52;
+/** i32: one of the OUT_ values. */
+export const OUT = 56;
+/** i32: tiles done for one panel before the next panel is taken. */
+export const TILE_BLOCK = 60;
+export const DESCRIPTOR_BYTES = 64;
+
+/** Output forms: bytes by requantization, raw 32-bit accumulators, or f32 `acc * multiplier + bias`. */
+export const OUT_BYTES = 0;
+export const OUT_I32 = 1;
+export const OUT_F32 = 2;
+
+/** One epilogue block: i32 accumulator start [8], f32 bias [8], f32 multiplier [8]. */
+export const POST_BIAS = 32;
+export const POST_MULTIPLIER = 64;
+export const POST_BYTES = 96;
+
+/** Pixels of a tile and channels of a panel: 12 accumulators, as many as the registers hold. */
+export const MR = 6;
+export const NR = 8;

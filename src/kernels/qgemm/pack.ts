@@ -1,0 +1,108 @@
+/**
+ * Packing of integer weights into panels of eight output channels, once, when a layer is loaded.
+ *
+ * The kernels see K as runs of contiguous input bytes, each padded with zero weights to a multiple of
+ * four. Dot-product panels are s8 [panel][run][k / 4][8 channels][4]; plain SIMD panels are i16
+ * [panel][run][k / 4][even, odd][8 channels][2], because activations are split by byte parity.
+ * Weight zero points are subtracted here, so no kernel knows about them.
+ */
+
+import { ArgumentError } from "../../errors.ts";
+import { NR } from "./layout.ts";
+import type { Variant } from "./list.ts";
+import type { WeightFacts } from "./variant.ts";
+
+/** Where the weights of output channel o, run r, position i are: source[base + o * channelStride + taps[r * runLength + i]]. */
+export interface WeightSource {
+  readonly data: Int8Array | Uint8Array;
+  /** One for all channels, or one a channel; 0 when absent. */
+  readonly zeroPoints?: ArrayLike<number>;
+  readonly channels: number;
+  readonly base: number;
+  readonly channelStride: number;
+  readonly runs: number;
+  readonly runLength: number;
+  readonly taps: Int32Array;
+}
+
+export interface PackedWeights {
+  readonly variant: Variant;
+  readonly bytes: Uint8Array;
+  readonly panelBytes: number;
+  /** Sum of (weight - zero point) of every channel. */
+  readonly sums: Int32Array;
+}
+
+/** Bytes of one run as the kernels read it. */
+export function paddedRun(runLength: number): number {
+  return Math.ceil(runLength / 4) * 4;
+}
+
+/** Weights as one row a channel, [channels][runs][padded run], zero points taken off. */
+export function weightRows(source: WeightSource): Int16Array {
+  const { data, channels, runs, runLength, taps, base, channelStride } = source;
+  if (taps.length !== runs * runLength) {
+    throw new ArgumentError("packWeights", { taps: taps.length, runs, runLength }, "taps must have runs * runLength entries");
+  }
+  const padded = paddedRun(runLength);
+  const rows = new Int16Array(channels * runs * padded);
+  for (let o = 0; o < channels; o++) {
+    const zero = source.zeroPoints === undefined ? 0 : (source.zeroPoints[source.zeroPoints.length === 1 ? 0 : o] ?? 0);
+    for (let r = 0; r < runs; r++) {
+      for (let i = 0; i < runLength; i++) {
+        const weight = data[base + o * channelStride + (taps[r * runLength + i] ?? 0)];
+        if (weight === undefined) throw new ArgumentError("packWeights", { channel: o, run: r, position: i }, "the weights are too short");
+        rows[(o * runs + r) * padded + i] = weight - zero;
+      }
+    }
+  }
+  return rows;
+}
+
+/** What chooseVariant needs to know of the rows. */
+export function weightFacts(rows: Int16Array): WeightFacts {
+  let [low, high, positivePair, negativePair] = [0, 0, 0, 0];
+  for (let k = 0; k + 1 < rows.length; k += 2) {
+    const a = rows[k] ?? 0;
+    const b = rows[k + 1] ?? 0;
+    low = Math.min(low, a, b);
+    high = Math.max(high, a, b);
+    positivePair = Math.max(positivePair, Math.max(a, 0) + Math.max(b, 0));
+    negativePair = Math.max(negativePair, -Math.min(a, 0) - Math.min(b, 0));
+  }
+  return { fitsS8: low >= -128 && high <= 127, positivePair, negativePair };
+}
+
+/** Position of (channel lane, k) inside a panel, in elements of the variant's weight type. */
+function positionOf(variant: Variant, lane: number, k: number): number {
+  const group = (k >> 2) * 4 * NR;
+  if (variant !== "simd128") return group + lane * 4 + (k & 3);
+  return group + (k & 1) * 2 * NR + lane * 2 + ((k & 3) >> 1);
+}
+
+/** Panels of the rows; missing channels of the last panel are zero. */
+export function packWeights(rows: Int16Array, channels: number, variant: Variant): PackedWeights {
+  const depth = channels === 0 ? 0 : rows.length / channels;
+  const panels = Math.ceil(channels / NR);
+  const packed = variant === "simd128" ? new Int16Array(panels * NR * depth) : new Int8Array(panels * NR * depth);
+  const sums = new Int32Array(channels);
+  const positions = new Int32Array(NR * depth);
+  for (let at = 0; at < positions.length; at++) positions[at] = positionOf(variant, Math.floor(at / depth), at % depth);
+  for (let o = 0; o < channels; o++) {
+    const panel = Math.floor(o / NR) * NR * depth;
+    const lane = (o % NR) * depth;
+    let sum = 0;
+    for (let k = 0; k < depth; k++) {
+      const weight = rows[o * depth + k] ?? 0;
+      packed[panel + (positions[lane + k] ?? 0)] = weight;
+      sum += weight;
+    }
+    sums[o] = sum;
+  }
+  return {
+    variant,
+    bytes: new Uint8Array(packed.buffer),
+    panelBytes: NR * depth * packed.BYTES_PER_ELEMENT,
+    sums,
+  };
+}

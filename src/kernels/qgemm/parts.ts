@@ -1,0 +1,162 @@
+/**
+ * From tables to memory: a layer is a list of parts, each one descriptor for the kernels (a plain
+ * product is one part; groups and the phases of a transposed convolution are several). The constants
+ * of all parts make one relocatable block that is written once; a call then passes only addresses.
+ */
+
+import { ArgumentError } from "../../errors.ts";
+import * as at from "./layout.ts";
+import type { Variant } from "./list.ts";
+import type { Output } from "./post.ts";
+import type { PackedWeights } from "./pack.ts";
+
+/** One descriptor's worth of tables. Offsets are bytes from the x and y given to a call. */
+export interface Part {
+  /** Input offset of every output pixel. */
+  readonly pixIn: Int32Array;
+  /** Output offset of every output pixel, bytes. */
+  readonly pixOut: Int32Array;
+  /** Offset of every run of K from its pixel. */
+  readonly runs: Int32Array;
+  /** Bytes of a run, a multiple of 4. */
+  readonly runBytes: number;
+  readonly weights: PackedWeights;
+  readonly post: Uint8Array;
+  readonly output: Output;
+  readonly flip: 0 | 0x80;
+  /** Added to x and y of a call: the group's first channel. */
+  readonly xOffset: number;
+  readonly yOffset: number;
+}
+
+/** A part whose constants are in memory. */
+export interface PlacedPart {
+  readonly descriptor: number;
+  readonly variant: Variant;
+  readonly pixels: number;
+  readonly tiles: number;
+  readonly panels: number;
+  readonly xOffset: number;
+  readonly yOffset: number;
+}
+
+const ALIGN = 16;
+/** Input bytes a block of tiles may touch before the next panel of weights is taken: half a small L2. */
+const BLOCK_BYTES = 131072;
+/** Weights up to this size stay in L1 whatever the order. */
+const RESIDENT_BYTES = 24576;
+
+function aligned(bytes: number): number {
+  return Math.ceil(bytes / ALIGN) * ALIGN;
+}
+
+/** Table entries padded to whole tiles by repeating the last pixel, which is then computed again. */
+function paddedTable(table: Int32Array): Int32Array {
+  const padded = new Int32Array(Math.ceil(table.length / at.MR) * at.MR).fill(table.at(-1) ?? 0);
+  padded.set(table);
+  return padded;
+}
+
+function tileBlock(part: Part): number {
+  if (part.weights.bytes.length <= RESIDENT_BYTES) return 1;
+  return Math.max(1, Math.floor(BLOCK_BYTES / (at.MR * part.runBytes * Math.max(1, part.runs.length))));
+}
+
+/** Collects byte blocks, each kept once however many parts use it. */
+class Blocks {
+  readonly #places = new Map<object, number>();
+  readonly #list: [number, Uint8Array][] = [];
+  bytes = 0;
+
+  add(key: object, make: () => Uint8Array): number {
+    const known = this.#places.get(key);
+    if (known !== undefined) return known;
+    const block = make();
+    const place = this.bytes;
+    this.#places.set(key, place);
+    this.#list.push([place, block]);
+    this.bytes += aligned(block.length);
+    return place;
+  }
+
+  copyTo(memory: Uint8Array, base: number): void {
+    for (const [place, block] of this.#list) memory.set(block, base + place);
+  }
+}
+
+function bytesOf(table: Int32Array): Uint8Array {
+  return new Uint8Array(table.buffer, table.byteOffset, table.byteLength);
+}
+
+/** All constants of a layer, relocatable. */
+export class PartBlock {
+  readonly #parts: readonly Part[];
+  readonly #blocks = new Blocks();
+  readonly #places: { pixIn: number; pixOut: number; runs: number; weights: number; post: number }[];
+
+  constructor(parts: readonly Part[]) {
+    this.#parts = parts;
+    this.#places = parts.map((part) => {
+      if (part.pixIn.length !== part.pixOut.length) {
+        throw new ArgumentError("PartBlock", { pixIn: part.pixIn.length, pixOut: part.pixOut.length }, "both pixel tables must have one entry a pixel");
+      }
+      const table = (key: Int32Array): number => this.#blocks.add(key, () => bytesOf(paddedTable(key)));
+      return {
+        pixIn: table(part.pixIn),
+        pixOut: table(part.pixOut),
+        runs: this.#blocks.add(part.runs, () => bytesOf(part.runs)),
+        weights: this.#blocks.add(part.weights.bytes, () => part.weights.bytes),
+        post: this.#blocks.add(part.post, () => part.post),
+      };
+    });
+  }
+
+  /** Bytes that `write` needs. */
+  get bytes(): number {
+    return this.#parts.length * at.DESCRIPTOR_BYTES + this.#blocks.bytes;
+  }
+
+  /** Writes everything at `base` (16-byte aligned) of `memory`, a view of the whole engine memory. */
+  write(memory: Uint8Array, base: number): PlacedPart[] {
+    const view = new DataView(memory.buffer, memory.byteOffset);
+    const start = base + this.#parts.length * at.DESCRIPTOR_BYTES;
+    this.#blocks.copyTo(memory, start);
+    return this.#parts.map((part, index) => {
+      const descriptor = base + index * at.DESCRIPTOR_BYTES;
+      const place = this.#places[index];
+      if (place === undefined) throw new ArgumentError("PartBlock", { index }, "a part has no place");
+      const set = (field: number, value: number): void => view.setInt32(descriptor + field, value, true);
+      set(at.PIX_IN, start + place.pixIn);
+      set(at.PIX_OUT, start + place.pixOut);
+      set(at.PIXELS, part.pixIn.length);
+      set(at.RUNS, start + place.runs);
+      set(at.RUN_COUNT, part.runs.length);
+      set(at.RUN_BYTES, part.runBytes);
+      set(at.WEIGHTS, start + place.weights);
+      set(at.PANEL_BYTES, part.weights.panelBytes);
+      set(at.CHANNELS, part.weights.sums.length);
+      set(at.POST, start + place.post);
+      set(at.FLIP, part.flip * 0x01010101);
+      set(at.TILE_BLOCK, tileBlock(part));
+      writeOutput(view, descriptor, part.output);
+      return {
+        descriptor,
+        variant: part.weights.variant,
+        pixels: part.pixIn.length,
+        tiles: Math.ceil(part.pixIn.length / at.MR),
+        panels: Math.ceil(part.weights.sums.length / at.NR),
+        xOffset: part.xOffset,
+        yOffset: part.yOffset,
+      };
+    });
+  }
+}
+
+function writeOutput(view: DataView, descriptor: number, output: Output): void {
+  const forms = { bytes: at.OUT_BYTES, i32: at.OUT_I32, f32: at.OUT_F32 };
+  view.setInt32(descriptor + at.OUT, forms[output.kind], true);
+  if (output.kind !== "bytes") return;
+  view.setFloat32(descriptor + at.LOW, output.low - output.zeroPoint, true);
+  view.setFloat32(descriptor + at.HIGH, output.high - output.zeroPoint, true);
+  view.setInt32(descriptor + at.ZERO_POINT, output.zeroPoint, true);
+}

@@ -1,0 +1,87 @@
+/**
+ * Epilogue blocks: what turns a layer's scales, zero points and bias into the numbers the kernels add
+ * and multiply by. Zero points and clamps are those of the unsigned form of a byte (quint8 as it is,
+ * qint8 plus 128), so one kernel serves both dtypes.
+ *
+ * PyTorch (fbgemm) keeps the bias in f32 and adds it, divided by sx * sw, to the converted
+ * accumulator; ONNX and qnnpack add an int32 bias before converting. The orders of f32 operations are
+ * those of reference.ts.
+ */
+
+import { ArgumentError } from "../../errors.ts";
+import { NR, POST_BIAS, POST_BYTES, POST_MULTIPLIER } from "./layout.ts";
+
+/** Added to the accumulators: nothing, f32 in real units (PyTorch), or int32 in units of sx * sw (ONNX). */
+export type Bias =
+  | { readonly kind: "none" }
+  | { readonly kind: "float"; readonly values: ArrayLike<number> }
+  | { readonly kind: "int32"; readonly values: ArrayLike<number> };
+
+/** Where results go: bytes of the unsigned form clamped to low..high, raw accumulators, or f32 (dynamic quantization). */
+export type Output =
+  | { readonly kind: "bytes"; readonly scale: number; readonly zeroPoint: number; readonly low: number; readonly high: number }
+  | { readonly kind: "i32" }
+  | { readonly kind: "f32" };
+
+export interface Epilogue {
+  readonly inputScale: number;
+  /** Of the unsigned form, 0..255. */
+  readonly inputZeroPoint: number;
+  /** One for all channels, or one a channel. */
+  readonly weightScales: ArrayLike<number>;
+  readonly bias: Bias;
+  readonly output: Output;
+}
+
+/** What one channel's accumulator meets. */
+export interface ChannelPost {
+  readonly start: number;
+  readonly bias: number;
+  readonly multiplier: number;
+}
+
+const f32 = Math.fround;
+
+/** sx * sw in f32, as PyTorch multiplies them. */
+export function accumulatorScale(inputScale: number, weightScale: number): number {
+  return f32(f32(inputScale) * f32(weightScale));
+}
+
+/**
+ * Constants of channel `o` whose weights sum to `weightSum`; `readZeroPoint` is the input zero point as
+ * the kernel reads stored bytes (minus 128 on signed machines).
+ */
+export function channelPost(epilogue: Epilogue, o: number, weightSum: number, readZeroPoint: number): ChannelPost {
+  const { weightScales, bias, output } = epilogue;
+  const perTensor = weightScales.length === 1;
+  const scale = accumulatorScale(epilogue.inputScale, weightScales[perTensor ? 0 : o] ?? NaN);
+  const value = bias.kind === "none" ? 0 : (bias.values[o] ?? NaN);
+  const integer = bias.kind === "int32" ? value : 0;
+  const start = (integer - readZeroPoint * weightSum) | 0;
+  if (output.kind === "i32") return { start, bias: 0, multiplier: 1 };
+  const real = bias.kind === "float" ? f32(value) : 0;
+  if (output.kind === "f32") return { start, bias: real, multiplier: scale };
+  const inUnits = perTensor ? f32(real * f32(1 / scale)) : f32(real / scale);
+  return { start, bias: real === 0 ? 0 : inUnits, multiplier: f32(scale / f32(output.scale)) };
+}
+
+/** The blocks of all panels: [panel][start i32 x 8, bias f32 x 8, multiplier f32 x 8]. */
+export function packPost(epilogue: Epilogue, sums: Int32Array, readZeroPoint: number): Uint8Array {
+  const { weightScales, bias } = epilogue;
+  if (weightScales.length !== 1 && weightScales.length !== sums.length) {
+    throw new ArgumentError("packPost", { scales: weightScales.length, channels: sums.length }, "weight scales must be one, or one a channel");
+  }
+  if (bias.kind !== "none" && bias.values.length !== sums.length) {
+    throw new ArgumentError("packPost", { bias: bias.values.length, channels: sums.length }, "bias must have one value a channel");
+  }
+  const bytes = new Uint8Array(Math.ceil(sums.length / NR) * POST_BYTES);
+  const view = new DataView(bytes.buffer);
+  sums.forEach((sum, o) => {
+    const block = Math.floor(o / NR) * POST_BYTES + (o % NR) * 4;
+    const post = channelPost(epilogue, o, sum, readZeroPoint);
+    view.setInt32(block, post.start, true);
+    view.setFloat32(block + POST_BIAS, post.bias, true);
+    view.setFloat32(block + POST_MULTIPLIER, post.multiplier, true);
+  });
+  return bytes;
+}

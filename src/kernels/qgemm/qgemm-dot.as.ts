@@ -1,0 +1,151 @@
+// Integer matrix product, four bytes of K a step, by the relaxed dot product of s8 weights and stored
+// activations. V = i8: the adding dot (exact where the machine reads activations as u8, or as s8
+// with flipped storage). V = i16: the 16-bit dot widened by a second one, for machines that saturate
+// pairs, exact when no pair of products leaves 16 bits. 6 pixels x 8 channels, K unrolled by 4 steps.
+import { bytes8, MAGIC, round4, storeRow } from "./epilogue.as";
+import {
+  CHANNELS,
+  FLIP,
+  HIGH,
+  LOW,
+  OUT,
+  OUT_BYTES,
+  PANEL_BYTES,
+  PIX_IN,
+  PIX_OUT,
+  POST,
+  POST_BIAS,
+  POST_BYTES,
+  POST_MULTIPLIER,
+  RUN_BYTES,
+  RUN_COUNT,
+  RUNS,
+  TILE_BLOCK,
+  WEIGHTS,
+  ZERO_POINT,
+} from "./layout";
+
+/** acc + four products a lane. `ones` is only read by the 16-bit form. */
+@inline
+function dot<V>(w: v128, x: v128, acc: v128, ones: v128): v128 {
+  if (sizeof<V>() == 1) return i32x4.relaxed_dot_i8x16_i7x16_add_s(w, x, acc);
+  return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(w, x), ones));
+}
+
+/** One tile: pixels of the table entries at pi/po, the 8 channels of one panel. */
+// prettier-ignore
+@inline
+function tile<V>(d: usize, x: usize, y: usize, pi: usize, po: usize, w: usize, post: usize, full: bool, n: i32): void {
+  const x0 = x + load<i32>(pi), x1 = x + load<i32>(pi, 4), x2 = x + load<i32>(pi, 8);
+  const x3 = x + load<i32>(pi, 12), x4 = x + load<i32>(pi, 16), x5 = x + load<i32>(pi, 20);
+  let a0 = v128.load(post), c0 = v128.load(post, 16);
+  let a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0;
+  let c1 = c0, c2 = c0, c3 = c0, c4 = c0, c5 = c0;
+  const ones = i16x8.splat(1);
+  let run = load<usize>(d, RUNS);
+  const runsEnd = run + (load<usize>(d, RUN_COUNT) << 2);
+  const runBytes = load<usize>(d, RUN_BYTES) << 3;
+  for (; run < runsEnd; run += 4) {
+    const at = load<i32>(run);
+    let p0 = x0 + at, p1 = x1 + at, p2 = x2 + at, p3 = x3 + at, p4 = x4 + at, p5 = x5 + at;
+    const end = w + runBytes;
+    let b: v128, e: v128, v: v128;
+    for (; w + 128 <= end; w += 128) {
+      b = v128.load(w); e = v128.load(w, 16);
+      v = v128.load32_splat(p0); a0 = dot<V>(b, v, a0, ones); c0 = dot<V>(e, v, c0, ones);
+      v = v128.load32_splat(p1); a1 = dot<V>(b, v, a1, ones); c1 = dot<V>(e, v, c1, ones);
+      v = v128.load32_splat(p2); a2 = dot<V>(b, v, a2, ones); c2 = dot<V>(e, v, c2, ones);
+      v = v128.load32_splat(p3); a3 = dot<V>(b, v, a3, ones); c3 = dot<V>(e, v, c3, ones);
+      v = v128.load32_splat(p4); a4 = dot<V>(b, v, a4, ones); c4 = dot<V>(e, v, c4, ones);
+      v = v128.load32_splat(p5); a5 = dot<V>(b, v, a5, ones); c5 = dot<V>(e, v, c5, ones);
+      b = v128.load(w, 32); e = v128.load(w, 48);
+      v = v128.load32_splat(p0, 4); a0 = dot<V>(b, v, a0, ones); c0 = dot<V>(e, v, c0, ones);
+      v = v128.load32_splat(p1, 4); a1 = dot<V>(b, v, a1, ones); c1 = dot<V>(e, v, c1, ones);
+      v = v128.load32_splat(p2, 4); a2 = dot<V>(b, v, a2, ones); c2 = dot<V>(e, v, c2, ones);
+      v = v128.load32_splat(p3, 4); a3 = dot<V>(b, v, a3, ones); c3 = dot<V>(e, v, c3, ones);
+      v = v128.load32_splat(p4, 4); a4 = dot<V>(b, v, a4, ones); c4 = dot<V>(e, v, c4, ones);
+      v = v128.load32_splat(p5, 4); a5 = dot<V>(b, v, a5, ones); c5 = dot<V>(e, v, c5, ones);
+      b = v128.load(w, 64); e = v128.load(w, 80);
+      v = v128.load32_splat(p0, 8); a0 = dot<V>(b, v, a0, ones); c0 = dot<V>(e, v, c0, ones);
+      v = v128.load32_splat(p1, 8); a1 = dot<V>(b, v, a1, ones); c1 = dot<V>(e, v, c1, ones);
+      v = v128.load32_splat(p2, 8); a2 = dot<V>(b, v, a2, ones); c2 = dot<V>(e, v, c2, ones);
+      v = v128.load32_splat(p3, 8); a3 = dot<V>(b, v, a3, ones); c3 = dot<V>(e, v, c3, ones);
+      v = v128.load32_splat(p4, 8); a4 = dot<V>(b, v, a4, ones); c4 = dot<V>(e, v, c4, ones);
+      v = v128.load32_splat(p5, 8); a5 = dot<V>(b, v, a5, ones); c5 = dot<V>(e, v, c5, ones);
+      b = v128.load(w, 96); e = v128.load(w, 112);
+      v = v128.load32_splat(p0, 12); a0 = dot<V>(b, v, a0, ones); c0 = dot<V>(e, v, c0, ones); p0 += 16;
+      v = v128.load32_splat(p1, 12); a1 = dot<V>(b, v, a1, ones); c1 = dot<V>(e, v, c1, ones); p1 += 16;
+      v = v128.load32_splat(p2, 12); a2 = dot<V>(b, v, a2, ones); c2 = dot<V>(e, v, c2, ones); p2 += 16;
+      v = v128.load32_splat(p3, 12); a3 = dot<V>(b, v, a3, ones); c3 = dot<V>(e, v, c3, ones); p3 += 16;
+      v = v128.load32_splat(p4, 12); a4 = dot<V>(b, v, a4, ones); c4 = dot<V>(e, v, c4, ones); p4 += 16;
+      v = v128.load32_splat(p5, 12); a5 = dot<V>(b, v, a5, ones); c5 = dot<V>(e, v, c5, ones); p5 += 16;
+    }
+    for (; w < end; w += 32) {
+      b = v128.load(w); e = v128.load(w, 16);
+      v = v128.load32_splat(p0); a0 = dot<V>(b, v, a0, ones); c0 = dot<V>(e, v, c0, ones); p0 += 4;
+      v = v128.load32_splat(p1); a1 = dot<V>(b, v, a1, ones); c1 = dot<V>(e, v, c1, ones); p1 += 4;
+      v = v128.load32_splat(p2); a2 = dot<V>(b, v, a2, ones); c2 = dot<V>(e, v, c2, ones); p2 += 4;
+      v = v128.load32_splat(p3); a3 = dot<V>(b, v, a3, ones); c3 = dot<V>(e, v, c3, ones); p3 += 4;
+      v = v128.load32_splat(p4); a4 = dot<V>(b, v, a4, ones); c4 = dot<V>(e, v, c4, ones); p4 += 4;
+      v = v128.load32_splat(p5); a5 = dot<V>(b, v, a5, ones); c5 = dot<V>(e, v, c5, ones); p5 += 4;
+    }
+  }
+  if (!full) {
+    storeRow(d, post, y + load<i32>(po), a0, c0, n);
+    storeRow(d, post, y + load<i32>(po, 4), a1, c1, n);
+    storeRow(d, post, y + load<i32>(po, 8), a2, c2, n);
+    storeRow(d, post, y + load<i32>(po, 12), a3, c3, n);
+    storeRow(d, post, y + load<i32>(po, 16), a4, c4, n);
+    storeRow(d, post, y + load<i32>(po, 20), a5, c5, n);
+    return;
+  }
+  const s = v128.load(post, POST_BIAS), t = v128.load(post, POST_BIAS + 16);
+  const f = v128.load(post, POST_MULTIPLIER), g = v128.load(post, POST_MULTIPLIER + 16);
+  const lo = v128.load32_splat(d, LOW), hi = v128.load32_splat(d, HIGH), flip = v128.load32_splat(d, FLIP);
+  const z = v128.load16_splat(d, ZERO_POINT), m = f32x4.splat(MAGIC);
+  v128.store64_lane(y + load<i32>(po), bytes8(round4(a0, s, f, lo, hi, m), round4(c0, t, g, lo, hi, m), z, flip), 0);
+  v128.store64_lane(y + load<i32>(po, 4), bytes8(round4(a1, s, f, lo, hi, m), round4(c1, t, g, lo, hi, m), z, flip), 0);
+  v128.store64_lane(y + load<i32>(po, 8), bytes8(round4(a2, s, f, lo, hi, m), round4(c2, t, g, lo, hi, m), z, flip), 0);
+  v128.store64_lane(y + load<i32>(po, 12), bytes8(round4(a3, s, f, lo, hi, m), round4(c3, t, g, lo, hi, m), z, flip), 0);
+  v128.store64_lane(y + load<i32>(po, 16), bytes8(round4(a4, s, f, lo, hi, m), round4(c4, t, g, lo, hi, m), z, flip), 0);
+  v128.store64_lane(y + load<i32>(po, 20), bytes8(round4(a5, s, f, lo, hi, m), round4(c5, t, g, lo, hi, m), z, flip), 0);
+}
+
+/** Tiles tile0 <= t < tile1 of a descriptor, all panels; a block of tiles shares one panel in cache. */
+@inline
+function product<V>(d: usize, x: usize, y: usize, tile0: usize, tile1: usize): void {
+  const panelBytes = load<usize>(d, PANEL_BYTES);
+  const block = load<usize>(d, TILE_BLOCK);
+  const bytes = load<i32>(d, OUT) == OUT_BYTES;
+  const lane = bytes ? 0 : 2;
+  for (let first = tile0; first < tile1; first += block) {
+    const last = min(first + block, tile1);
+    let w = load<usize>(d, WEIGHTS);
+    let post = load<usize>(d, POST);
+    let yp = y;
+    for (let left = load<i32>(d, CHANNELS); left > 0; left -= 8) {
+      const n = min(left, 8);
+      const full = bytes && n == 8;
+      let pi = load<usize>(d, PIX_IN) + first * 24;
+      let po = load<usize>(d, PIX_OUT) + first * 24;
+      for (let t = first; t < last; t++) {
+        tile<V>(d, x, yp, pi, po, w, post, full, n);
+        pi += 24;
+        po += 24;
+      }
+      w += panelBytes;
+      post += POST_BYTES;
+      yp += 8 << lane;
+    }
+  }
+}
+
+/** y[pixel][channel] = post(start + sum of w * x), tiles tile0 <= t < tile1. y must not overlap x. */
+export function qgemm_6x8c4__relaxed_dot(d: usize, x: usize, y: usize, tile0: usize, tile1: usize): void {
+  if (ASC_FEATURE_RELAXED_SIMD) product<i8>(d, x, y, tile0, tile1);
+}
+
+/** The same where pairs of products are added in 16 bits. */
+export function qgemm_6x8c4__relaxed_i16(d: usize, x: usize, y: usize, tile0: usize, tile1: usize): void {
+  if (ASC_FEATURE_RELAXED_SIMD) product<i16>(d, x, y, tile0, tile1);
+}

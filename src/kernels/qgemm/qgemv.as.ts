@@ -1,0 +1,123 @@
+// Integer matrix product with one row: no row to share weights with, so six panels are read at once to
+// keep twelve independent accumulators, and the speed is that of reading the weights. Same
+// descriptor, packing and epilogue as the 6 x 8 kernels; V chooses the multiplication (i8: adding
+// relaxed dot, i16: widened relaxed dot, i32: plain SIMD with 16-bit weights).
+import { storeRow } from "./epilogue.as";
+import { CHANNELS, FLIP, OUT, OUT_BYTES, PANEL_BYTES, PIX_IN, PIX_OUT, POST, POST_BYTES, RUN_BYTES, RUN_COUNT, RUNS, WEIGHTS } from "./layout";
+
+/** Bytes of packed weights of one step (8 channels, 4 k). */
+@inline
+function stepBytes<V>(): usize {
+  return sizeof<V>() == 4 ? 64 : 32;
+}
+
+/** Four stored bytes in every lane, as this multiplication reads them: plain SIMD wants them unsigned. */
+@inline
+function load4<V>(p: usize, flip: v128): v128 {
+  const v = v128.load32_splat(p);
+  return sizeof<V>() == 4 ? v128.xor(v, flip) : v;
+}
+
+/** acc + the four products of a lane, for channels at w (low half of the panel's step). */
+@inline
+function dot<V>(w: usize, v: v128, even: v128, odd: v128, ones: v128, acc: v128): v128 {
+  if (sizeof<V>() == 1) return i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(w), v, acc);
+  if (sizeof<V>() == 2) return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(v128.load(w), v), ones));
+  return i32x4.add(i32x4.add(acc, i32x4.dot_i16x8_s(v128.load(w), even)), i32x4.dot_i16x8_s(v128.load(w, 32), odd));
+}
+
+/** Six panels from w and post on, all full or the last partial with n channels. */
+// prettier-ignore
+function sixPanels<V>(d: usize, x: usize, y: usize, w: usize, post: usize, n: i32, lane: i32): void {
+  const size = load<usize>(d, PANEL_BYTES), step = stepBytes<V>();
+  let w1 = w + size, w2 = w1 + size, w3 = w2 + size, w4 = w3 + size, w5 = w4 + size;
+  let a0 = v128.load(post), c0 = v128.load(post, 16), a1 = v128.load(post, 96), c1 = v128.load(post, 112);
+  let a2 = v128.load(post, 192), c2 = v128.load(post, 208), a3 = v128.load(post, 288), c3 = v128.load(post, 304);
+  let a4 = v128.load(post, 384), c4 = v128.load(post, 400), a5 = v128.load(post, 480), c5 = v128.load(post, 496);
+  const ones = i16x8.splat(1), mask = i16x8.splat(255), flip = v128.load32_splat(d, FLIP);
+  let run = load<usize>(d, RUNS);
+  const runsEnd = run + (load<usize>(d, RUN_COUNT) << 2), runBytes = load<usize>(d, RUN_BYTES);
+  for (; run < runsEnd; run += 4) {
+    let p = x + load<i32>(run);
+    for (const end = p + runBytes; p < end; p += 4) {
+      const v = load4<V>(p, flip), even = v128.and(v, mask), odd = i16x8.shr_u(v, 8);
+      a0 = dot<V>(w, v, even, odd, ones, a0); c0 = dot<V>(w + 16, v, even, odd, ones, c0); w += step;
+      a1 = dot<V>(w1, v, even, odd, ones, a1); c1 = dot<V>(w1 + 16, v, even, odd, ones, c1); w1 += step;
+      a2 = dot<V>(w2, v, even, odd, ones, a2); c2 = dot<V>(w2 + 16, v, even, odd, ones, c2); w2 += step;
+      a3 = dot<V>(w3, v, even, odd, ones, a3); c3 = dot<V>(w3 + 16, v, even, odd, ones, c3); w3 += step;
+      a4 = dot<V>(w4, v, even, odd, ones, a4); c4 = dot<V>(w4 + 16, v, even, odd, ones, c4); w4 += step;
+      a5 = dot<V>(w5, v, even, odd, ones, a5); c5 = dot<V>(w5 + 16, v, even, odd, ones, c5); w5 += step;
+    }
+  }
+  const jump = <usize>8 << lane;
+  storeRow(d, post, y, a0, c0, 8);
+  storeRow(d, post + POST_BYTES, y + jump, a1, c1, 8);
+  storeRow(d, post + 2 * POST_BYTES, y + 2 * jump, a2, c2, 8);
+  storeRow(d, post + 3 * POST_BYTES, y + 3 * jump, a3, c3, 8);
+  storeRow(d, post + 4 * POST_BYTES, y + 4 * jump, a4, c4, 8);
+  storeRow(d, post + 5 * POST_BYTES, y + 5 * jump, a5, c5, n);
+}
+
+/** One panel, for what is left over of sixes. */
+function onePanel<V>(d: usize, x: usize, y: usize, w: usize, post: usize, n: i32): void {
+  let a = v128.load(post);
+  let c = v128.load(post, 16);
+  const ones = i16x8.splat(1);
+  const mask = i16x8.splat(255);
+  const flip = v128.load32_splat(d, FLIP);
+  let run = load<usize>(d, RUNS);
+  const runsEnd = run + (load<usize>(d, RUN_COUNT) << 2);
+  const runBytes = load<usize>(d, RUN_BYTES);
+  for (; run < runsEnd; run += 4) {
+    let p = x + load<i32>(run);
+    for (const end = p + runBytes; p < end; p += 4) {
+      const v = load4<V>(p, flip);
+      const even = v128.and(v, mask);
+      const odd = i16x8.shr_u(v, 8);
+      a = dot<V>(w, v, even, odd, ones, a);
+      c = dot<V>(w + 16, v, even, odd, ones, c);
+      w += stepBytes<V>();
+    }
+  }
+  storeRow(d, post, y, a, c, n);
+}
+
+/** Pixel 0 of a descriptor, panels panel0 <= p < panel1. */
+@inline
+function row<V>(d: usize, x: usize, y: usize, panel0: i32, panel1: i32): void {
+  const lane = load<i32>(d, OUT) == OUT_BYTES ? 0 : 2;
+  const size = load<usize>(d, PANEL_BYTES);
+  let w = load<usize>(d, WEIGHTS) + panel0 * size;
+  let post = load<usize>(d, POST) + panel0 * POST_BYTES;
+  x += load<i32>(load<usize>(d, PIX_IN));
+  y += load<i32>(load<usize>(d, PIX_OUT)) + ((<usize>panel0 * 8) << lane);
+  const channels = load<i32>(d, CHANNELS);
+  let panel = panel0;
+  for (; panel + 6 <= panel1; panel += 6) {
+    sixPanels<V>(d, x, y, w, post, min(8, channels - panel * 8 - 40), lane);
+    w += 6 * size;
+    post += 6 * POST_BYTES;
+    y += 48 << lane;
+  }
+  for (; panel < panel1; panel++) {
+    onePanel<V>(d, x, y, w, post, min(8, channels - panel * 8));
+    w += size;
+    post += POST_BYTES;
+    y += 8 << lane;
+  }
+}
+
+/** y[channel] = post(start + sum of w * x) of a one-pixel descriptor, panels panel0 <= p < panel1. */
+export function qgemv_1x48c4__relaxed_dot(d: usize, x: usize, y: usize, panel0: i32, panel1: i32): void {
+  if (ASC_FEATURE_RELAXED_SIMD) row<i8>(d, x, y, panel0, panel1);
+}
+
+/** The same where pairs of products are added in 16 bits. */
+export function qgemv_1x48c4__relaxed_i16(d: usize, x: usize, y: usize, panel0: i32, panel1: i32): void {
+  if (ASC_FEATURE_RELAXED_SIMD) row<i16>(d, x, y, panel0, panel1);
+}
+
+/** The same in plain SIMD, weights of 16 bits. */
+export function qgemv_1x48c2__simd128(d: usize, x: usize, y: usize, panel0: i32, panel1: i32): void {
+  row<i32>(d, x, y, panel0, panel1);
+}

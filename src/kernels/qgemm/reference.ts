@@ -1,0 +1,72 @@
+/**
+ * What the integer products compute, in plain loops: the specification of the kernels.
+ *
+ * The order of f32 operations is PyTorch's (fbgemm, compared bit for bit with torch 2.13):
+ *
+ *     a = f32(f32(sx) * f32(sw))                        scale of the accumulator
+ *     c = f32(b * f32(1 / a))   one weight scale        bias in accumulator units
+ *         f32(b / a)            one scale a channel
+ *     m = f32(a / f32(so))
+ *     q = clamp(rne(f32(f32(f32(acc) + c) * m)) + zo)
+ *
+ * where acc = sum of (qx - zx) * (qw - zw) in int32, and relu raises the lower clamp to zo. An int32
+ * bias (ONNX, qnnpack) is added to acc instead, and c is 0. A dynamic layer gives
+ * f32(f32(acc) * a + b) with one rounding, because fbgemm fuses the two. The onednn engine, which
+ * torch picks for convolutions on machines with AVX-512 VNNI, differs by at most one step near ties.
+ */
+
+import { rint } from "../../tensor/rounding.ts";
+import { accumulatorScale } from "./post.ts";
+import type { Epilogue } from "./post.ts";
+
+const f32 = Math.fround;
+
+/** Sum over k of (x[k] - zx) * (w[k] - zw), in int32. */
+export function referenceDot(x: ArrayLike<number>, zx: number, w: ArrayLike<number>, zw: number): number {
+  let acc = 0;
+  for (let k = 0; k < w.length; k++) acc = (acc + ((x[k] ?? 0) - zx) * ((w[k] ?? 0) - zw)) | 0;
+  return acc;
+}
+
+/** One output of channel `o` from its accumulator: a byte of the unsigned form, an int32, or an f32. */
+export function referenceOutput(epilogue: Epilogue, o: number, acc: number): number {
+  const { weightScales, bias, output } = epilogue;
+  const perTensor = weightScales.length === 1;
+  const a = accumulatorScale(epilogue.inputScale, weightScales[perTensor ? 0 : o] ?? NaN);
+  const value = bias.kind === "none" ? 0 : (bias.values[o] ?? NaN);
+  const total = bias.kind === "int32" ? (acc + value) | 0 : acc;
+  const real = bias.kind === "float" ? f32(value) : 0;
+  if (output.kind === "i32") return total;
+  if (output.kind === "f32") return f32(f32(total) * a + real);
+  const c = perTensor ? f32(real * f32(1 / a)) : f32(real / a);
+  const m = f32(a / f32(output.scale));
+  const q = rint(f32(f32(f32(total) + c) * m)) + output.zeroPoint;
+  return Math.min(Math.max(q, output.low), output.high);
+}
+
+export interface ReferenceGemm {
+  readonly rows: number;
+  readonly depth: number;
+  readonly channels: number;
+  /** Bytes of the unsigned form, [rows, depth]. */
+  readonly x: ArrayLike<number>;
+  readonly weights: ArrayLike<number>;
+  readonly weightZeroPoints?: ArrayLike<number>;
+  readonly epilogue: Epilogue;
+}
+
+/** y[row, channel] of a linear layer. */
+export function referenceGemm(problem: ReferenceGemm): number[] {
+  const { rows, depth, channels, epilogue } = problem;
+  const y: number[] = [];
+  for (let row = 0; row < rows; row++) {
+    const x = Array.from({ length: depth }, (_, k) => problem.x[row * depth + k] ?? 0);
+    for (let o = 0; o < channels; o++) {
+      const zeros = problem.weightZeroPoints;
+      const zw = zeros === undefined ? 0 : (zeros[zeros.length === 1 ? 0 : o] ?? 0);
+      const w = Array.from({ length: depth }, (_, k) => problem.weights[o * depth + k] ?? 0);
+      y.push(referenceOutput(epilogue, o, referenceDot(x, epilogue.inputZeroPoint, w, zw)));
+    }
+  }
+  return y;
+}
