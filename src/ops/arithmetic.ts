@@ -6,20 +6,32 @@
  */
 
 import { ArgumentError, DtypeError } from "../errors.ts";
-import { isFloat, isQuantized, promote } from "../tensor/dtype.ts";
-import type { DType } from "../tensor/dtype.ts";
+import { dtypeInfo, isFloat, isQuantized, promote } from "../tensor/dtype.ts";
+import type { DType, DTypeKind } from "../tensor/dtype.ts";
 import { broadcastShapes } from "../tensor/shape.ts";
 import type { Tensor, TensorType } from "../tensor/tensor.ts";
-import { zipTo } from "./loops.ts";
+import { equal, greater, greaterEqual, less } from "./compare.ts";
+import { zipTo, zipWith } from "./loops.ts";
+import type { ZipLoop } from "./loops.ts";
 import { apply, defineOp } from "./op.ts";
 import type { BackwardContext, Op } from "./op.ts";
-import { equal, greater, less } from "./compare.ts";
-import { cast, floor, log, neg } from "./unary.ts";
+import { floor, log, neg } from "./unary.ts";
+import { maskedFill, where } from "./where.ts";
 
-type Operand = Tensor | number;
+export type Operand = Tensor | number;
 type Pair = readonly [Operand, Operand];
 type NoAttrs = Readonly<Record<string, never>>;
 type PairContext = BackwardContext<Pair, NoAttrs>;
+
+const category: Record<DTypeKind, number> = { bool: 0, int: 1, float: 2, quantized: 3 };
+
+/** Promotion of two tensors: one without axes decides only where it is of a higher category (bool, int, float). */
+function promoteTypes(a: TensorType, b: TensorType): DType {
+  const [ca, cb] = [category[dtypeInfo[a.dtype].kind], category[dtypeInfo[b.dtype].kind]];
+  if (a.shape.length > 0 && b.shape.length === 0 && cb <= ca) return a.dtype;
+  if (b.shape.length > 0 && a.shape.length === 0 && ca <= cb) return b.dtype;
+  return promote(a.dtype, b.dtype);
+}
 
 /** Type rule of broadcasting operators. @throws DtypeError for quantized operands. */
 export function inferBroadcast(where: string, a: TensorType | number, b: TensorType | number): TensorType {
@@ -41,12 +53,13 @@ export function inferBroadcast(where: string, a: TensorType | number, b: TensorT
     const fraction = !Number.isInteger(b) && !isFloat(a.dtype);
     return { dtype: fraction ? "float32" : a.dtype === "bool" ? "int64" : a.dtype, shape: a.shape };
   }
-  return { dtype: promote(a.dtype, b.dtype), shape: broadcastShapes(where, a.shape, b.shape) };
+  return { dtype: promoteTypes(a, b), shape: broadcastShapes(where, a.shape, b.shape) };
 }
 
-function binary(
+/** Defines y = f(a, b), elementwise with broadcasting. */
+export function binary(
   name: string,
-  f: (x: number, y: number) => number,
+  loop: ZipLoop,
   backward: (grad: Tensor, context: PairContext) => readonly (Tensor | null)[],
   resultDType: (dtype: DType) => DType = (dtype) => dtype,
 ): Op<Pair, NoAttrs> {
@@ -56,19 +69,43 @@ function binary(
       const type = inferBroadcast(name, a, b);
       return [{ dtype: resultDType(type.dtype), shape: type.shape }];
     },
-    forward([a, b], _, [type]) {
-      return [zipTo(type!, a, b, f)];
-    },
+    forward: ([a, b], _, [type]) => [zipTo(type!, a, b, loop)],
     backward,
   });
 }
 
-export const addOp = binary("add", (x, y) => x + y, (dy) => [dy, dy]);
+const addLoop: ZipLoop = (n, y, o, a, i, si, b, j, sj) => {
+  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = a[i]! + b[j]!;
+};
 
-export const subOp = binary("sub", (x, y) => x - y, (dy) => [dy, neg(dy)]);
+const subLoop: ZipLoop = (n, y, o, a, i, si, b, j, sj) => {
+  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = a[i]! - b[j]!;
+};
+
+const mulLoop: ZipLoop = (n, y, o, a, i, si, b, j, sj) => {
+  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = a[i]! * b[j]!;
+};
+
+const divLoop: ZipLoop = (n, y, o, a, i, si, b, j, sj) => {
+  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = a[i]! / b[j]!;
+};
+
+/** The sum of bools is their disjunction. */
+const orLoop: ZipLoop = (n, y, o, a, i, si, b, j, sj) => {
+  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = a[i] !== 0 || b[j] !== 0 ? 1 : 0;
+};
+
+export const addOp = defineOp<Pair, NoAttrs>({
+  name: "add",
+  infer: ([a, b]) => [inferBroadcast("add", a, b)],
+  forward: ([a, b], _, [type]) => [zipTo(type!, a, b, type!.dtype === "bool" ? orLoop : addLoop)],
+  backward: (dy) => [dy, dy],
+});
+
+export const subOp = binary("sub", subLoop, (dy) => [dy, neg(dy)]);
 
 // d(ab) = b da + a db
-export const mulOp = binary("mul", (x, y) => x * y, (dy, { inputs: [a, b], needs }) => [
+export const mulOp = binary("mul", mulLoop, (dy, { inputs: [a, b], needs }) => [
   needs[0] ? mul(dy, b) : null,
   needs[1] ? mul(dy, a) : null,
 ]);
@@ -76,40 +113,68 @@ export const mulOp = binary("mul", (x, y) => x * y, (dy, { inputs: [a, b], needs
 // d(a/b) = da / b - a db / b^2
 export const divOp = binary(
   "div",
-  (x, y) => x / y,
+  divLoop,
   (dy, { inputs: [a, b], needs }) => [
     needs[0] ? div(dy, b) : null,
-    needs[1] ? neg(div(mul(dy, a), mul(b, b))) : null,
+    needs[1] ? neg(div(mul(dy, div(a, b)), b)) : null,
   ],
   (dtype) => (isFloat(dtype) ? dtype : "float32"),
 );
 
-// d(a^b) = b a^(b-1) da + a^b ln(a) db, where the second term is 0 for a = 0
-export const powOp = binary("pow", Math.pow, (dy, { inputs: [a, b], outputs, needs }) => [
-  needs[0] ? mul(dy, typeof b === "number" ? mul(pow(a, b - 1), b) : mul(b, pow(a, sub(b, 1)))) : null,
-  needs[1] ? mul(dy, mul(outputs[0]!, typeof a === "number" ? Math.log(a) : log(maximum(a, SMALLEST_POSITIVE)))) : null,
+/** Powers are C's, which differ from JavaScript's where the base is 1 or -1 and the exponent not finite. */
+export function powOf(x: number, y: number): number {
+  if (x === 1 || (x === -1 && (y === Infinity || y === -Infinity))) return 1;
+  return Math.pow(x, y);
+}
+
+function powBaseGradient(dy: Tensor, a: Operand, b: Operand): Tensor {
+  if (typeof b !== "number") return maskedFill(mul(dy, mul(b, pow(a, sub(b, 1)))), equal(b, 0), 0);
+  return b === 0 ? mul(dy, 0) : mul(dy, mul(pow(a, b - 1), b));
+}
+
+function powExponentGradient(dy: Tensor, a: Operand, b: Operand, y: Tensor): Tensor {
+  const slope = mul(dy, mul(y, typeof a === "number" ? Math.log(a) : log(a)));
+  if (typeof a === "number") return a === 0 ? maskedFill(slope, greaterEqual(b, 0), 0) : slope;
+  return maskedFill(slope, mul(equal(a, 0), greaterEqual(b, 0)), 0);
+}
+
+// d(a^b) = b a^(b-1) da + a^b ln(a) db; the first term is 0 for b = 0, the second for a = 0 with b >= 0
+export const powOp = binary("pow", zipWith(powOf), (dy, { inputs: [a, b], outputs, needs }) => [
+  needs[0] ? powBaseGradient(dy, a, b) : null,
+  needs[1] ? powExponentGradient(dy, a, b, outputs[0]!) : null,
 ]);
 
-// The gradient of a tie is shared equally, as in PyTorch's binary maximum and minimum.
-function choose(name: string, pick: (x: number, y: number) => number, wins: (a: Operand, b: Operand) => Tensor) {
-  return binary(name, (x, y) => (x !== x || y !== y ? NaN : pick(x, y)), (dy, { inputs: [a, b] }) => {
-    const half = mul(cast(equal(a, b), dy.dtype), 0.5);
-    return [mul(dy, add(cast(wins(a, b), dy.dtype), half)), mul(dy, add(cast(wins(b, a), dy.dtype), half))];
+// The gradient of a tie is shared equally; NaN passes it to both.
+function choose(name: string, loop: ZipLoop, loses: (a: Operand, b: Operand) => Tensor): Op<Pair, NoAttrs> {
+  return binary(name, loop, (dy, { inputs: [a, b], needs }) => {
+    const shared = where(equal(a, b), mul(dy, 0.5), dy);
+    return [needs[0] ? maskedFill(shared, loses(a, b), 0) : null, needs[1] ? maskedFill(shared, loses(b, a), 0) : null];
   });
 }
 
-export const maximumOp = choose("maximum", Math.max, greater);
-export const minimumOp = choose("minimum", Math.min, less);
+// Math.max and Math.min propagate NaN, as PyTorch's do.
+const maximumLoop: ZipLoop = (n, y, o, a, i, si, b, j, sj) => {
+  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = Math.max(a[i]!, b[j]!);
+};
 
-// d(a mod b) = da - floor(a/b) db; the result has the sign of b, as Python's
-export const remainderOp = binary(
-  "remainder",
-  (x, y) => x - Math.floor(x / y) * y,
-  (dy, { inputs: [a, b], needs }) => [needs[0] ? dy : null, needs[1] ? neg(mul(dy, floor(div(a, b)))) : null],
-);
+const minimumLoop: ZipLoop = (n, y, o, a, i, si, b, j, sj) => {
+  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = Math.min(a[i]!, b[j]!);
+};
 
-/** Smallest positive float32: keeps log finite where its factor is 0 anyway. */
-const SMALLEST_POSITIVE = 1.401298464324817e-45;
+export const maximumOp = choose("maximum", maximumLoop, less);
+export const minimumOp = choose("minimum", minimumLoop, greater);
+
+/** a mod b with the sign of b, as Python's; exact, for a finite quotient of any size. */
+export function remainderOf(a: number, b: number): number {
+  const rest = a % b;
+  return rest !== 0 && rest < 0 !== b < 0 ? rest + b : rest;
+}
+
+// d(a mod b) = da - floor(a/b) db
+export const remainderOp = binary("remainder", zipWith(remainderOf), (dy, { inputs: [a, b], needs }) => [
+  needs[0] ? dy : null,
+  needs[1] ? neg(mul(dy, floor(div(a, b)))) : null,
+]);
 
 /** a + b. Broadcasts; dtype by promotion. @throws ShapeError, DtypeError */
 export function add(a: Operand, b: Operand): Tensor {
@@ -146,7 +211,7 @@ export function minimum(a: Operand, b: Operand): Tensor {
   return apply(minimumOp, [a, b], {});
 }
 
-/** a - floor(a/b) * b: the remainder that has the divisor's sign. */
+/** The remainder of a / b that has the divisor's sign. */
 export function remainder(a: Operand, b: Operand): Tensor {
   return apply(remainderOp, [a, b], {});
 }

@@ -1,53 +1,83 @@
 /**
  * Comparisons of two tensors or a tensor and a number; results are bool.
+ *
+ * Operands are promoted first and a number is rounded to the tensor's dtype, so that float32 0.1 equals 0.1.
+ * Anything compared with NaN is false, except notEqual.
  */
 
 import type { Tensor } from "../tensor/tensor.ts";
 import { inferBroadcast } from "./arithmetic.ts";
+import type { Operand } from "./arithmetic.ts";
 import { zipTo } from "./loops.ts";
+import type { ZipLoop } from "./loops.ts";
 import { apply, defineOp } from "./op.ts";
-import type { Op } from "./op.ts";
+import type { InputTypes, Op } from "./op.ts";
 
-type Operand = Tensor | number;
 type Pair = readonly [Operand, Operand];
 type NoAttrs = Readonly<Record<string, never>>;
 
-function comparison(name: string, f: (x: number, y: number) => boolean): Op<Pair, NoAttrs> {
+function comparison(name: string, loop: ZipLoop): Op<Pair, NoAttrs> {
   return defineOp<Pair, NoAttrs>({
     name,
     infer: ([a, b]) => [{ dtype: "bool", shape: inferBroadcast(name, a, b).shape }],
-    forward: ([a, b], _, [type]) => [zipTo(type!, a, b, (x, y) => (f(x, y) ? 1 : 0))],
+    forward(inputs, _, [type]) {
+      const [a, b] = inputs as InputTypes<Pair>;
+      return [zipTo(type!, inputs[0], inputs[1], loop, inferBroadcast(name, a, b).dtype)];
+    },
     backward: "a comparison is not differentiable",
   });
 }
 
-export const equalOp = comparison("equal", (x, y) => x === y);
-export const notEqualOp = comparison("notEqual", (x, y) => x !== y);
-export const lessOp = comparison("less", (x, y) => x < y);
-export const lessEqualOp = comparison("lessEqual", (x, y) => x <= y);
-export const greaterOp = comparison("greater", (x, y) => x > y);
-export const greaterEqualOp = comparison("greaterEqual", (x, y) => x >= y);
+export const equalOp = comparison("equal", (n, y, o, a, i, si, b, j, sj) => {
+  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = a[i]! === b[j]! ? 1 : 0;
+});
 
+export const notEqualOp = comparison("notEqual", (n, y, o, a, i, si, b, j, sj) => {
+  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = a[i]! !== b[j]! ? 1 : 0;
+});
+
+export const lessOp = comparison("less", (n, y, o, a, i, si, b, j, sj) => {
+  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = a[i]! < b[j]! ? 1 : 0;
+});
+
+export const lessEqualOp = comparison("lessEqual", (n, y, o, a, i, si, b, j, sj) => {
+  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = a[i]! <= b[j]! ? 1 : 0;
+});
+
+export const greaterOp = comparison("greater", (n, y, o, a, i, si, b, j, sj) => {
+  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = a[i]! > b[j]! ? 1 : 0;
+});
+
+export const greaterEqualOp = comparison("greaterEqual", (n, y, o, a, i, si, b, j, sj) => {
+  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = a[i]! >= b[j]! ? 1 : 0;
+});
+
+/** a = b. Broadcasts. @throws ShapeError, DtypeError */
 export function equal(a: Operand, b: Operand): Tensor {
   return apply(equalOp, [a, b], {});
 }
 
+/** a != b; true where either is NaN. */
 export function notEqual(a: Operand, b: Operand): Tensor {
   return apply(notEqualOp, [a, b], {});
 }
 
+/** a < b. */
 export function less(a: Operand, b: Operand): Tensor {
   return apply(lessOp, [a, b], {});
 }
 
+/** a <= b. */
 export function lessEqual(a: Operand, b: Operand): Tensor {
   return apply(lessEqualOp, [a, b], {});
 }
 
+/** a > b. */
 export function greater(a: Operand, b: Operand): Tensor {
   return apply(greaterOp, [a, b], {});
 }
 
+/** a >= b. */
 export function greaterEqual(a: Operand, b: Operand): Tensor {
   return apply(greaterEqualOp, [a, b], {});
 }

@@ -1,71 +1,117 @@
 /**
  * The plain loops reference forwards are made of: map, broadcasting zip, and walks along one axis.
  *
+ * Elementwise operators compute on Float32Array or Float64Array only: integers pass through doubles, which
+ * hold them exactly. V8 compiles a loop for the array classes it has met and gives up above four, so a loop
+ * that also met Int8Array and its kin would run forty times slower. For the same reason hot operators bring
+ * a loop of their own, and not a function that one shared loop calls an element at a time.
+ *
  * Results are rounded by being stored: a float32 tensor's storage is a Float32Array, which is one rounding
  * an operator, as in PyTorch.
  */
 
 import { allocate } from "../tensor/dtype.ts";
-import type { TypedArray } from "../tensor/dtype.ts";
+import type { DType } from "../tensor/dtype.ts";
 import { broadcastStrides, numel, sameShape } from "../tensor/shape.ts";
 import type { Shape } from "../tensor/shape.ts";
 import { Tensor, emptyLike } from "../tensor/tensor.ts";
 import type { TensorType } from "../tensor/tensor.ts";
+import { forEachRow } from "./strided.ts";
 
-/** y[i] = f(x[i]) in the given type. */
-export function mapTo(type: TensorType, x: Tensor, f: (v: number) => number): Tensor {
-  const out = allocate(type.dtype, x.numel);
+export type FloatArray = Float32Array | Float64Array;
+
+/** y[i] = f(x[i]) for all i. */
+export type MapLoop = (x: FloatArray, y: FloatArray) => void;
+
+/** y[o + k] = f(a[i + k si], b[j + k sj]) for k < n. */
+export type ZipLoop = (
+  n: number,
+  y: FloatArray | Uint8Array,
+  o: number,
+  a: FloatArray,
+  i: number,
+  si: number,
+  b: FloatArray,
+  j: number,
+  sj: number,
+) => void;
+
+/** The values as floats: the tensor's own array, or doubles for integers. */
+export function floatsOf(x: Tensor): FloatArray {
   const { data } = x;
-  for (let i = 0; i < out.length; i++) out[i] = f(data[i]!);
-  return new Tensor(type.dtype, type.shape, out, type.qparams);
+  return data instanceof Float32Array || data instanceof Float64Array ? data : new Float64Array(data);
 }
 
-function zipWalk(out: TypedArray, shape: Shape, a: Tensor, b: Tensor, f: (x: number, y: number) => number): void {
-  const rank = shape.length;
-  const sa = broadcastStrides(a.shape, shape);
-  const sb = broadcastStrides(b.shape, shape);
-  const index = new Array<number>(rank).fill(0);
-  const [da, db] = [a.data, b.data];
-  let ia = 0;
-  let ib = 0;
-  for (let i = 0; i < out.length; i++) {
-    out[i] = f(da[ia]!, db[ib]!);
-    for (let axis = rank - 1; axis >= 0; axis--) {
-      ia += sa[axis]!;
-      ib += sb[axis]!;
-      if (++index[axis]! < shape[axis]!) break;
-      index[axis] = 0;
-      ia -= sa[axis]! * shape[axis]!;
-      ib -= sb[axis]! * shape[axis]!;
-    }
-  }
+/** Room for results of a dtype while they are computed: its own storage if that is float, else doubles. */
+export function emptyFloats(dtype: DType, length: number): FloatArray {
+  const own = allocate(dtype, length);
+  return own instanceof Float32Array || own instanceof Float64Array ? own : new Float64Array(length);
 }
 
-/** y = f(a, b) elementwise with broadcasting; `type` is the result's. Number literals stand for 0-d tensors. */
-export function zipTo(
-  type: TensorType,
-  a: Tensor | number,
-  b: Tensor | number,
-  f: (x: number, y: number) => number,
-): Tensor {
-  if (typeof b === "number") return mapTo(type, a as Tensor, (x) => f(x, b));
-  if (typeof a === "number") return mapTo(type, b, (y) => f(a, y));
-  const out = allocate(type.dtype, numel(type.shape));
-  if (sameShape(a.shape, b.shape)) {
-    const [da, db] = [a.data, b.data];
-    for (let i = 0; i < out.length; i++) out[i] = f(da[i]!, db[i]!);
-  } else {
-    zipWalk(out, type.shape, a, b, f);
-  }
-  return new Tensor(type.dtype, type.shape, out);
-}
-
-/** A tensor of the given type from values computed in double; rounds once. */
-export function fromDoubles(type: TensorType, values: Float64Array): Tensor {
-  if (type.dtype === "float64") return new Tensor(type.dtype, type.shape, values);
+/** A tensor of the given type from values computed as floats; rounds once, or wraps around for integers. */
+export function fromDoubles(type: TensorType, values: FloatArray): Tensor {
+  const empty = allocate(type.dtype, 0);
+  if (values instanceof empty.constructor) return new Tensor(type.dtype, type.shape, values);
   const out = allocate(type.dtype, values.length);
   out.set(values);
   return new Tensor(type.dtype, type.shape, out);
+}
+
+/** The loop that calls `f` for every element: for operators that are not hot. */
+export function mapWith(f: (v: number) => number): MapLoop {
+  return (x, y) => {
+    for (let i = 0; i < y.length; i++) y[i] = f(x[i]!);
+  };
+}
+
+/** As `mapWith`, for two operands. */
+export function zipWith(f: (a: number, b: number) => number): ZipLoop {
+  return (n, y, o, a, i, si, b, j, sj) => {
+    for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = f(a[i]!, b[j]!);
+  };
+}
+
+/** A tensor of the given type from `x`, element by element. */
+export function mapTo(type: TensorType, x: Tensor, loop: MapLoop): Tensor {
+  const out = emptyFloats(type.dtype, x.numel);
+  loop(floatsOf(x), out);
+  return fromDoubles(type, out);
+}
+
+/** A number literal as the one value of an array, rounded to the dtype it is computed in, as in PyTorch. */
+export function operandFloats(value: Tensor | number, dtype: DType): { data: FloatArray; shape: Shape } {
+  if (typeof value !== "number") return { data: floatsOf(value), shape: value.shape };
+  const data = emptyFloats(dtype, 1);
+  data[0] = value;
+  return { data, shape: [] };
+}
+
+/**
+ * A tensor of the given type from two operands, with broadcasting. `computed` is the dtype the operands are
+ * promoted to, where it is not the result's.
+ */
+export function zipTo(
+  type: TensorType,
+  left: Tensor | number,
+  right: Tensor | number,
+  loop: ZipLoop,
+  computed: DType = type.dtype,
+): Tensor {
+  const a = operandFloats(left, computed);
+  const b = operandFloats(right, computed);
+  const bool = type.dtype === "bool";
+  const out = bool ? new Uint8Array(numel(type.shape)) : emptyFloats(type.dtype, numel(type.shape));
+  if (sameShape(a.shape, b.shape)) {
+    loop(out.length, out, 0, a.data, 0, 1, b.data, 0, 1);
+  } else {
+    const strides = [broadcastStrides(a.shape, type.shape), broadcastStrides(b.shape, type.shape)];
+    let at = 0;
+    forEachRow(type.shape, strides, [0, 0], (size, [i, j], [si, sj]) => {
+      loop(size, out, at, a.data, i!, si!, b.data, j!, sj!);
+      at += size;
+    });
+  }
+  return out instanceof Uint8Array ? new Tensor("bool", type.shape, out) : fromDoubles(type, out);
 }
 
 /** A tensor seen as [outer, size, inner] around one axis. */

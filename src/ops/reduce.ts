@@ -6,14 +6,15 @@
  */
 
 import { isFloat } from "../tensor/dtype.ts";
-import type { TypedArray } from "../tensor/dtype.ts";
-import { normalizeAxes, numel, sameShape, stridesOf } from "../tensor/shape.ts";
+import { broadcastStrides, normalizeAxes, numel, sameShape, stridesOf } from "../tensor/shape.ts";
 import type { Shape } from "../tensor/shape.ts";
 import type { Tensor, TensorType } from "../tensor/tensor.ts";
 import { div } from "./arithmetic.ts";
-import { fromDoubles } from "./loops.ts";
+import { floatsOf, fromDoubles } from "./loops.ts";
+import type { FloatArray } from "./loops.ts";
 import { apply, defineOp, requireFloat, requireUnquantized } from "./op.ts";
 import { expand, reshape } from "./shape.ts";
+import { forEachRow } from "./strided.ts";
 
 /** Axes to reduce: one, several, or all when left out (an empty list too means all, as in PyTorch). */
 export type Dims = number | readonly number[] | null | undefined;
@@ -43,32 +44,20 @@ export function restoreDims(y: Tensor, shape: Shape, { dim, keepdim }: ReduceAtt
   return keepdim ? y : reshape(y, shape.map((size, axis) => (dim.includes(axis) ? 1 : size)));
 }
 
-/** Adds every element of `data` to the sum it belongs to. */
-export function accumulate(data: TypedArray, shape: Shape, dim: readonly number[]): Float64Array {
+/** Sums, in double, over the axes `dim`; the result is laid out as if those axes had size 1. */
+export function accumulate(data: FloatArray, shape: Shape, dim: readonly number[]): Float64Array {
   const kept = shape.map((size, axis) => (dim.includes(axis) ? 1 : size));
-  const outStrides = stridesOf(kept).map((stride, axis) => (dim.includes(axis) ? 0 : stride));
   const out = new Float64Array(numel(kept));
-  let inner = shape.length; // axes inner.. are all reduced, or all kept
-  while (inner > 0 && dim.includes(inner - 1) === dim.includes(shape.length - 1)) inner--;
-  const size = numel(shape.slice(inner));
-  const reducesInner = dim.includes(shape.length - 1);
-  const index = new Array<number>(inner).fill(0);
-  let to = 0;
-  for (let from = 0; from < data.length; from += size) {
-    if (reducesInner) {
+  forEachRow(shape, [stridesOf(shape), broadcastStrides(kept, shape)], [0, 0], (size, [from, to], [, step]) => {
+    const end = from! + size;
+    if (step === 0) {
       let sum = 0;
-      for (let i = from; i < from + size; i++) sum += data[i]!;
-      out[to]! += sum;
+      for (let i = from!; i < end; i++) sum += data[i]!;
+      out[to!]! += sum;
     } else {
-      for (let i = 0; i < size; i++) out[to + i]! += data[from + i]!;
+      for (let i = from!, o = to!; i < end; i++, o++) out[o]! += data[i]!;
     }
-    for (let axis = inner - 1; axis >= 0; axis--) {
-      to += outStrides[axis]!;
-      if (++index[axis]! < shape[axis]!) break;
-      index[axis] = 0;
-      to -= outStrides[axis]! * shape[axis]!;
-    }
-  }
+  });
   return out;
 }
 
@@ -78,7 +67,7 @@ export const sumOp = defineOp<readonly [Tensor], ReduceAttrs>({
     requireUnquantized("sum", x);
     return [{ dtype: isFloat(x.dtype) ? x.dtype : "int64", shape: reducedShape(x.shape, attrs) }];
   },
-  forward: ([x], { dim }, [type]) => [fromDoubles(type!, accumulate(x.data, x.shape, dim))],
+  forward: ([x], { dim }, [type]) => [fromDoubles(type!, accumulate(floatsOf(x), x.shape, dim))],
   backward: (dy, { inputs: [x], attrs }) => [expand(restoreDims(dy, x.shape, attrs), x.shape)],
 });
 
@@ -89,7 +78,7 @@ export const meanOp = defineOp<readonly [Tensor], ReduceAttrs>({
     return [{ dtype: x.dtype, shape: reducedShape(x.shape, attrs) }];
   },
   forward([x], { dim }, [type]) {
-    const sums = accumulate(x.data, x.shape, dim);
+    const sums = accumulate(floatsOf(x), x.shape, dim);
     const count = reducedCount(x.shape, dim);
     for (let i = 0; i < sums.length; i++) sums[i]! /= count;
     return [fromDoubles(type!, sums)];

@@ -4,13 +4,14 @@
  * Values are computed in double and rounded once when stored. Derivatives stand before each rule.
  */
 
-import { dtypeInfo, isFloat } from "../tensor/dtype.ts";
+import { DtypeError } from "../errors.ts";
+import { dtypeInfo, isFloat, isQuantized } from "../tensor/dtype.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { rint } from "../tensor/rounding.ts";
-import { roundingTo } from "../tensor/small-floats.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { div, mul, sub } from "./arithmetic.ts";
-import { mapTo } from "./loops.ts";
+import { add, div, mul, pow, sub } from "./arithmetic.ts";
+import { mapTo, mapWith } from "./loops.ts";
+import type { MapLoop } from "./loops.ts";
 import { apply, defineOp, requireUnquantized } from "./op.ts";
 import type { BackwardContext, Op } from "./op.ts";
 import { erfOf } from "./special-functions.ts";
@@ -19,12 +20,19 @@ type One = readonly [Tensor];
 type NoAttrs = Readonly<Record<string, never>>;
 type UnaryBackward = ((dy: Tensor, x: Tensor, y: Tensor) => Tensor) | string;
 
-/** Defines y = f(x), elementwise; functions of integers that are not integer-valued give float32. */
+export interface UnaryOptions {
+  /** Whether integers stay integers; otherwise they give float32. */
+  readonly keepsIntegers?: boolean;
+  /** The loop over elements, for hot operators. */
+  readonly loop?: MapLoop;
+}
+
+/** Defines y = f(x), elementwise. */
 export function unary(
   name: string,
   f: (x: number) => number,
   backward: UnaryBackward,
-  { keepsIntegers = false } = {},
+  { keepsIntegers = false, loop = mapWith(f) }: UnaryOptions = {},
 ): Op<One, NoAttrs> {
   return defineOp<One, NoAttrs>({
     name,
@@ -33,7 +41,7 @@ export function unary(
       const dtype: DType = isFloat(x.dtype) || keepsIntegers ? x.dtype : "float32";
       return [{ dtype, shape: x.shape }];
     },
-    forward: ([x], _, [type]) => [mapTo(type!, x, f)],
+    forward: ([x], _, [type]) => [mapTo(type!, x, loop)],
     backward:
       typeof backward === "string"
         ? backward
@@ -41,45 +49,96 @@ export function unary(
   });
 }
 
-const FLAT = "is constant between steps";
-const integers = { keepsIntegers: true };
+/** Gradient of step functions. PyTorch's is zero too. */
+const flat: UnaryBackward = (dy) => mul(dy, 0);
+const keepsIntegers = true;
+
+const negLoop: MapLoop = (x, y) => {
+  for (let i = 0; i < y.length; i++) y[i] = -x[i]!;
+};
+
+const absLoop: MapLoop = (x, y) => {
+  for (let i = 0; i < y.length; i++) y[i] = Math.abs(x[i]!);
+};
+
+const expLoop: MapLoop = (x, y) => {
+  for (let i = 0; i < y.length; i++) y[i] = Math.exp(x[i]!);
+};
+
+const logLoop: MapLoop = (x, y) => {
+  for (let i = 0; i < y.length; i++) y[i] = Math.log(x[i]!);
+};
+
+const sqrtLoop: MapLoop = (x, y) => {
+  for (let i = 0; i < y.length; i++) y[i] = Math.sqrt(x[i]!);
+};
+
+const tanhLoop: MapLoop = (x, y) => {
+  for (let i = 0; i < y.length; i++) y[i] = Math.tanh(x[i]!);
+};
+
+/** Sign of x; 0 for NaN, as in PyTorch. */
+function signOf(x: number): number {
+  return x > 0 ? 1 : x < 0 ? -1 : 0;
+}
 
 // -x
-export const negOp = unary("neg", (x) => -x, (dy) => neg(dy), integers);
+export const negOp = unary("neg", (x) => -x, (dy) => neg(dy), { keepsIntegers, loop: negLoop });
 // d|x| = sign(x) dx
-export const absOp = unary("abs", Math.abs, (dy, x) => mul(dy, sign(x)), integers);
-export const signOp = unary("sign", Math.sign, (dy) => mul(dy, 0), integers);
+export const absOp = unary("abs", Math.abs, (dy, x) => mul(dy, sign(x)), { keepsIntegers, loop: absLoop });
+export const signOp = unary("sign", signOf, flat, { keepsIntegers });
 // d e^x = e^x dx
-export const expOp = unary("exp", Math.exp, (dy, _, y) => mul(dy, y));
+export const expOp = unary("exp", Math.exp, (dy, _, y) => mul(dy, y), { loop: expLoop });
+// d (e^x - 1) = (y + 1) dx
+export const expm1Op = unary("expm1", Math.expm1, (dy, _, y) => mul(dy, add(y, 1)));
 // d ln x = dx / x
-export const logOp = unary("log", Math.log, (dy, x) => div(dy, x));
+export const logOp = unary("log", Math.log, (dy, x) => div(dy, x), { loop: logLoop });
+export const log2Op = unary("log2", Math.log2, (dy, x) => div(dy, mul(x, Math.LN2)));
+// d ln(1 + x) = dx / (1 + x)
+export const log1pOp = unary("log1p", Math.log1p, (dy, x) => div(dy, add(x, 1)));
 // d sqrt(x) = dx / (2 sqrt(x))
-export const sqrtOp = unary("sqrt", Math.sqrt, (dy, _, y) => div(dy, mul(y, 2)));
-// d x^(-1/2) = -1/2 x^(-3/2) dx
-export const rsqrtOp = unary("rsqrt", (x) => 1 / Math.sqrt(x), (dy, x, y) => mul(dy, mul(div(y, x), -0.5)));
+export const sqrtOp = unary("sqrt", Math.sqrt, (dy, _, y) => div(dy, mul(y, 2)), { loop: sqrtLoop });
+// d x^(-1/2) = -1/2 y^3 dx
+export const rsqrtOp = unary("rsqrt", (x) => 1 / Math.sqrt(x), (dy, _, y) => mul(mul(dy, -0.5), pow(y, 3)));
 // d (1/x) = -y^2 dx
 export const reciprocalOp = unary("reciprocal", (x) => 1 / x, (dy, _, y) => neg(mul(dy, mul(y, y))));
 export const sinOp = unary("sin", Math.sin, (dy, x) => mul(dy, cos(x)));
 export const cosOp = unary("cos", Math.cos, (dy, x) => neg(mul(dy, sin(x))));
 // d tanh(x) = (1 - y^2) dx
-export const tanhOp = unary("tanh", Math.tanh, (dy, _, y) => mul(dy, sub(1, mul(y, y))));
+export const tanhOp = unary("tanh", Math.tanh, (dy, _, y) => mul(dy, sub(1, mul(y, y))), { loop: tanhLoop });
 // d erf(x) = 2/sqrt(pi) e^(-x^2) dx
 export const erfOp = unary("erf", erfOf, (dy, x) => mul(dy, mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI))));
-export const floorOp = unary("floor", Math.floor, FLAT, integers);
-export const ceilOp = unary("ceil", Math.ceil, FLAT, integers);
-export const roundOp = unary("round", rint, FLAT, integers);
+export const floorOp = unary("floor", Math.floor, flat, { keepsIntegers });
+export const ceilOp = unary("ceil", Math.ceil, flat, { keepsIntegers });
+export const truncOp = unary("trunc", Math.trunc, flat, { keepsIntegers });
+export const roundOp = unary("round", rint, flat, { keepsIntegers });
+
+const boolLoop: MapLoop = (x, y) => {
+  for (let i = 0; i < y.length; i++) y[i] = x[i] === 0 ? 0 : 1;
+};
+
+const copyLoop: MapLoop = (x, y) => y.set(x);
+
+/** Toward zero; NaN and infinities give what x86 gives, the smallest of 32- and 64-bit integers and else 0. */
+function truncateTo(dtype: DType): MapLoop {
+  const { bits, min } = dtypeInfo[dtype];
+  const indefinite = bits >= 32 ? min : 0;
+  return (x, y) => {
+    for (let i = 0; i < y.length; i++) y[i] = Number.isFinite(x[i]) ? Math.trunc(x[i]!) + 0 : indefinite;
+  };
+}
 
 export const castOp = defineOp<One, { readonly dtype: DType }>({
   name: "cast",
   infer([x], { dtype }) {
     requireUnquantized("cast", x);
+    if (isQuantized(dtype)) throw new DtypeError("cast", { dtype }, "a cast does not quantize", "Use quantizePerTensor");
     return [{ dtype, shape: x.shape }];
   },
   forward([x], { dtype }, [type]) {
     const { kind } = dtypeInfo[dtype];
-    if (kind === "bool") return [mapTo(type!, x, (v) => (v === 0 ? 0 : 1))];
-    const truncates = kind === "int" && isFloat(x.dtype);
-    return [mapTo(type!, x, truncates ? Math.trunc : roundingTo(dtype))];
+    if (kind === "bool") return [mapTo(type!, x, boolLoop)];
+    return [mapTo(type!, x, kind === "int" && isFloat(x.dtype) ? truncateTo(dtype) : copyLoop)];
   },
   backward: (dy, { inputs: [x] }) => [isFloat(x.dtype) ? cast(dy, x.dtype) : null],
 });
@@ -89,34 +148,57 @@ export function cast(x: Tensor, dtype: DType): Tensor {
   return x.dtype === dtype ? x : apply(castOp, [x], { dtype });
 }
 
+/** -x */
 export function neg(x: Tensor): Tensor {
   return apply(negOp, [x], {});
 }
 
+/** |x|; the gradient at 0 is 0. */
 export function abs(x: Tensor): Tensor {
   return apply(absOp, [x], {});
 }
 
+/** -1, 0 or 1; 0 for NaN. */
 export function sign(x: Tensor): Tensor {
   return apply(signOp, [x], {});
 }
 
+/** e^x */
 export function exp(x: Tensor): Tensor {
   return apply(expOp, [x], {});
 }
 
+/** e^x - 1, accurate near 0. */
+export function expm1(x: Tensor): Tensor {
+  return apply(expm1Op, [x], {});
+}
+
+/** Natural logarithm. */
 export function log(x: Tensor): Tensor {
   return apply(logOp, [x], {});
 }
 
+/** Logarithm to base 2. */
+export function log2(x: Tensor): Tensor {
+  return apply(log2Op, [x], {});
+}
+
+/** ln(1 + x), accurate near 0. */
+export function log1p(x: Tensor): Tensor {
+  return apply(log1pOp, [x], {});
+}
+
+/** Square root; NaN below 0. */
 export function sqrt(x: Tensor): Tensor {
   return apply(sqrtOp, [x], {});
 }
 
+/** 1 / sqrt(x) */
 export function rsqrt(x: Tensor): Tensor {
   return apply(rsqrtOp, [x], {});
 }
 
+/** 1 / x */
 export function reciprocal(x: Tensor): Tensor {
   return apply(reciprocalOp, [x], {});
 }
@@ -129,23 +211,32 @@ export function cos(x: Tensor): Tensor {
   return apply(cosOp, [x], {});
 }
 
+/** Hyperbolic tangent, in -1..1. */
 export function tanh(x: Tensor): Tensor {
   return apply(tanhOp, [x], {});
 }
 
+/** The error function, in -1..1. */
 export function erf(x: Tensor): Tensor {
   return apply(erfOp, [x], {});
 }
 
+/** Largest integer not above x. */
 export function floor(x: Tensor): Tensor {
   return apply(floorOp, [x], {});
 }
 
+/** Smallest integer not below x. */
 export function ceil(x: Tensor): Tensor {
   return apply(ceilOp, [x], {});
 }
 
+/** x without its fraction. */
+export function trunc(x: Tensor): Tensor {
+  return apply(truncOp, [x], {});
+}
+
+/** Nearest integer, ties to even. */
 export function round(x: Tensor): Tensor {
   return apply(roundOp, [x], {});
 }
-
