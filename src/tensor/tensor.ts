@@ -6,7 +6,8 @@
  * integers. Arithmetic methods (`x.add(y)`) are installed by ops/methods.ts, one floor up.
  */
 
-import { AutogradError, DtypeError, ShapeError } from "../errors.ts";
+import { AutogradError, DtypeError, GraphError, ShapeError } from "../errors.ts";
+import { activeTracer } from "./context.ts";
 import { allocate, dtypeInfo, isFloat, isQuantized } from "./dtype.ts";
 import type { DType, TypedArray } from "./dtype.ts";
 import { checkQParams } from "./qparams.ts";
@@ -115,18 +116,20 @@ export class Tensor implements TensorType {
   }
 
   /**
-   * Overwrites the values, keeping identity: how optimizers and `loadStateDict` change a parameter.
-   * @throws ShapeError when the number of values differs.
+   * Overwrites the values, keeping identity: how optimizers, `loadStateDict` and running statistics change a
+   * parameter or buffer. Assigning a tensor is noted by a capture that is listening, so that running the graph
+   * makes the same change; assigning plain numbers is not, and is refused while capturing.
+   * @throws ShapeError when the number of values differs; GraphError for plain numbers while capturing.
    */
-  assign(values: ArrayLike<number>): this {
-    if (values.length !== this.numel) {
-      throw new ShapeError(
-        "assign",
-        { shape: this.shape, values: values.length },
-        "the number of values must not change",
-      );
+  assign(values: ArrayLike<number> | Tensor): this {
+    const count = values instanceof Tensor ? values.numel : values.length;
+    if (count !== this.numel) {
+      throw new ShapeError("assign", { shape: this.shape, values: count }, "the number of values must not change");
     }
-    this.data.set(values);
+    const tracer = activeTracer();
+    if (!tracer) this.data.set(values instanceof Tensor ? values.data : values);
+    else if (values instanceof Tensor) tracer.assign(this, values);
+    else throw new GraphError("assign", { shape: this.shape }, "only tensors can be assigned while capturing");
     return this;
   }
 
