@@ -1,0 +1,188 @@
+/**
+ * Average pooling, plain and adaptive, over one to three spatial axes.
+ *
+ * Both are averages over windows (pool-windows.ts), linear in x, so the gradient operator spreads each
+ * output's gradient over its window, and the gradient of that is the average again.
+ */
+
+import { ArgumentError } from "../errors.ts";
+import type { TypedArray } from "../tensor/dtype.ts";
+import { numel } from "../tensor/shape.ts";
+import type { Shape } from "../tensor/shape.ts";
+import type { Tensor, TensorType } from "../tensor/tensor.ts";
+import { withBatch } from "./conv.ts";
+import { perAxis } from "./conv-geometry.ts";
+import type { PerAxis, SpatialRank } from "./conv-geometry.ts";
+import { fromDoubles } from "./loops.ts";
+import { apply, defineOp, requireFloat } from "./op.ts";
+import type { Attrs, Op } from "./op.ts";
+import { adaptiveWindows, boxes, forEachInBox, pooledShape, poolWindows, resolvePool } from "./pool-windows.ts";
+import type { AxisWindows, Box, PoolAttrs, PoolOptions } from "./pool-windows.ts";
+
+type One = readonly [Tensor];
+
+/** Windows and what the sum over each is divided by. */
+interface Averaging {
+  readonly windows: readonly AxisWindows[];
+  readonly divisor: (box: Box) => number;
+}
+
+/** y = the average of each window of every plane of x. */
+export function averageReference(x: TypedArray, spatial: Shape, planes: number, { windows, divisor }: Averaging): Float64Array {
+  const list = boxes(windows);
+  const size = numel(spatial);
+  const y = new Float64Array(planes * list.length);
+  for (let plane = 0; plane < planes; plane++) {
+    const base = plane * size;
+    list.forEach((box, o) => {
+      let sum = 0;
+      forEachInBox(box, spatial, (offset) => {
+        sum += x[base + offset]!;
+      });
+      y[plane * list.length + o] = sum / divisor(box);
+    });
+  }
+  return y;
+}
+
+/** The transpose of `averageReference`. */
+export function spreadReference(dy: TypedArray, spatial: Shape, planes: number, { windows, divisor }: Averaging): Float64Array {
+  const list = boxes(windows);
+  const size = numel(spatial);
+  const dx = new Float64Array(planes * size);
+  for (let plane = 0; plane < planes; plane++) {
+    const base = plane * size;
+    list.forEach((box, o) => {
+      const share = dy[plane * list.length + o]! / divisor(box);
+      forEachInBox(box, spatial, (offset) => {
+        dx[base + offset]! += share;
+      });
+    });
+  }
+  return dx;
+}
+
+/** Defines a pool and its gradient operator by how windows follow from the input's shape. */
+function averagePool<A extends Attrs>(name: string, averaging: (x: Shape, attrs: A) => Averaging): Op<One, A> {
+  type GradAttrs = { readonly pool: A; readonly shape: Shape };
+  const pool: Op<One, A> = defineOp<One, A>({
+    name,
+    infer([x], attrs) {
+      requireFloat(name, x);
+      return [{ dtype: x.dtype, shape: pooledShape(x.shape, averaging(x.shape, attrs).windows) }];
+    },
+    forward([x], attrs, [type]) {
+      const planes = x.shape[0]! * x.shape[1]!;
+      return [fromDoubles(type!, averageReference(x.data, x.shape.slice(2), planes, averaging(x.shape, attrs)))];
+    },
+    backward: (dy, { inputs: [x], attrs }) => [apply(gradient, [dy], { pool: attrs, shape: x.shape })],
+  });
+  const gradient: Op<One, GradAttrs> = defineOp<One, GradAttrs>({
+    name: `${name}Grad`,
+    infer: ([dy], { shape }): TensorType[] => [{ dtype: dy.dtype, shape }],
+    forward([dy], { pool: attrs, shape }, [type]) {
+      const planes = shape[0]! * shape[1]!;
+      return [fromDoubles(type!, spreadReference(dy.data, shape.slice(2), planes, averaging(shape, attrs)))];
+    },
+    backward: (g, { attrs }) => [apply(pool, [g], attrs.pool)],
+  });
+  return pool;
+}
+
+export type AvgPoolAttrs = Omit<PoolAttrs, "dilation"> & {
+  readonly countIncludePad: boolean;
+  readonly divisorOverride: number | null;
+};
+
+function plainPool(rank: SpatialRank): Op<One, AvgPoolAttrs> {
+  const name = `avgPool${rank}d`;
+  return averagePool<AvgPoolAttrs>(name, (x, attrs) => {
+    const { countIncludePad, divisorOverride } = attrs;
+    return {
+      windows: poolWindows(name, x, { ...attrs, dilation: attrs.kernelSize.map(() => 1) }),
+      divisor: (box) => divisorOverride ?? (countIncludePad ? box.padded : box.inside),
+    };
+  });
+}
+
+export const avgPool1dOp = plainPool(1);
+export const avgPool2dOp = plainPool(2);
+export const avgPool3dOp = plainPool(3);
+
+export type AdaptiveAttrs = { readonly outputSize: readonly number[] };
+
+function adaptivePool(rank: SpatialRank): Op<One, AdaptiveAttrs> {
+  const name = `adaptiveAvgPool${rank}d`;
+  return averagePool<AdaptiveAttrs>(name, (x, { outputSize }) => ({
+    windows: adaptiveWindows(name, x, outputSize),
+    divisor: (box) => box.inside,
+  }));
+}
+
+export const adaptiveAvgPool1dOp = adaptivePool(1);
+export const adaptiveAvgPool2dOp = adaptivePool(2);
+export const adaptiveAvgPool3dOp = adaptivePool(3);
+
+export interface AvgPoolOptions extends PoolOptions {
+  /** Zeros of the padding count as elements of the window. */
+  readonly countIncludePad?: boolean;
+  /** Divide by this instead of the window's size. */
+  readonly divisorOverride?: number | null;
+}
+
+const avgOps = { 1: avgPool1dOp, 2: avgPool2dOp, 3: avgPool3dOp };
+const adaptiveOps = { 1: adaptiveAvgPool1dOp, 2: adaptiveAvgPool2dOp, 3: adaptiveAvgPool3dOp };
+
+function avgPool(x: Tensor, kernelSize: PerAxis, options: AvgPoolOptions, rank: SpatialRank): Tensor {
+  const where = `avgPool${rank}d`;
+  const { countIncludePad = true, divisorOverride = null } = options;
+  if (divisorOverride === 0) throw new ArgumentError(where, { divisorOverride }, "the divisor must not be zero");
+  const { kernelSize: kernel, stride, padding, ceilMode } = resolvePool(where, kernelSize, options, rank);
+  const attrs = { kernelSize: kernel, stride, padding, ceilMode, countIncludePad, divisorOverride };
+  return withBatch(x, rank, (batch) => apply(avgOps[rank], [batch], attrs));
+}
+
+/** An output size an axis, null for "as the input". */
+export type OutputSize = number | readonly (number | null)[];
+
+/** Complete output size for x [N, C, ...] or [C, ...]. @throws ArgumentError */
+export function resolveOutputSize(where: string, x: Shape, outputSize: OutputSize, rank: SpatialRank): readonly number[] {
+  const spatial = x.slice(-rank);
+  const given = typeof outputSize === "number" ? outputSize : outputSize.map((size, i) => size ?? spatial[i] ?? 1);
+  return perAxis(where, "outputSize", given, rank, 1);
+}
+
+function adaptiveAvgPool(x: Tensor, outputSize: OutputSize, rank: SpatialRank): Tensor {
+  const size = resolveOutputSize(`adaptiveAvgPool${rank}d`, x.shape, outputSize, rank);
+  return withBatch(x, rank, (batch) => apply(adaptiveOps[rank], [batch], { outputSize: size }));
+}
+
+/** Averages over windows of x [N, C, L] (or [C, L]). @throws ShapeError, DtypeError, ArgumentError */
+export function avgPool1d(x: Tensor, kernelSize: PerAxis, options: AvgPoolOptions = {}): Tensor {
+  return avgPool(x, kernelSize, options, 1);
+}
+
+/** Averages over windows of x [N, C, H, W] (or [C, H, W]). @throws ShapeError, DtypeError, ArgumentError */
+export function avgPool2d(x: Tensor, kernelSize: PerAxis, options: AvgPoolOptions = {}): Tensor {
+  return avgPool(x, kernelSize, options, 2);
+}
+
+/** Averages over windows of x [N, C, D, H, W] (or [C, D, H, W]). @throws ShapeError, DtypeError, ArgumentError */
+export function avgPool3d(x: Tensor, kernelSize: PerAxis, options: AvgPoolOptions = {}): Tensor {
+  return avgPool(x, kernelSize, options, 3);
+}
+
+/** Averages x [N, C, L] over as many windows as `outputSize` says. @throws ShapeError, DtypeError, ArgumentError */
+export function adaptiveAvgPool1d(x: Tensor, outputSize: OutputSize): Tensor {
+  return adaptiveAvgPool(x, outputSize, 1);
+}
+
+/** Averages x [N, C, H, W] over as many windows as `outputSize` says. @throws ShapeError, DtypeError, ArgumentError */
+export function adaptiveAvgPool2d(x: Tensor, outputSize: OutputSize): Tensor {
+  return adaptiveAvgPool(x, outputSize, 2);
+}
+
+/** Averages x [N, C, D, H, W] over as many windows as `outputSize` says. @throws ShapeError, DtypeError, ArgumentError */
+export function adaptiveAvgPool3d(x: Tensor, outputSize: OutputSize): Tensor {
+  return adaptiveAvgPool(x, outputSize, 3);
+}

@@ -1,0 +1,144 @@
+/**
+ * The loops all normalizations share: y = (x - mean) / sqrt(var + eps) * weight + bias.
+ *
+ * Two views of the same row-major x say everything: [outer, groups, inner] gives one mean and variance a
+ * group (batch norm: a channel; layer norm: a row), and [.., channels, channelInner] gives one weight and
+ * bias a channel. Sums are kept in double precision, as PyTorch's CPU kernels do for batch norm, and every
+ * result is rounded once.
+ */
+
+import type { TypedArray } from "../tensor/dtype.ts";
+
+/** How a tensor is cut into groups of common statistics and into channels of common weight. */
+export type NormView = {
+  readonly outer: number;
+  readonly groups: number;
+  readonly inner: number;
+  readonly channels: number;
+  readonly channelInner: number;
+};
+
+/** Mean and variance (biased) of each group, in double precision. */
+export interface NormStats {
+  readonly mean: Float64Array;
+  readonly variance: Float64Array;
+}
+
+function forEachRun(view: NormView, run: (start: number, end: number, group: number) => void): void {
+  const { outer, groups, inner } = view;
+  for (let o = 0; o < outer; o++) {
+    for (let g = 0; g < groups; g++) {
+      const start = (o * groups + g) * inner;
+      run(start, start + inner, g);
+    }
+  }
+}
+
+/** Two passes: the mean, then the mean squared distance from it. */
+export function groupStats(x: TypedArray, view: NormView): NormStats {
+  const count = view.outer * view.inner;
+  const mean = new Float64Array(view.groups);
+  forEachRun(view, (start, end, g) => {
+    let sum = 0;
+    for (let i = start; i < end; i++) sum += x[i]!;
+    mean[g]! += sum;
+  });
+  for (let g = 0; g < mean.length; g++) mean[g]! /= count;
+  const variance = new Float64Array(view.groups);
+  forEachRun(view, (start, end, g) => {
+    const m = mean[g]!;
+    let sum = 0;
+    for (let i = start; i < end; i++) {
+      const d = x[i]! - m;
+      sum += d * d;
+    }
+    variance[g]! += sum;
+  });
+  for (let g = 0; g < variance.length; g++) variance[g]! /= count;
+  return { mean, variance };
+}
+
+function inverseStd(variance: Float64Array, eps: number): Float64Array {
+  return variance.map((v) => 1 / Math.sqrt(v + eps));
+}
+
+/** Walks the runs of elements that share both group and channel; single elements where channels are innermost. */
+function forEachPiece(view: NormView, piece: (start: number, end: number, group: number, channel: number) => void): void {
+  const { channels, channelInner } = view;
+  forEachRun(view, (start, end, group) => {
+    for (let from = start; from < end; ) {
+      const to = Math.min(end, from - (from % channelInner) + channelInner);
+      piece(from, to, group, Math.floor(from / channelInner) % channels);
+      from = to;
+    }
+  });
+}
+
+/** y for given statistics. */
+export function normalizeInto(
+  y: TypedArray,
+  x: TypedArray,
+  weight: TypedArray | null,
+  bias: TypedArray | null,
+  { mean, variance }: NormStats,
+  view: NormView,
+  eps: number,
+): void {
+  const inverse = inverseStd(variance, eps);
+  forEachPiece(view, (start, end, g, c) => {
+    const factor = inverse[g]! * (weight ? weight[c]! : 1);
+    const m = mean[g]!;
+    const shift = bias ? bias[c]! : 0;
+    for (let i = start; i < end; i++) y[i] = (x[i]! - m) * factor + shift;
+  });
+}
+
+/** Where the gradients of one normalization are written. */
+export interface NormGradients {
+  readonly x: TypedArray;
+  readonly weight: Float64Array;
+  readonly bias: Float64Array;
+}
+
+/**
+ * With z = (x - mean) / std and g = dy * weight:
+ * dx = (g - mean(g) - z mean(g z)) / std, without the two means when the statistics are fixed;
+ * dweight = sum of dy z, dbias = sum of dy.
+ */
+export function normGradients(
+  dy: TypedArray,
+  x: TypedArray,
+  weight: TypedArray | null,
+  stats: NormStats,
+  view: NormView,
+  { eps, fixed }: { readonly eps: number; readonly fixed: boolean },
+  out: NormGradients,
+): void {
+  const inverse = inverseStd(stats.variance, eps);
+  const sumG = new Float64Array(view.groups);
+  const sumGZ = new Float64Array(view.groups);
+  forEachPiece(view, (start, end, g, c) => {
+    const m = stats.mean[g]!;
+    let sum = 0;
+    let sumZ = 0;
+    for (let i = start; i < end; i++) {
+      sum += dy[i]!;
+      sumZ += dy[i]! * (x[i]! - m);
+    }
+    sumZ *= inverse[g]!;
+    const w = weight ? weight[c]! : 1;
+    out.bias[c]! += sum;
+    out.weight[c]! += sumZ;
+    sumG[g]! += w * sum;
+    sumGZ[g]! += w * sumZ;
+  });
+  const count = view.outer * view.inner;
+  forEachPiece(view, (start, end, g, c) => {
+    const k = inverse[g]!;
+    const w = weight ? weight[c]! : 1;
+    const m = stats.mean[g]!;
+    const meanG = fixed ? 0 : sumG[g]! / count;
+    const slope = fixed ? 0 : (k * sumGZ[g]!) / count;
+    for (let i = start; i < end; i++) out.x[i] = k * (w * dy[i]! - meanG - slope * (x[i]! - m));
+  });
+}

@@ -1,0 +1,150 @@
+/**
+ * The windows of pooling layers, axis by axis, by PyTorch's rules (ATen/native/Pool.h, AdaptivePooling.h).
+ *
+ * A window is a range of input positions, cut to the input; it remembers its length before cutting, padding
+ * included, because that is what an average may divide by.
+ */
+
+import { ArgumentError, ShapeError } from "../errors.ts";
+import type { Shape } from "../tensor/shape.ts";
+import { perAxis } from "./conv-geometry.ts";
+import type { PerAxis } from "./conv-geometry.ts";
+
+/** Windows along one axis: positions start, start + step, ... below end; one entry an output position. */
+export interface AxisWindows {
+  readonly start: readonly number[];
+  readonly end: readonly number[];
+  /** Length with padding but not beyond it. */
+  readonly padded: readonly number[];
+  readonly step: number;
+}
+
+export interface PoolOptions {
+  /** Defaults to the kernel size. */
+  readonly stride?: PerAxis | null;
+  readonly padding?: PerAxis;
+  /** Count also a last window that is only partly inside. */
+  readonly ceilMode?: boolean;
+}
+
+/** Options common to pools, complete. */
+export type PoolAttrs = {
+  readonly kernelSize: readonly number[];
+  readonly stride: readonly number[];
+  readonly padding: readonly number[];
+  readonly dilation: readonly number[];
+  readonly ceilMode: boolean;
+};
+
+/** @throws ArgumentError when padding exceeds half of the kernel, or a number is not legal. */
+export function resolvePool(where: string, kernelSize: PerAxis, options: PoolOptions & { readonly dilation?: PerAxis }, rank: number): PoolAttrs {
+  const kernel = perAxis(where, "kernelSize", kernelSize, rank, 1);
+  const attrs = {
+    kernelSize: kernel,
+    stride: options.stride === undefined || options.stride === null ? kernel : perAxis(where, "stride", options.stride, rank, 1),
+    padding: perAxis(where, "padding", options.padding ?? 0, rank, 0),
+    dilation: perAxis(where, "dilation", options.dilation ?? 1, rank, 1),
+    ceilMode: options.ceilMode ?? false,
+  };
+  const { padding, dilation } = attrs;
+  if (padding.some((p, i) => p > ((kernel[i]! - 1) * dilation[i]! + 1) / 2)) {
+    throw new ArgumentError(where, { kernelSize: kernel, padding }, "padding must be at most half of the kernel size");
+  }
+  return attrs;
+}
+
+/** Number of windows along an axis: a last partial one counts in ceil mode if it starts inside the input or its left padding. */
+function windowCount(size: number, axis: number, { kernelSize, stride, padding, dilation, ceilMode }: PoolAttrs): number {
+  const [s, p] = [stride[axis]!, padding[axis]!];
+  const room = size + 2 * p - dilation[axis]! * (kernelSize[axis]! - 1) - 1;
+  const count = Math.floor((room + (ceilMode ? s - 1 : 0)) / s) + 1;
+  return ceilMode && (count - 1) * s >= size + p ? count - 1 : count;
+}
+
+/** Windows of every spatial axis of x [N, C, ...]. @throws ShapeError when there are none. */
+export function poolWindows(where: string, x: Shape, attrs: PoolAttrs): AxisWindows[] {
+  const { kernelSize, stride, padding, dilation } = attrs;
+  if (x.length !== kernelSize.length + 2) {
+    throw new ShapeError(where, { x, kernelSize }, `x must have ${kernelSize.length + 2} axes`);
+  }
+  return kernelSize.map((kernel, axis) => {
+    const size = x[axis + 2]!;
+    const count = windowCount(size, axis, attrs);
+    if (count < 1) throw new ShapeError(where, { x, kernelSize, padding }, "the window must fit into the padded input");
+    const step = dilation[axis]!;
+    const first = Array.from({ length: count }, (_, o) => o * stride[axis]! - padding[axis]!);
+    const last = first.map((at) => Math.min(at + (kernel - 1) * step + 1, size + padding[axis]!));
+    return {
+      start: first.map((at) => (at < 0 ? at + Math.ceil(-at / step) * step : at)),
+      end: last.map((at) => Math.min(at, size)),
+      padded: first.map((at, o) => last[o]! - at),
+      step,
+    };
+  });
+}
+
+/** `count` windows that cover an axis of `size` as evenly as integers allow. */
+function adaptiveAxis(size: number, count: number): AxisWindows {
+  const start = Array.from({ length: count }, (_, o) => Math.floor((o * size) / count));
+  const end = Array.from({ length: count }, (_, o) => Math.ceil(((o + 1) * size) / count));
+  return { start, end, padded: end.map((at, o) => at - start[o]!), step: 1 };
+}
+
+/** Windows that give exactly `outputSize` positions. @throws ShapeError */
+export function adaptiveWindows(where: string, x: Shape, outputSize: readonly number[]): AxisWindows[] {
+  if (x.length !== outputSize.length + 2 || x.slice(2).some((size) => size < 1)) {
+    throw new ShapeError(where, { x, outputSize }, `x must have ${outputSize.length + 2} axes, the spatial ones not empty`);
+  }
+  return outputSize.map((count, axis) => adaptiveAxis(x[axis + 2]!, count));
+}
+
+/** Shape [N, C, ...] of what the windows give. */
+export function pooledShape(x: Shape, windows: readonly AxisWindows[]): number[] {
+  return [x[0]!, x[1]!, ...windows.map(({ start }) => start.length)];
+}
+
+const ONE_WINDOW: AxisWindows = { start: [0], end: [1], padded: [1], step: 1 };
+
+/** One window: the planes' offsets of its box, and its size before cutting. */
+export interface Box {
+  readonly d: readonly [start: number, end: number, step: number];
+  readonly h: readonly [start: number, end: number, step: number];
+  readonly w: readonly [start: number, end: number, step: number];
+  /** Elements inside the input. */
+  readonly inside: number;
+  /** Elements counting padding. */
+  readonly padded: number;
+}
+
+function length(axis: AxisWindows, at: number): number {
+  return Math.max(0, Math.ceil((axis.end[at]! - axis.start[at]!) / axis.step));
+}
+
+/** All windows of one plane in row-major order of the output, as boxes over three axes. */
+export function boxes(windows: readonly AxisWindows[]): Box[] {
+  const [D, H, W] = [...new Array<AxisWindows>(3 - windows.length).fill(ONE_WINDOW), ...windows] as [AxisWindows, AxisWindows, AxisWindows];
+  const range = (axis: AxisWindows, at: number) => [axis.start[at]!, axis.end[at]!, axis.step] as const;
+  return D.start.flatMap((_, d) =>
+    H.start.flatMap((__, h) =>
+      W.start.map((___, w) => ({
+        d: range(D, d),
+        h: range(H, h),
+        w: range(W, w),
+        inside: length(D, d) * length(H, h) * length(W, w),
+        padded: D.padded[d]! * H.padded[h]! * W.padded[w]!,
+      })),
+    ),
+  );
+}
+
+/** Calls `visit` with the offset, inside a plane of the given spatial shape, of every element of a box. */
+export function forEachInBox({ d, h, w }: Box, spatial: Shape, visit: (offset: number) => void): void {
+  const width = spatial.at(-1)!;
+  const height = spatial.length > 1 ? spatial.at(-2)! : 1;
+  for (let id = d[0]; id < d[1]; id += d[2]) {
+    for (let ih = h[0]; ih < h[1]; ih += h[2]) {
+      const row = (id * height + ih) * width;
+      for (let iw = w[0]; iw < w[1]; iw += w[2]) visit(row + iw);
+    }
+  }
+}
