@@ -5,16 +5,10 @@
  * that are exact here are ever chosen.
  */
 
+import type { DotClass } from "../kernels/qgemm/variant.ts";
 import type { KernelExports } from "./generated/exports.ts";
 
-/**
- * How `i32x4.relaxed_dot_i8x16_i7x16_add_s(weights, activations, sum)` treats activations above 127:
- * - `u8-exact`: as unsigned bytes, exactly (x86 with AVX-VNNI);
- * - `signed`: as signed bytes, exactly (ARM, AVX-VNNI-INT8);
- * - `saturating`: as unsigned bytes, but sums of two products saturate at 16 bits (older x86);
- * - `unusable`: anything else, and every machine without relaxed SIMD.
- */
-export type DotClass = "u8-exact" | "signed" | "saturating" | "unusable";
+export type { DotClass };
 
 /** A function body that splats three v128 values and applies one SIMD instruction to them. */
 function validates(opcode: readonly number[], operands: number): boolean {

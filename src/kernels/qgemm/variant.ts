@@ -9,7 +9,13 @@
 
 import type { Variant } from "./list.ts";
 
-/** How the machine's relaxed dot product behaves: the classes of the engine's probe. */
+/**
+ * How `i32x4.relaxed_dot_i8x16_i7x16_add_s(weights, activations, sum)` treats activations above 127:
+ * - `u8-exact`: as unsigned bytes, exactly (x86 with AVX-VNNI);
+ * - `signed`: as signed bytes, exactly (ARM, AVX-VNNI-INT8);
+ * - `saturating`: as unsigned bytes, but sums of two products saturate at 16 bits (older x86);
+ * - `unusable`: anything else, and every machine without relaxed SIMD.
+ */
 export type DotClass = "u8-exact" | "signed" | "saturating" | "unusable";
 
 /** What the choice needs to know of a layer's weights (zero points already taken off). */
