@@ -1,4 +1,8 @@
-"""Weights and batches of the programs' models: seeded by the model's id, and stored as values."""
+"""Weights and batches of the programs' models: seeded by the model's id, and stored as values.
+
+All values lie on a coarse binary grid.  Sums of products are then exact in float32 for the first two
+or three layers, whatever the order of summation, so that what observers see does not depend on it.
+"""
 import json
 
 import torch
@@ -9,6 +13,12 @@ from programs_models import MODELS
 
 CALIBRATION_BATCHES = 3
 PROGRAMS = OUT_DIR / "programs"
+WEIGHT_STEP = 2.0**-6
+INPUT_STEP = 2.0**-3
+
+
+def on_grid(tensor, step):
+    return torch.round(tensor / step) * step
 
 
 def _batch(name, inputs):
@@ -21,7 +31,7 @@ def _batch(name, inputs):
         elif kind == "offsets":
             out.append(torch.tensor(shape))
         else:
-            out.append(torch.randn(shape, generator=gen) * 1.5 + 0.25)
+            out.append(on_grid(torch.randn(shape, generator=gen) * 1.5 + 0.25, INPUT_STEP))
     return tuple(out)
 
 
@@ -43,6 +53,9 @@ def make_model(model_id):
     torch.manual_seed(seed_of(model_id))
     model = MODELS[model_id][0]()
     _lively_norms(model, rng(f"{model_id} norms"))
+    with torch.no_grad():
+        for value in list(model.parameters()) + [b for b in model.buffers() if b.is_floating_point()]:
+            value.copy_(on_grid(value, WEIGHT_STEP))
     return model.eval()
 
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_qat_fx
 
 from common import SEED, encode, number, rng
-from programs_data import PROGRAMS, batches, dump, make_model
+from programs_data import INPUT_STEP, PROGRAMS, batches, dump, make_model, on_grid
 from programs_fx import BACKENDS, make_mapping
 from programs_record import ObserverTable, describe_node, describe_program
 from programs_observers import statistics
@@ -69,10 +69,10 @@ def training_batches(case, model):
     shape = calibration[0][0].shape
     out = []
     for _ in range(BATCHES):
-        x = torch.randn(shape, generator=gen) * 1.5 + 0.25
+        x = on_grid(torch.randn(shape, generator=gen) * 1.5 + 0.25, INPUT_STEP)
         with torch.no_grad():
             y = copy.deepcopy(model)(x)
-        out.append((x, y + torch.randn(y.shape, generator=gen) * 0.3))
+        out.append((x, on_grid(y + torch.randn(y.shape, generator=gen) * 0.3, INPUT_STEP)))
     return out
 
 
