@@ -86,10 +86,31 @@ export class LinearLR extends LRScheduler {
   }
 }
 
+/** base * (1 - step / totalIters)^power until `totalIters`, then 0. */
+export class PolynomialLR extends LRScheduler {
+  constructor(optimizer: AnyOptimizer, totalIters = 5, power = 1) {
+    super(optimizer, (base, step) => base * (1 - Math.min(1, step / totalIters)) ** power);
+  }
+}
+
 /** Half a cosine from base to etaMin over `tMax` steps (Loshchilov and Hutter, 2017). */
 export class CosineAnnealingLR extends LRScheduler {
   constructor(optimizer: AnyOptimizer, tMax: number, etaMin = 0) {
     super(optimizer, (base, step) => etaMin + ((base - etaMin) * (1 + Math.cos((Math.PI * step) / tMax))) / 2);
+  }
+}
+
+/** Half cosines from base to etaMin, each `tMult` times as long as the one before (Loshchilov and Hutter, 2017). */
+export class CosineAnnealingWarmRestarts extends LRScheduler {
+  constructor(optimizer: AnyOptimizer, t0: number, tMult = 1, etaMin = 0) {
+    if (!(t0 > 0 && tMult >= 1)) {
+      throw new ArgumentError("CosineAnnealingWarmRestarts", { t0, tMult }, "t0 must be positive and tMult at least 1");
+    }
+    super(optimizer, (base, step) => {
+      let [length, at] = [t0, step];
+      for (; at >= length; length *= tMult) at -= length;
+      return etaMin + ((base - etaMin) * (1 + Math.cos((Math.PI * at) / length))) / 2;
+    });
   }
 }
 
