@@ -16,8 +16,8 @@ import { batchNorm } from "../../src/ops/batch-norm.ts";
 import type { PerAxis } from "../../src/ops/conv-geometry.ts";
 import { convTranspose1d, convTranspose2d, convTranspose3d } from "../../src/ops/conv-transpose.ts";
 import { conv1d, conv2d, conv3d } from "../../src/ops/conv.ts";
+import { instanceNorm } from "../../src/ops/instance-norm.ts";
 import { interpolate } from "../../src/ops/interpolate.ts";
-import type { InterpolateOptions } from "../../src/ops/interpolate.ts";
 import {
   adaptiveMaxPool1d,
   adaptiveMaxPool2d,
@@ -26,7 +26,7 @@ import {
   maxPool2d,
   maxPool3d,
 } from "../../src/ops/max-pool.ts";
-import { groupNorm, instanceNorm, layerNorm } from "../../src/ops/norm.ts";
+import { groupNorm, layerNorm } from "../../src/ops/norm.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { expectTensor, numberAt, table, tensorAt, tensorOr } from "./compare.ts";
 import type { Budget } from "./compare.ts";
@@ -78,7 +78,7 @@ const calls: Readonly<Record<string, Call>> = {
   adaptiveMaxPool1d: adaptive(adaptiveMaxPool1d),
   adaptiveMaxPool2d: adaptive(adaptiveMaxPool2d),
   adaptiveMaxPool3d: adaptive(adaptiveMaxPool3d),
-  interpolate: (inputs, attrs) => interpolate(tensorAt(inputs, "x"), attrs as InterpolateOptions),
+  interpolate: (inputs, attrs) => interpolate(tensorAt(inputs, "x"), attrs),
   layerNorm: (inputs, attrs) => layerNorm(tensorAt(inputs, "x"), attrs["normalizedShape"] as number[], affine(inputs, attrs)),
   groupNorm: (inputs, attrs) => groupNorm(tensorAt(inputs, "x"), numberAt(attrs, "numGroups"), affine(inputs, attrs)),
   instanceNorm: (inputs, attrs) => instanceNorm(tensorAt(inputs, "x"), affine(inputs, attrs)),
