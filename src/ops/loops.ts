@@ -78,6 +78,11 @@ export function mapTo(type: TensorType, x: Tensor, loop: MapLoop): Tensor {
   return fromDoubles(type, out);
 }
 
+/** A number in the precision that a dtype is computed in: PyTorch turns scalar arguments of float32 operators to float32. */
+export function literalIn(dtype: DType, value: number): number {
+  return dtype === "float64" ? value : Math.fround(value);
+}
+
 /** A number literal as the one value of an array, rounded to the dtype it is computed in, as in PyTorch. */
 export function operandFloats(value: Tensor | number, dtype: DType): { data: FloatArray; shape: Shape } {
   if (typeof value !== "number") return { data: floatsOf(value), shape: value.shape };

@@ -8,23 +8,48 @@ import { DtypeError } from "../errors.ts";
 import { dtypeInfo, isFloat, isQuantized } from "../tensor/dtype.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { rint } from "../tensor/rounding.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import type { Tensor, TensorType } from "../tensor/tensor.ts";
 import { add, div, mul, pow, sub } from "./arithmetic.ts";
 import { mapTo, mapWith } from "./loops.ts";
 import type { MapLoop } from "./loops.ts";
 import { apply, defineOp, requireUnquantized } from "./op.ts";
-import type { BackwardContext, Op } from "./op.ts";
+import type { Attrs, BackwardContext, Op } from "./op.ts";
 import { erfOf } from "./special-functions.ts";
 
 type One = readonly [Tensor];
 type NoAttrs = Readonly<Record<string, never>>;
-type UnaryBackward = ((dy: Tensor, x: Tensor, y: Tensor) => Tensor) | string;
+type UnaryBackward = (dy: Tensor, x: Tensor, y: Tensor) => Tensor;
 
 export interface UnaryOptions {
-  /** Whether integers stay integers; otherwise they give float32. */
-  readonly keepsIntegers?: boolean;
+  /** Integers stay integers, become float32, or are refused with a DtypeError. */
+  readonly integers?: "keep" | "toFloat" | "refuse";
   /** The loop over elements, for hot operators. */
   readonly loop?: MapLoop;
+}
+
+/** The result's dtype. @throws DtypeError */
+function resultDType(where: string, x: TensorType, integers: UnaryOptions["integers"]): DType {
+  requireUnquantized(where, x);
+  if (isFloat(x.dtype) || integers === "keep") return x.dtype;
+  if (integers === "toFloat") return "float32";
+  throw new DtypeError(where, { dtype: x.dtype, shape: x.shape }, "needs a float tensor");
+}
+
+/** Defines y = f(x), elementwise, where f depends on attributes; `dtype` is the one that y is computed in. */
+export function unaryWith<A extends Attrs>(
+  name: string,
+  loopOf: (attrs: A, dtype: DType) => MapLoop,
+  backward: (dy: Tensor, x: Tensor, y: Tensor, attrs: A) => Tensor,
+  { integers = "refuse" }: UnaryOptions = {},
+): Op<One, A> {
+  return defineOp<One, A>({
+    name,
+    infer: ([x]) => [{ dtype: resultDType(name, x, integers), shape: x.shape }],
+    forward: ([x], attrs, [type]) => [mapTo(type!, x, loopOf(attrs, type!.dtype))],
+    backward: (dy: Tensor, { inputs: [x], outputs, attrs }: BackwardContext<One, A>) => [
+      backward(dy, x, outputs[0]!, attrs),
+    ],
+  });
 }
 
 /** Defines y = f(x), elementwise. */
@@ -32,26 +57,14 @@ export function unary(
   name: string,
   f: (x: number) => number,
   backward: UnaryBackward,
-  { keepsIntegers = false, loop = mapWith(f) }: UnaryOptions = {},
+  { integers = "toFloat", loop = mapWith(f) }: UnaryOptions = {},
 ): Op<One, NoAttrs> {
-  return defineOp<One, NoAttrs>({
-    name,
-    infer([x]) {
-      requireUnquantized(name, x);
-      const dtype: DType = isFloat(x.dtype) || keepsIntegers ? x.dtype : "float32";
-      return [{ dtype, shape: x.shape }];
-    },
-    forward: ([x], _, [type]) => [mapTo(type!, x, loop)],
-    backward:
-      typeof backward === "string"
-        ? backward
-        : (dy: Tensor, { inputs: [x], outputs }: BackwardContext<One, NoAttrs>) => [backward(dy, x, outputs[0]!)],
-  });
+  return unaryWith<NoAttrs>(name, () => loop, backward, { integers });
 }
 
 /** Gradient of step functions. PyTorch's is zero too. */
 const flat: UnaryBackward = (dy) => mul(dy, 0);
-const keepsIntegers = true;
+const integers = "keep";
 
 const negLoop: MapLoop = (x, y) => {
   for (let i = 0; i < y.length; i++) y[i] = -x[i]!;
@@ -83,10 +96,10 @@ function signOf(x: number): number {
 }
 
 // -x
-export const negOp = unary("neg", (x) => -x, (dy) => neg(dy), { keepsIntegers, loop: negLoop });
+export const negOp = unary("neg", (x) => -x, (dy) => neg(dy), { integers, loop: negLoop });
 // d|x| = sign(x) dx
-export const absOp = unary("abs", Math.abs, (dy, x) => mul(dy, sign(x)), { keepsIntegers, loop: absLoop });
-export const signOp = unary("sign", signOf, flat, { keepsIntegers });
+export const absOp = unary("abs", Math.abs, (dy, x) => mul(dy, sign(x)), { integers, loop: absLoop });
+export const signOp = unary("sign", signOf, flat, { integers });
 // d e^x = e^x dx
 export const expOp = unary("exp", Math.exp, (dy, _, y) => mul(dy, y), { loop: expLoop });
 // d (e^x - 1) = (y + 1) dx
@@ -108,10 +121,10 @@ export const cosOp = unary("cos", Math.cos, (dy, x) => neg(mul(dy, sin(x))));
 export const tanhOp = unary("tanh", Math.tanh, (dy, _, y) => mul(dy, sub(1, mul(y, y))), { loop: tanhLoop });
 // d erf(x) = 2/sqrt(pi) e^(-x^2) dx
 export const erfOp = unary("erf", erfOf, (dy, x) => mul(dy, mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI))));
-export const floorOp = unary("floor", Math.floor, flat, { keepsIntegers });
-export const ceilOp = unary("ceil", Math.ceil, flat, { keepsIntegers });
-export const truncOp = unary("trunc", Math.trunc, flat, { keepsIntegers });
-export const roundOp = unary("round", rint, flat, { keepsIntegers });
+export const floorOp = unary("floor", Math.floor, flat, { integers });
+export const ceilOp = unary("ceil", Math.ceil, flat, { integers });
+export const truncOp = unary("trunc", Math.trunc, flat, { integers });
+export const roundOp = unary("round", rint, flat, { integers });
 
 const boolLoop: MapLoop = (x, y) => {
   for (let i = 0; i < y.length; i++) y[i] = x[i] === 0 ? 0 : 1;

@@ -1,0 +1,59 @@
+/**
+ * Limiting values to a range. Unlike hardtanh, the gradient is 1 at the limits themselves and 0 for NaN.
+ */
+
+import { ArgumentError } from "../errors.ts";
+import { isFloat } from "../tensor/dtype.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { maximum, minimum } from "./arithmetic.ts";
+import { greaterEqual, lessEqual } from "./compare.ts";
+import { literalIn } from "./loops.ts";
+import { apply } from "./op.ts";
+import { unaryWith } from "./unary.ts";
+import { where } from "./where.ts";
+
+export type ClampAttrs = { readonly min: number | null; readonly max: number | null };
+
+export const clampOp = unaryWith<ClampAttrs>(
+  "clamp",
+  ({ min, max }, dtype) => {
+    const low = min === null ? -Infinity : isFloat(dtype) ? literalIn(dtype, min) : Math.trunc(min);
+    const high = max === null ? Infinity : isFloat(dtype) ? literalIn(dtype, max) : Math.trunc(max);
+    return (x, y) => {
+      for (let i = 0; i < y.length; i++) {
+        const raised = x[i]! < low ? low : x[i]!;
+        y[i] = raised > high ? high : raised;
+      }
+    };
+  },
+  (dy, x, _, { min, max }) => {
+    const above = min === null ? dy : where(greaterEqual(x, min), dy, 0);
+    return max === null ? above : where(lessEqual(x, max), above, 0);
+  },
+  { integers: "keep" },
+);
+
+/**
+ * x limited to min..max, either of which may be left out or be a tensor that broadcasts; where they cross,
+ * `max` decides. NaN stays NaN.
+ * @throws ArgumentError when both are left out.
+ */
+export function clamp(x: Tensor, min?: Tensor | number | null, max?: Tensor | number | null): Tensor {
+  const [low, high] = [min ?? null, max ?? null];
+  if (low === null && high === null) throw new ArgumentError("clamp", { min: low, max: high }, "needs at least one limit");
+  if (typeof low !== "object" || low === null) {
+    if (typeof high !== "object" || high === null) return apply(clampOp, [x], { min: low, max: high });
+  }
+  const raised = low === null ? x : maximum(x, low);
+  return high === null ? raised : minimum(raised, high);
+}
+
+/** max(x, min). */
+export function clampMin(x: Tensor, min: Tensor | number): Tensor {
+  return clamp(x, min);
+}
+
+/** min(x, max). */
+export function clampMax(x: Tensor, max: Tensor | number): Tensor {
+  return clamp(x, null, max);
+}
