@@ -45,7 +45,12 @@ export class Engine {
     this.build = options.build ?? (hasRelaxedSimd() ? "relaxed" : "simd");
     const maximum = Math.min(MAX_PAGES, Math.floor((options.maxBytes ?? MAX_PAGES * PAGE) / PAGE));
     const initial = Math.min(INITIAL_PAGES, maximum);
-    if (initial < 1) throw new EngineError("engine", { maxBytes: options.maxBytes }, "maxBytes must be at least one page of 65536 bytes");
+    if (initial < 1)
+      throw new EngineError(
+        "engine",
+        { maxBytes: options.maxBytes },
+        "maxBytes must be at least one page of 65536 bytes",
+      );
     const module = compileBuild(this.build, false);
     const wasm = new WebAssembly.Memory({ initial, maximum });
     this.memory = new EngineMemory(wasm, maximum * PAGE);

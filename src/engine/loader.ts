@@ -41,6 +41,7 @@ function isKernelExports(exports: object): exports is KernelExports {
 /** Instantiates a compiled build over `memory`. */
 export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): KernelExports {
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
-  if (!isKernelExports(exports)) throw new EngineError("engine", {}, "the compiled kernels have no exports", "Run `npm run build:kernels`.");
+  if (!isKernelExports(exports))
+    throw new EngineError("engine", {}, "the compiled kernels have no exports", "Run `npm run build:kernels`.");
   return exports;
 }

@@ -53,7 +53,8 @@ export class EngineMemory {
    * @throws EngineError when `bytes` is not a size, or the memory cannot be had.
    */
   alloc(bytes: number): number {
-    if (!Number.isInteger(bytes) || bytes < 0) throw new EngineError("memory", { bytes }, "a size is a whole number of bytes");
+    if (!Number.isInteger(bytes) || bytes < 0)
+      throw new EngineError("memory", { bytes }, "a size is a whole number of bytes");
     const size = Math.ceil((bytes + TAIL_BYTES) / ALIGNMENT) * ALIGNMENT;
     let index = this.#holes.findIndex((hole) => hole.end - hole.start >= size);
     if (index < 0) index = this.#grow(size, bytes);

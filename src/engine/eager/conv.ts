@@ -1,0 +1,236 @@
+/**
+ * Convolution forward and its two gradients on plain NCHW arrays, for one to three spatial axes, with
+ * stride, padding, dilation and groups. Inputs become bordered NHWC images; see implicit.ts for the sums.
+ *
+ * The input gradient of a strided convolution is cut into phases: input pixels whose position has the same
+ * remainder by the stride meet the same points of the kernel, so each phase is a small dense product and no
+ * zeros are multiplied. Formulas: https://arxiv.org/abs/1603.07285 (Dumoulin and Visin), sections 2 and 4.
+ */
+
+import type { Engine } from "../engine.ts";
+import { defaultEngine } from "../engine.ts";
+import type { Conv3d, ConvShape, Triple } from "./geometry.ts";
+import { checkLength, conv3d, map3, volume } from "./geometry.ts";
+import type { Alloc, Image } from "./image.ts";
+import { copyIn, gridTable, imageFrom, pixelOffset, pixelsToPlanes } from "./image.ts";
+import type { Operands, Product } from "./implicit.ts";
+import { isDepthwise, runDense, runDepthwise } from "./implicit.ts";
+
+/** Kernel points in row-major order with their position. */
+function* kernelPoints([depth, height, width]: Triple): Generator<{ point: number; at: Triple }> {
+  let point = 0;
+  for (let z = 0; z < depth; z++)
+    for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) yield { point: point++, at: [z, y, x] };
+}
+
+/** Table of the windows' first pixels in the bordered input. */
+function windowTable(engine: Engine, alloc: Alloc, image: Image, c: Conv3d): number {
+  const [z, y, x] = c.stride;
+  return gridTable(engine, alloc, 0, c.batch, c.outSize, [
+    image.imageBytes,
+    z * image.planeBytes,
+    y * image.rowBytes,
+    x * image.pixelBytes,
+  ]);
+}
+
+function inputTaps(image: Image, c: Conv3d): Product["taps"] {
+  return [...kernelPoints(c.kernel)].map(({ point, at: [z, y, x] }) => ({
+    point,
+    offset:
+      z * c.dilation[0] * image.planeBytes + y * c.dilation[1] * image.rowBytes + x * c.dilation[2] * image.pixelBytes,
+  }));
+}
+
+/** Table of a dense NHWC batch with `channels` channels. */
+function denseTable(engine: Engine, alloc: Alloc, batch: number, pixels: number, channels: number): number {
+  return gridTable(engine, alloc, 0, 1, [1, 1, batch * pixels], [0, 0, 0, channels * 4]);
+}
+
+function checkArrays(c: Conv3d, arrays: { x?: Float32Array; w?: Float32Array; dy?: Float32Array }): void {
+  if (arrays.x) checkLength("convolution", "x", arrays.x, c.batch * c.inChannels * c.inPixels);
+  if (arrays.w) checkLength("convolution", "w", arrays.w, (c.outChannels * c.inChannels * c.points) / c.groups);
+  if (arrays.dy) checkLength("convolution", "dy", arrays.dy, c.batch * c.outChannels * c.outPixels);
+}
+
+/**
+ * y = conv(x, w) + bias: x [batch, inChannels, ...size], w [outChannels, inChannels / groups, ...kernel],
+ * bias [outChannels] or null; returns [batch, outChannels, ...outSize]. Follows torch.nn.functional.conv1d/2d/3d.
+ * @throws EngineError when the shape is not legal or an array's length does not fit it.
+ */
+export function convNdF32(
+  x: Float32Array,
+  w: Float32Array,
+  bias: Float32Array | null,
+  shape: ConvShape,
+  engine: Engine = defaultEngine(),
+): Float32Array {
+  const c = conv3d(shape);
+  checkArrays(c, { x, w });
+  if (bias !== null) checkLength("convolution", "bias", bias, c.outChannels);
+  return engine.memory.scope((alloc) => {
+    const image = imageFrom(
+      engine,
+      alloc,
+      x,
+      { batch: c.batch, channels: c.inChannels, size: c.size },
+      c.padding,
+      c.padding,
+    );
+    const rows = c.batch * c.outPixels;
+    const operands: Operands = {
+      source: image.at,
+      sourceChannels: c.inChannels,
+      result: alloc(rows * c.outChannels * 4),
+      resultChannels: c.outChannels,
+      groups: c.groups,
+      bias,
+      weight: copyIn(engine, alloc, w),
+      points: c.points,
+      strideO: (c.inChannels / c.groups) * c.points,
+      strideC: c.points,
+      strideG: (c.outChannels / c.groups) * (c.inChannels / c.groups) * c.points,
+    };
+    const product: Product = {
+      rows,
+      table: windowTable(engine, alloc, image, c),
+      out: denseTable(engine, alloc, c.batch, c.outPixels, c.outChannels),
+      taps: inputTaps(image, c),
+    };
+    (isDepthwise(c) ? runDepthwise : runDense)(engine, alloc, operands, product);
+    return pixelsToPlanes(engine, alloc, operands.result, c.batch, c.outChannels, c.outPixels);
+  });
+}
+
+/** One axis of a phase: input positions first, first + stride, ... and the kernel points they meet. */
+interface AxisPhase {
+  readonly first: number;
+  readonly count: number;
+  /** Output position for the first input position, by kernel point; rises by one a position. */
+  readonly points: readonly { readonly index: number; readonly from: number }[];
+}
+
+/** Phases of one axis. Points are listed so that output positions rise, which keeps runs contiguous. */
+function axisPhases(c: Conv3d, axis: 0 | 1 | 2): AxisPhase[] {
+  const [size, kernel, stride, padding, dilation] = [
+    c.size[axis],
+    c.kernel[axis],
+    c.stride[axis],
+    c.padding[axis],
+    c.dilation[axis],
+  ];
+  const phases: AxisPhase[] = [];
+  for (let first = 0; first < Math.min(stride, size); first++) {
+    const points = [];
+    for (let index = kernel - 1; index >= 0; index--) {
+      const reach = first + padding - index * dilation;
+      if (reach % stride === 0) points.push({ index, from: reach / stride });
+    }
+    phases.push({ first, count: Math.ceil((size - first) / stride), points });
+  }
+  return phases;
+}
+
+/** Border that the phases of one axis read before and after an output of length `length`. */
+function axisReach(phases: readonly AxisPhase[], length: number): { low: number; high: number } {
+  let low = 0;
+  let high = 0;
+  for (const { count, points } of phases) {
+    for (const { from } of points) {
+      low = Math.max(low, -from);
+      high = Math.max(high, from + count - length);
+    }
+  }
+  return { low, high };
+}
+
+/** The product of one phase: rows in the input's grid, taps into the bordered output gradient. */
+function phaseProduct(
+  engine: Engine,
+  alloc: Alloc,
+  c: Conv3d,
+  dy: Image,
+  phases: readonly [AxisPhase, AxisPhase, AxisPhase],
+): Product {
+  const counts = map3((i) => phases[i].count);
+  const [z, y, x] = phases;
+  const pixel = c.inChannels * 4;
+  const place = (a: number, b: number, d: number): number => ((a * c.size[1] + b) * c.size[2] + d) * pixel;
+  const out = gridTable(engine, alloc, place(z.first, y.first, x.first), c.batch, counts, [
+    c.inPixels * pixel,
+    place(c.stride[0], 0, 0),
+    place(0, c.stride[1], 0),
+    place(0, 0, c.stride[2]),
+  ]);
+  const table = gridTable(engine, alloc, 0, c.batch, counts, [
+    dy.imageBytes,
+    dy.planeBytes,
+    dy.rowBytes,
+    dy.pixelBytes,
+  ]);
+  const taps = [];
+  for (const a of z.points)
+    for (const b of y.points)
+      for (const d of x.points) {
+        taps.push({
+          point: (a.index * c.kernel[1] + b.index) * c.kernel[2] + d.index,
+          offset: pixelOffset(dy, a.from, b.from, d.from),
+        });
+      }
+  return { rows: c.batch * volume(counts), table, out, taps };
+}
+
+/**
+ * Gradient of the convolution with respect to its input: dy [batch, outChannels, ...outSize] gives
+ * dx [batch, inChannels, ...size]. It is also the forward of a transposed convolution (torch
+ * conv_transpose) whose input is dy and whose output has length `size`.
+ * @throws EngineError when the shape is not legal or an array's length does not fit it.
+ */
+export function convNdBackwardInputF32(
+  dy: Float32Array,
+  w: Float32Array,
+  shape: ConvShape,
+  engine: Engine = defaultEngine(),
+): Float32Array {
+  const c = conv3d(shape);
+  checkArrays(c, { dy, w });
+  const axes = [axisPhases(c, 0), axisPhases(c, 1), axisPhases(c, 2)] as const;
+  const reach = [
+    axisReach(axes[0], c.outSize[0]),
+    axisReach(axes[1], c.outSize[1]),
+    axisReach(axes[2], c.outSize[2]),
+  ] as const;
+  return engine.memory.scope((alloc) => {
+    const grid = { batch: c.batch, channels: c.outChannels, size: c.outSize };
+    const image = imageFrom(
+      engine,
+      alloc,
+      dy,
+      grid,
+      map3((i) => reach[i].low),
+      map3((i) => reach[i].high),
+    );
+    const operands: Operands = {
+      source: image.at,
+      sourceChannels: c.outChannels,
+      result: alloc(c.batch * c.inPixels * c.inChannels * 4),
+      resultChannels: c.inChannels,
+      groups: c.groups,
+      bias: null,
+      weight: copyIn(engine, alloc, w),
+      points: c.points,
+      strideO: c.points,
+      strideC: (c.inChannels / c.groups) * c.points,
+      strideG: (c.outChannels / c.groups) * (c.inChannels / c.groups) * c.points,
+    };
+    const run = isDepthwise(c) ? runDepthwise : runDense;
+    for (const z of axes[0])
+      for (const y of axes[1])
+        for (const x of axes[2]) {
+          engine.memory.scope((inner) => {
+            run(engine, inner, operands, phaseProduct(engine, inner, c, image, [z, y, x]));
+          });
+        }
+    return pixelsToPlanes(engine, alloc, operands.result, c.batch, c.inChannels, c.inPixels);
+  });
+}

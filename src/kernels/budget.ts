@@ -1,0 +1,10 @@
+/**
+ * How far float kernels may be from their references. In the simd build every direct kernel gives the
+ * reference's bits, since it does the same roundings in the same order. The relaxed build rounds a
+ * product and its addition once where the machine has a fused multiply-add. Winograd transforms reorder
+ * sums. Each budget is relative to the sum of the absolute values of the products that make one output,
+ * which is what rounding errors of a sum scale with.
+ */
+
+/** Direct kernels, relaxed build. */
+export const F32_BUDGET = 1e-6;
