@@ -1,7 +1,7 @@
 /**
- * Layer, group, instance and root-mean-square normalization.
+ * Layer, group and root-mean-square normalization.
  *
- * All but the last are one loop (norm-loops.ts) seen through different views of x.
+ * The first two, and instance normalization, are one loop (norm-loops.ts) seen through different views of x.
  */
 
 import { ArgumentError, ShapeError } from "../errors.ts";
@@ -33,7 +33,7 @@ export function checkAffine(where: string, x: Shape, shape: Shape, ...params: re
 }
 
 /** Defines a normalization by the view it takes of x and the shape of its weight. */
-function normalization<A extends Attrs & { readonly eps: number }>(
+export function normalization<A extends Attrs & { readonly eps: number }>(
   name: string,
   view: (x: Shape, attrs: A) => NormView,
   weightShape: (x: Shape, attrs: A) => Shape,
@@ -88,18 +88,6 @@ export const groupNormOp = normalization<GroupNormAttrs>(
   (x) => [x[1]!],
 );
 
-export const instanceNormOp = normalization<{ readonly eps: number }>(
-  "instanceNorm",
-  (x) => {
-    const channelInner = numel(x.slice(2));
-    if (x.length < 3 || channelInner < 2) {
-      throw new ShapeError("instanceNorm", { x }, "x must be [N, C, ...] with more than one element a channel");
-    }
-    return { outer: 1, groups: x[0]! * x[1]!, inner: channelInner, channels: x[1]!, channelInner };
-  },
-  (x) => [x[1]!],
-);
-
 export interface NormOptions {
   readonly weight?: Tensor | null;
   readonly bias?: Tensor | null;
@@ -124,15 +112,6 @@ export function groupNorm(x: Tensor, numGroups: number, options: NormOptions = {
   const { weight = null, bias = null, eps = 1e-5 } = options;
   if (!Number.isInteger(numGroups) || numGroups < 1) throw new ArgumentError("groupNorm", { numGroups }, "numGroups must be a positive integer");
   return apply(groupNormOp, [x, weight, bias], { numGroups, eps });
-}
-
-/**
- * Normalizes each channel of each sample of x [N, C, ...] over its spatial axes; weight and bias are [C].
- * Ulyanov, Vedaldi and Lempitsky, 2016. @throws ShapeError, DtypeError
- */
-export function instanceNorm(x: Tensor, options: NormOptions = {}): Tensor {
-  const { weight = null, bias = null, eps = 1e-5 } = options;
-  return apply(instanceNormOp, [x, weight, bias], { eps });
 }
 
 /** Distance from 1 to the next number of a float dtype: PyTorch's default eps of rmsNorm. */

@@ -1,0 +1,20 @@
+/** Layers, containers and initialization, as in torch.nn. */
+
+export * from "./activation.ts";
+export * from "./batch-norm.ts";
+export * from "./container.ts";
+export * from "./conv.ts";
+export * from "./conv-transpose.ts";
+export * from "./dropout.ts";
+export * from "./embedding.ts";
+export * as init from "./init.ts";
+export * from "./instance-norm.ts";
+export * from "./linear.ts";
+export { Module } from "./module.ts";
+export type { AnyModule, ForwardHook, ForwardPreHook, HookHandle } from "./module.ts";
+export * from "./norm.ts";
+export * from "./padding.ts";
+export * from "./pooling.ts";
+export * from "./upsample.ts";
+export type { LoadOptions, LoadResult, StateDict } from "./state-dict.ts";
+export { Parameter } from "../tensor/tensor.ts";
