@@ -22,7 +22,7 @@ import type { Call } from "./operators.ts";
 /** Transcendental functions: PyTorch's vector code is within two float32 steps of the true value, as is ours. */
 const FUNCTIONS: Budget = { absolute: 2e-7, relative: 6e-7 };
 /** PyTorch's gelu adds a float32 erf to 1, which cancels for negative x. */
-const CANCELLING: Budget = { absolute: 5e-7, relative: 6e-7 };
+const CANCELLING: Budget = { absolute: 1e-6, relative: 6e-7 };
 /** Gradients that are sums over broadcast axes, and products of such functions. */
 const SUMS: Budget = { absolute: 1e-6, ofLargest: 1e-6 };
 
