@@ -14,6 +14,14 @@ import { literalIn, zipTo, zipWith } from "./loops.ts";
 import type { MapLoop } from "./loops.ts";
 import { apply, defineOp, requireFloat } from "./op.ts";
 import type { Op } from "./op.ts";
+import {
+  quantizedHardsigmoid,
+  quantizedHardtanh,
+  quantizedLeakyRelu,
+  quantizedRelu,
+  quantizedRelu6,
+  quantizedThreshold,
+} from "./quantized/activations.ts";
 import { sumToShape } from "./reduce.ts";
 import { reshape } from "./shape.ts";
 import { unary, unaryWith } from "./unary.ts";
@@ -64,12 +72,14 @@ function clampLoop(low: number, high: number): MapLoop {
 export const reluOp = unary("relu", (x) => (x < 0 ? 0 : x), (dy, _, y) => gate(dy, y, { low: 0, high: null }), {
   integers: "keep",
   loop: reluLoop,
+  quantized: (x) => quantizedRelu(x),
 });
 
 // 1 inside (0, 6), else 0
 export const relu6Op = unary("relu6", (x) => Math.min(Math.max(x, 0), 6), (dy, x) => gate(dy, x, { low: 0, high: 6 }), {
   integers: "keep",
   loop: clampLoop(0, 6),
+  quantized: (x) => quantizedRelu6(x),
 });
 
 // 1 inside (min, max), else 0
@@ -77,6 +87,7 @@ export const hardtanhOp = unaryWith<{ readonly minVal: number; readonly maxVal: 
   "hardtanh",
   ({ minVal, maxVal }, dtype) => clampLoop(literalIn(dtype, minVal), literalIn(dtype, maxVal)),
   (dy, x, _, { minVal, maxVal }) => gate(dy, x, { low: literalIn(x.dtype, minVal), high: literalIn(x.dtype, maxVal) }),
+  { quantized: (x, attrs) => quantizedHardtanh(x, attrs) },
 );
 
 // 1/6 inside (-3, 3), else 0 (for NaN too)
@@ -84,7 +95,7 @@ export const hardsigmoidOp = unary(
   "hardsigmoid",
   (x) => Math.min(Math.max(x + 3, 0), 6) / 6,
   (dy, x) => where(mul(greater(x, -3), less(x, 3)), div(dy, 6), 0),
-  { integers: "refuse" },
+  { integers: "refuse", quantized: (x) => quantizedHardsigmoid(x) },
 );
 
 const hardswishLoop: MapLoop = (x, y) => {
@@ -109,6 +120,7 @@ export const leakyReluOp = unaryWith<{ readonly negativeSlope: number }>(
     };
   },
   (dy, x, _, { negativeSlope }) => where(greater(x, 0), dy, mul(dy, negativeSlope)),
+  { quantized: (x, { negativeSlope }) => quantizedLeakyRelu(x, { negativeSlope }) },
 );
 
 // 1 above the threshold, else 0
@@ -121,7 +133,7 @@ export const thresholdOp = unaryWith<{ readonly threshold: number; readonly valu
     };
   },
   (dy, x, _, { threshold }) => gate(dy, x, { low: literalIn(x.dtype, threshold), high: null }),
-  { integers: "keep" },
+  { integers: "keep", quantized: (x, { threshold, value }) => quantizedThreshold(x, threshold, value) },
 );
 
 const preluLoop = zipWith((x, w) => (x > 0 ? x : w * x));

@@ -13,6 +13,7 @@ import { literalIn } from "./loops.ts";
 import type { MapLoop } from "./loops.ts";
 import { apply } from "./op.ts";
 import type { Attrs, Op } from "./op.ts";
+import { quantizedSigmoid } from "./quantized/activations.ts";
 import { chunk } from "./slicing.ts";
 import { erfOf } from "./special-functions.ts";
 import { abs, erf, exp, neg, tanh, unary, unaryWith } from "./unary.ts";
@@ -42,7 +43,10 @@ const siluLoop: MapLoop = (x, y) => {
 };
 
 // dy y (1 - y)
-export const sigmoidOp = unary("sigmoid", sigmoidOf, (dy, _, y) => mul(dy, mul(y, sub(1, y))), { loop: sigmoidLoop });
+export const sigmoidOp = unary("sigmoid", sigmoidOf, (dy, _, y) => mul(dy, mul(y, sub(1, y))), {
+  loop: sigmoidLoop,
+  quantized: (x) => quantizedSigmoid(x),
+});
 // dy sigmoid(-x)
 export const logSigmoidOp = unary("logSigmoid", (x) => -softplusOf(-x), (dy, x) => mul(dy, sigmoid(neg(x))), refuse);
 // dy / (1 + |x|)^2

@@ -10,6 +10,7 @@ import type { Shape } from "../tensor/shape.ts";
 import { emptyLike } from "../tensor/tensor.ts";
 import type { Tensor, TensorType } from "../tensor/tensor.ts";
 import { apply, defineOp, requireUnquantized } from "./op.ts";
+import { quantizedCatLikeFirst } from "./quantized/joins.ts";
 import { unsqueeze } from "./shape.ts";
 import { slice } from "./slicing.ts";
 import { writeStrided } from "./strided.ts";
@@ -54,11 +55,14 @@ export const catOp = defineOp<readonly Tensor[], CatAttrs>({
       return needs[i] ? slice(dy, dim, start, end) : null;
     });
   },
+  // As in PyTorch, the first tensor's parameters become the result's.
+  quantized: (inputs, { dim }) => quantizedCatLikeFirst(inputs, dim),
 });
 
 /**
  * Joins tensors along axis `dim`; dtypes are promoted, and empty 1-d tensors left out, as in PyTorch.
- * @throws ShapeError when other sizes differ, ArgumentError for an empty list, DtypeError for quantized tensors.
+ * @throws ShapeError when other sizes differ, ArgumentError for an empty list, DtypeError when
+ * quantized tensors are mixed with others.
  */
 export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
   const joined = tensors.filter(({ shape }) => !(shape.length === 1 && shape[0] === 0));

@@ -9,6 +9,7 @@ import { maximum, minimum } from "./arithmetic.ts";
 import { greaterEqual, lessEqual } from "./compare.ts";
 import { literalIn } from "./loops.ts";
 import { apply } from "./op.ts";
+import { quantizedClamp } from "./quantized/activations.ts";
 import { unaryWith } from "./unary.ts";
 import { where } from "./where.ts";
 
@@ -30,7 +31,7 @@ export const clampOp = unaryWith<ClampAttrs>(
     const above = min === null ? dy : where(greaterEqual(x, min), dy, 0);
     return max === null ? above : where(lessEqual(x, max), above, 0);
   },
-  { integers: "keep" },
+  { integers: "keep", quantized: (x, attrs) => quantizedClamp(x, attrs) },
 );
 
 /**

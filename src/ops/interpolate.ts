@@ -14,6 +14,7 @@ import type { InterpolateMode, Taps } from "./interpolate-taps.ts";
 import { fromDoubles } from "./loops.ts";
 import { apply, defineOp, requireFloat } from "./op.ts";
 import type { Op } from "./op.ts";
+import { quantizedInterpolateOp } from "./quantized/interpolate.ts";
 
 export type InterpolateAttrs = {
   readonly size: readonly number[];
@@ -52,6 +53,7 @@ export const interpolateOp: Op<One, InterpolateAttrs> = defineOp<One, Interpolat
     return [fromDoubles(type!, values)];
   },
   backward: (dy, { inputs: [x], attrs }) => [apply(interpolateGradOp, [dy], { ...attrs, shape: x.shape })],
+  quantized: (inputs, attrs) => apply(quantizedInterpolateOp, inputs, attrs),
 });
 
 export const interpolateGradOp: Op<One, GradAttrs> = defineOp<One, GradAttrs>({

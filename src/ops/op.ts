@@ -47,6 +47,11 @@ export interface Op<I extends readonly OpInput[] = readonly OpInput[], A extends
    * summed back by the caller. A string says why there is no gradient.
    */
   readonly backward: ((grad: Tensor, context: BackwardContext<I, A>) => readonly (Tensor | null)[]) | string;
+  /**
+   * What a call on a quantized first input means, where PyTorch has an integer kernel for it: the same thing said
+   * with quantized operators. Without it, quantized inputs go through `infer` and `forward` like any other.
+   */
+  readonly quantized?: (inputs: I, attrs: A) => Tensor;
   /** True when two calls on the same inputs may differ (dropout): never merged, never computed ahead. */
   readonly isRandom?: boolean;
 }
@@ -89,6 +94,8 @@ function rounded(output: Tensor): Tensor {
  * gradient is wanted, so that a capture may also ask for gradients and record how they are computed.
  */
 export function dispatch<I extends readonly OpInput[], A extends Attrs>(op: Op<I, A>, inputs: I, attrs: A): readonly Tensor[] {
+  const [first] = inputs;
+  if (op.quantized && first instanceof Tensor && first.isQuantized) return [op.quantized(inputs, attrs)];
   const tracer = activeTracer();
   const types = op.infer(inputs as unknown as InputTypes<I>, attrs);
   const outputs = tracer ? tracer.record(op.name, inputs, attrs, types) : op.forward(inputs, attrs, types).map(rounded);

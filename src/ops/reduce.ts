@@ -13,6 +13,7 @@ import { div } from "./arithmetic.ts";
 import { floatsOf, fromDoubles } from "./loops.ts";
 import type { FloatArray } from "./loops.ts";
 import { apply, defineOp, requireFloat, requireUnquantized } from "./op.ts";
+import { quantizedMeanOp } from "./quantized/pools.ts";
 import { expand, reshape } from "./shape.ts";
 import { forEachRow } from "./strided.ts";
 
@@ -86,6 +87,7 @@ export const meanOp = defineOp<readonly [Tensor], ReduceAttrs>({
   backward: (dy, { inputs: [x], attrs }) => [
     expand(div(restoreDims(dy, x.shape, attrs), reducedCount(x.shape, attrs.dim)), x.shape),
   ],
+  quantized: (inputs, attrs) => apply(quantizedMeanOp, inputs, attrs),
 });
 
 /** How many elements one result is made of. */

@@ -14,17 +14,20 @@ import { mapTo, mapWith } from "./loops.ts";
 import type { MapLoop } from "./loops.ts";
 import { apply, defineOp, requireUnquantized } from "./op.ts";
 import type { Attrs, BackwardContext, Op } from "./op.ts";
+import { quantizedTanh } from "./quantized/activations.ts";
 import { erfOf } from "./special-functions.ts";
 
 type One = readonly [Tensor];
 type NoAttrs = Readonly<Record<string, never>>;
 type UnaryBackward = (dy: Tensor, x: Tensor, y: Tensor) => Tensor;
 
-export interface UnaryOptions {
+export interface UnaryOptions<A extends Attrs = NoAttrs> {
   /** Integers stay integers, become float32, or are refused with a DtypeError. */
   readonly integers?: "keep" | "toFloat" | "refuse";
   /** The loop over elements, for hot operators. */
   readonly loop?: MapLoop;
+  /** The quantized operator of the same meaning; see Op.quantized. */
+  readonly quantized?: (x: Tensor, attrs: A) => Tensor;
 }
 
 /** The result's dtype. @throws DtypeError */
@@ -40,7 +43,7 @@ export function unaryWith<A extends Attrs>(
   name: string,
   loopOf: (attrs: A, dtype: DType) => MapLoop,
   backward: (dy: Tensor, x: Tensor, y: Tensor, attrs: A) => Tensor,
-  { integers = "refuse" }: UnaryOptions = {},
+  { integers = "refuse", quantized }: UnaryOptions<A> = {},
 ): Op<One, A> {
   return defineOp<One, A>({
     name,
@@ -49,6 +52,7 @@ export function unaryWith<A extends Attrs>(
     backward: (dy: Tensor, { inputs: [x], outputs, attrs }: BackwardContext<One, A>) => [
       backward(dy, x, outputs[0]!, attrs),
     ],
+    ...(quantized && { quantized: ([x]: One, attrs: A) => quantized(x, attrs) }),
   });
 }
 
@@ -57,9 +61,9 @@ export function unary(
   name: string,
   f: (x: number) => number,
   backward: UnaryBackward,
-  { integers = "toFloat", loop = mapWith(f) }: UnaryOptions = {},
+  { integers = "toFloat", loop = mapWith(f), quantized }: UnaryOptions = {},
 ): Op<One, NoAttrs> {
-  return unaryWith<NoAttrs>(name, () => loop, backward, { integers });
+  return unaryWith<NoAttrs>(name, () => loop, backward, { integers, quantized });
 }
 
 /** Gradient of step functions. PyTorch's is zero too. */
@@ -118,7 +122,10 @@ export const reciprocalOp = unary("reciprocal", (x) => 1 / x, (dy, _, y) => neg(
 export const sinOp = unary("sin", Math.sin, (dy, x) => mul(dy, cos(x)));
 export const cosOp = unary("cos", Math.cos, (dy, x) => neg(mul(dy, sin(x))));
 // d tanh(x) = (1 - y^2) dx
-export const tanhOp = unary("tanh", Math.tanh, (dy, _, y) => mul(dy, sub(1, mul(y, y))), { loop: tanhLoop });
+export const tanhOp = unary("tanh", Math.tanh, (dy, _, y) => mul(dy, sub(1, mul(y, y))), {
+  loop: tanhLoop,
+  quantized: (x) => quantizedTanh(x),
+});
 // d erf(x) = 2/sqrt(pi) e^(-x^2) dx
 export const erfOp = unary("erf", erfOf, (dy, x) => mul(dy, mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI))));
 export const floorOp = unary("floor", Math.floor, flat, { integers });

@@ -1,0 +1,101 @@
+/**
+ * Exact sums of products of centred integers, sum of (qx - zx) * (qw - zw): the heart of linear and convolution.
+ *
+ * The operands are small integers, so the float32 kernels give the exact sum, in whatever order they add, as long
+ * as no partial sum can reach 2^24. That is checked against the actual operands before those kernels are used; what
+ * does not fit is added up in double precision by the reference loops, with the same result.
+ */
+
+import { matmulF32 } from "../../engine/eager/index.ts";
+import type { TypedArray } from "../../tensor/dtype.ts";
+import type { QParams } from "../../tensor/qparams.ts";
+import type { Shape } from "../../tensor/shape.ts";
+import { Tensor } from "../../tensor/tensor.ts";
+import type { ConvAttrs } from "../conv-geometry.ts";
+import { computeConv, computeInputGrad } from "../conv-gradient.ts";
+import { axisView } from "../loops.ts";
+import { productReference } from "../matmul.ts";
+import { forEachChannelRun } from "../quantize/loops.ts";
+
+/** Integers below this are exact in float32, and so is every sum of them that stays below. */
+const EXACT = 2 ** 24;
+
+/** q - z, as floats. */
+function centred(q: TypedArray, qparams: QParams, shape: Shape): Float32Array {
+  const out = new Float32Array(q.length);
+  if (qparams.kind === "perTensor") {
+    const { zeroPoint } = qparams;
+    for (let i = 0; i < out.length; i++) out[i] = q[i]! - zeroPoint;
+  } else {
+    forEachChannelRun(shape, qparams.axis, (start, end, c) => {
+      for (let i = start; i < end; i++) out[i] = q[i]! - qparams.zeroPoints[c]!;
+    });
+  }
+  return out;
+}
+
+function largest(values: Float32Array): number {
+  let most = 0;
+  for (let i = 0; i < values.length; i++) most = Math.max(most, Math.abs(values[i]!));
+  return most;
+}
+
+/**
+ * Largest sum of |w| over the elements that go into one output channel; w is seen as [groups, outer, channels, inner]
+ * where all outer and inner elements of a group's channel are added.
+ */
+function heaviest(w: Float32Array, groups: number, outer: number, channels: number): number {
+  const inner = w.length / (groups * outer * channels);
+  let [most, at] = [0, 0];
+  for (let g = 0; g < groups; g++) {
+    const sums = new Float64Array(channels);
+    for (let o = 0; o < outer; o++) {
+      for (let c = 0; c < channels; c++) for (const end = at + inner; at < end; at++) sums[c]! += Math.abs(w[at]!);
+    }
+    most = sums.reduce((a, b) => Math.max(a, b), most);
+  }
+  return most;
+}
+
+/** Centred operands: float32 when every sum is exact in it, else float64. */
+function operands(x: Tensor, weight: Tensor, groups: number, outer: number, channels: number): [x: Tensor, w: Tensor] {
+  const [qx, qw] = [centred(x.data, x.qparams!, x.shape), centred(weight.data, weight.qparams!, weight.shape)];
+  const exact = largest(qx) * heaviest(qw, groups, outer, channels) < EXACT;
+  const wrap = (q: Float32Array, shape: Shape): Tensor =>
+    exact ? new Tensor("float32", shape, q) : new Tensor("float64", shape, Float64Array.from(q));
+  return [wrap(qx, x.shape), wrap(qw, weight.shape)];
+}
+
+/** Sums of x [..., k] with weight [n, k], as [rows, n]. */
+export function linearSums(x: Tensor, weight: Tensor): TypedArray {
+  const [n, k] = [weight.shape[0]!, weight.shape[1]!];
+  const m = x.numel / k;
+  if (x.numel === 0 || n === 0) return new Float32Array(0);
+  const [a, w] = operands(x, weight, 1, 1, n);
+  if (a.dtype === "float32") {
+    const out = new Float32Array(m * n);
+    matmulF32(a.data as Float32Array, w.data as Float32Array, out, { m, k, n, transB: true });
+    return out;
+  }
+  const transposed = new Float64Array(w.numel);
+  for (let i = 0; i < w.numel; i++) transposed[(i % k) * n + Math.floor(i / k)] = w.data[i]!;
+  const out = new Float64Array(m * n);
+  productReference(a.data, transposed, out, { m, k, n });
+  return out;
+}
+
+/** Sums of a convolution of x [N, C, ...] with weight [O, C / groups, ...], laid out as y of shape `y`. */
+export function convSums(x: Tensor, weight: Tensor, y: Shape, attrs: ConvAttrs): TypedArray {
+  const [a, w] = operands(x, weight, 1, 1, weight.shape[0]!);
+  return computeConv(a, w, null, y, attrs).data;
+}
+
+/**
+ * Sums of a transposed convolution of x [N, C, ...] with weight [C, O / groups, ...]: the input gradient of the
+ * convolution that takes y to x.
+ */
+export function convTransposeSums(x: Tensor, weight: Tensor, y: Shape, attrs: ConvAttrs): TypedArray {
+  const { outer, size } = axisView(weight.shape, 1);
+  const [a, w] = operands(x, weight, attrs.groups, outer / attrs.groups, size);
+  return computeInputGrad(a, w, y, attrs).data;
+}

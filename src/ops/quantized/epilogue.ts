@@ -1,0 +1,116 @@
+/**
+ * From the exact 32-bit sums of a product to its 8-bit (or float) results, for each engine.
+ *
+ * With a = f32(sx * sw) of the channel, b the float bias, so and zo the output parameters, all steps in float32:
+ *
+ *     fbgemm    q = rne((acc + b / a) * (a / so)) + zo
+ *     onednn    q = rne((acc * a + b) * (1 / so) + zo)
+ *     qnnpack   q = rne((acc + rne(b * (1 / a))) * (a / so)) + zo
+ *
+ * clamped to the dtype, and from below to zo when relu is fused. Sources: fbgemm QuantUtilsAvx2.cc
+ * (requantizeOutputProcessingAvx2), oneDNN's post-operations, qnnpack q8gemm with its SSE2 requantization.
+ */
+
+import { allocate } from "../../tensor/dtype.ts";
+import type { QuantizedDType, TypedArray } from "../../tensor/dtype.ts";
+import type { QParams } from "../../tensor/qparams.ts";
+import { rint } from "../../tensor/rounding.ts";
+import { ROUND_BIAS, clampNanLow, inverseScale } from "../quantize/numerics.ts";
+import type { OutputQParams } from "./common.ts";
+import type { Rounding } from "./engines.ts";
+import { targetOf } from "./requantize.ts";
+
+const { fround } = Math;
+
+/** Sums laid out as [outer][channels][inner]. */
+export interface Sums {
+  readonly values: TypedArray;
+  readonly channels: number;
+  readonly inner: number;
+}
+
+/** f32(sx * sw) of every channel. */
+export function productScales(inputScale: number, weight: QParams, channels: number): Float32Array {
+  const sx = fround(inputScale);
+  return Float32Array.from(
+    { length: channels },
+    (_, c) => sx * fround(weight.kind === "perTensor" ? weight.scale : weight.scales[c]!),
+  );
+}
+
+interface Rule {
+  /** Added to the sum. */
+  readonly bias: Float32Array | Int32Array;
+  readonly multiplier: Float32Array;
+}
+
+function ruleOf(rounding: "fbgemm" | "qnnpack", scales: Float32Array, bias: TypedArray | null, scale: number): Rule {
+  const so = fround(scale);
+  const multiplier = scales.map((a) => a / so);
+  if (rounding === "fbgemm") return { multiplier, bias: scales.map((a, c) => (bias ? bias[c]! / a : 0)) };
+  return { multiplier, bias: Int32Array.from(scales, (a, c) => (bias ? rint(fround(bias[c]! * inverseScale(a))) : 0)) };
+}
+
+export interface EpilogueOptions {
+  readonly rounding: Rounding;
+  readonly dtype: QuantizedDType;
+  readonly output: OutputQParams;
+  readonly relu: boolean;
+  /** f32(sx * sw) a channel. */
+  readonly scales: Float32Array;
+  readonly bias: TypedArray | null;
+}
+
+/** Calls `each(from, to, channel)` for every run of sums of one channel. */
+function forEachRun(
+  { values, channels, inner }: Sums,
+  each: (from: number, to: number, channel: number) => void,
+): void {
+  for (
+    let from = 0, channel = 0;
+    from < values.length;
+    from += inner, channel = channel + 1 === channels ? 0 : channel + 1
+  ) {
+    each(from, from + inner, channel);
+  }
+}
+
+/** 8-bit results of the sums. */
+export function requantizeSums(sums: Sums, options: EpilogueOptions): TypedArray {
+  const { rounding, dtype, output, relu, scales, bias } = options;
+  const out = allocate(dtype, sums.values.length);
+  const { low, high, zeroPoint } = targetOf(dtype, output, relu);
+  const { values } = sums;
+  if (rounding === "onednn") {
+    const inverse = fround(1 / output.scale);
+    const floor = relu ? 0 : -Infinity;
+    forEachRun(sums, (from, to, c) => {
+      const [a, b] = [scales[c]!, bias ? bias[c]! : 0];
+      for (let i = from; i < to; i++) {
+        const v = Math.max(fround(fround(fround(values[i]!) * a) + b), floor);
+        out[i] = clampNanLow(fround(fround(v * inverse) + zeroPoint) + ROUND_BIAS - ROUND_BIAS, low, high);
+      }
+    });
+    return out;
+  }
+  const rule = ruleOf(rounding, scales, bias, output.scale);
+  forEachRun(sums, (from, to, c) => {
+    const [m, b] = [rule.multiplier[c]!, rule.bias[c]!];
+    for (let i = from; i < to; i++) {
+      const total = rounding === "fbgemm" ? fround(fround(values[i]!) + b) : fround(values[i]! + b);
+      out[i] = clampNanLow(fround(total * m) + ROUND_BIAS - ROUND_BIAS + zeroPoint, low, high);
+    }
+  });
+  return out;
+}
+
+/** Float results of the sums, f32(f32(acc) * a + b) in one rounding: dynamic quantization. */
+export function scaleSums(sums: Sums, scales: Float32Array, bias: TypedArray | null, relu: boolean): Float32Array {
+  const out = new Float32Array(sums.values.length);
+  const floor = relu ? 0 : -Infinity;
+  forEachRun(sums, (from, to, c) => {
+    const [a, b] = [scales[c]!, bias ? bias[c]! : 0];
+    for (let i = from; i < to; i++) out[i] = Math.max(fround(sums.values[i]!) * a + b, floor);
+  });
+  return out;
+}

@@ -1,0 +1,153 @@
+/**
+ * Average pooling and mean of quantized tensors; the parameters stay those of the input. (Maximum pooling compares
+ * integers, which the operators of max-pool.ts do for any dtype.)
+ *
+ * Every average is a sum of integers times a float32 factor, but each kernel rounds in its own way:
+ *
+ *     avgPool1d, 2d         rne(f32(f32(sum (q - z)) * f32(1 / n)) + z)
+ *     avgPool3d             rne(f32(sum (q - z)) * f32(1 / n)) + z for whole groups of 16 channels, else by addThenRound
+ *     adaptiveAvgPool       rne(f32(sum q) * f32(f32(f32(1 / kd) / kh) / kw))
+ *     mean, last axes       rne(f32(f32(sum q) / n))
+ *     mean, other axes      quantizePerTensor of the real mean
+ *
+ * Sources: ATen/native/quantized/cpu/{AveragePool2d,AdaptiveAveragePooling,ReduceOps}.cpp and
+ * _qavg_pool_nhwc_kernel of kernels/QuantizedOpKernels.cpp.
+ */
+
+import { allocate, dtypeInfo } from "../../tensor/dtype.ts";
+import { numel } from "../../tensor/shape.ts";
+import { rint } from "../../tensor/rounding.ts";
+import { Tensor } from "../../tensor/tensor.ts";
+import type { TensorType } from "../../tensor/tensor.ts";
+import type { AdaptiveAttrs, AvgPoolAttrs } from "../avg-pool.ts";
+import { defineOp } from "../op.ts";
+import type { Op } from "../op.ts";
+import { adaptiveWindows, boxes, forEachInBox, pooledShape, poolWindows } from "../pool-windows.ts";
+import type { AxisWindows, Box } from "../pool-windows.ts";
+import { clampNanLow, inverseScale } from "../quantize/numerics.ts";
+import { accumulate, reducedCount, reducedShape } from "../reduce.ts";
+import type { ReduceAttrs } from "../reduce.ts";
+import { NO_GRADIENT, requireByte } from "./common.ts";
+import { addThenRound, requantizeInteger, targetOf } from "./requantize.ts";
+
+const { fround } = Math;
+
+type One = readonly [Tensor];
+
+/** Sum of the integers of every window of every plane, handed to `store` with its index and box. */
+function forEachWindow(
+  x: Tensor,
+  windows: readonly AxisWindows[],
+  store: (at: number, sum: number, box: Box, plane: number) => void,
+): void {
+  const spatial = x.shape.slice(2);
+  const size = numel(spatial);
+  const list = boxes(windows);
+  const { data } = x;
+  for (let plane = 0, at = 0; plane < x.shape[0]! * x.shape[1]!; plane++) {
+    for (const box of list) {
+      let sum = 0;
+      forEachInBox(box, spatial, (offset) => (sum += data[plane * size + offset]!));
+      store(at++, sum, box, plane);
+    }
+  }
+}
+
+/** Type rule of operators that keep dtype and parameters. */
+function keeping(name: string, x: TensorType, shape: readonly number[]): TensorType {
+  const { dtype, qparams } = requireByte(name, x);
+  return { dtype, shape, qparams };
+}
+
+/** Channels that one vector of the three-dimensional kernel holds. */
+const CHANNEL_LANES = 16;
+
+function averagePool(rank: 1 | 2 | 3): Op<One, AvgPoolAttrs> {
+  const name = `quantizedAvgPool${rank}d`;
+  const windowsOf = (x: TensorType, attrs: AvgPoolAttrs): AxisWindows[] =>
+    poolWindows(name, x.shape, { ...attrs, dilation: attrs.stride.map(() => 1) });
+  return defineOp<One, AvgPoolAttrs>({
+    name,
+    infer: ([x], attrs) => [keeping(name, x, pooledShape(x.shape, windowsOf(x, attrs)))],
+    forward([x], attrs, [type]) {
+      const { dtype, qparams } = requireByte(name, x);
+      const out = allocate(dtype, numel(type!.shape));
+      const target = targetOf(dtype, qparams);
+      const { zeroPoint } = qparams;
+      const channels = x.shape[1]!;
+      forEachWindow(x, windowsOf(x, attrs), (at, sum, box, plane) => {
+        const factor = fround(1 / (attrs.divisorOverride ?? (attrs.countIncludePad ? box.padded : box.inside)));
+        const total = fround(sum - box.inside * zeroPoint);
+        if (rank < 3) out[at] = clampNanLow(rint(fround(fround(total * factor) + zeroPoint)), target.low, target.high);
+        else if (plane % channels < channels - (channels % CHANNEL_LANES))
+          out[at] = requantizeInteger(total, factor, target);
+        else out[at] = addThenRound(total, { ...target, inverse: inverseScale(fround(1 / factor)) });
+      });
+      return [new Tensor(dtype, type!.shape, out, qparams)];
+    },
+    backward: NO_GRADIENT,
+  });
+}
+
+/** By number of spatial axes. */
+export const quantizedAvgPools = { 1: averagePool(1), 2: averagePool(2), 3: averagePool(3) };
+
+function length([start, end]: readonly [number, number, number]): number {
+  return end - start;
+}
+
+function adaptivePool(rank: 1 | 2 | 3): Op<One, AdaptiveAttrs> {
+  const name = `quantizedAdaptiveAvgPool${rank}d`;
+  return defineOp<One, AdaptiveAttrs>({
+    name,
+    infer: ([x], { outputSize }) => [
+      keeping(name, x, pooledShape(x.shape, adaptiveWindows(name, x.shape, outputSize))),
+    ],
+    forward([x], { outputSize }, [type]) {
+      const out = allocate(x.dtype, numel(type!.shape));
+      forEachWindow(x, adaptiveWindows(name, x.shape, outputSize), (at, sum, { d, h, w }) => {
+        const factor = fround(fround(fround(1 / length(d)) / length(h)) / length(w));
+        out[at] = rint(fround(fround(sum) * factor));
+      });
+      return [new Tensor(x.dtype, type!.shape, out, type!.qparams)];
+    },
+    backward: NO_GRADIENT,
+  });
+}
+
+/** By number of spatial axes. */
+export const quantizedAdaptiveAvgPools = { 1: adaptivePool(1), 2: adaptivePool(2), 3: adaptivePool(3) };
+
+/** Whether the axes are the last ones, in one piece. */
+function areInnermost(dim: readonly number[], rank: number): boolean {
+  const sorted = [...dim].sort((a, b) => b - a);
+  return sorted.every((axis, i) => axis === rank - 1 - i);
+}
+
+export const quantizedMeanOp = defineOp<One, ReduceAttrs>({
+  name: "quantizedMean",
+  infer: ([x], attrs) => [keeping("quantizedMean", x, reducedShape(x.shape, attrs))],
+  forward([x], { dim }, [type]) {
+    const { dtype, qparams } = requireByte("quantizedMean", x);
+    const count = reducedCount(x.shape, dim);
+    const sums = accumulate(Float64Array.from(x.data), x.shape, dim);
+    const out = allocate(dtype, sums.length);
+    if (areInnermost(dim, x.shape.length)) {
+      const { low, high } = dtypeRange(dtype);
+      sums.forEach((sum, i) => (out[i] = clampNanLow(rint(fround(fround(sum) / count)), low, high)));
+    } else {
+      const target = targetOf(dtype, qparams);
+      const scale = fround(qparams.scale);
+      sums.forEach(
+        (sum, i) => (out[i] = addThenRound(fround(((sum - count * qparams.zeroPoint) * scale) / count), target)),
+      );
+    }
+    return [new Tensor(dtype, type!.shape, out, qparams)];
+  },
+  backward: NO_GRADIENT,
+});
+
+function dtypeRange(dtype: "qint8" | "quint8" | "qint32" | "quint4x2"): { low: number; high: number } {
+  const { min, max } = dtypeInfo[dtype];
+  return { low: min, high: max };
+}
