@@ -16,54 +16,64 @@ import type { PerAxis, SpatialRank } from "./conv-geometry.ts";
 import { fromDoubles } from "./loops.ts";
 import { apply, defineOp, requireFloat } from "./op.ts";
 import type { Attrs, Op } from "./op.ts";
-import { adaptiveWindows, boxes, forEachInBox, pooledShape, poolWindows, resolvePool } from "./pool-windows.ts";
-import type { AxisWindows, Box, PoolAttrs, PoolOptions } from "./pool-windows.ts";
+import { quantizedAdaptiveAvgPools, quantizedAvgPools } from "./quantized/pools.ts";
+import { adaptiveWindows, planeWindows, pooledShape, poolWindows, resolvePool } from "./pool-windows.ts";
+import type { AxisWindows, PlaneWindows, PoolAttrs, PoolOptions } from "./pool-windows.ts";
 
 type One = readonly [Tensor];
 
-/** Windows and what the sum over each is divided by. */
+/** Windows and what the sum over each is divided by: its elements inside, its elements with padding, or a number. */
 interface Averaging {
   readonly windows: readonly AxisWindows[];
-  readonly divisor: (box: Box) => number;
+  readonly divisor: "inside" | "padded" | number;
+}
+
+function divisors({ first, padded }: PlaneWindows, divisor: Averaging["divisor"]): Float64Array {
+  if (divisor === "padded") return padded;
+  return padded.map((_, o) => (divisor === "inside" ? first[o + 1]! - first[o]! : divisor));
 }
 
 /** y = the average of each window of every plane of x. */
 export function averageReference(x: TypedArray, spatial: Shape, planes: number, { windows, divisor }: Averaging): Float64Array {
-  const list = boxes(windows);
+  const list = planeWindows(windows, spatial);
+  const { first, offsets } = list;
+  const by = divisors(list, divisor);
   const size = numel(spatial);
-  const y = new Float64Array(planes * list.length);
+  const y = new Float64Array(planes * by.length);
   for (let plane = 0; plane < planes; plane++) {
     const base = plane * size;
-    list.forEach((box, o) => {
+    for (let o = 0; o < by.length; o++) {
       let sum = 0;
-      forEachInBox(box, spatial, (offset) => {
-        sum += x[base + offset]!;
-      });
-      y[plane * list.length + o] = sum / divisor(box);
-    });
+      for (let i = first[o]!; i < first[o + 1]!; i++) sum += x[base + offsets[i]!]!;
+      y[plane * by.length + o] = sum / by[o]!;
+    }
   }
   return y;
 }
 
 /** The transpose of `averageReference`. */
 export function spreadReference(dy: TypedArray, spatial: Shape, planes: number, { windows, divisor }: Averaging): Float64Array {
-  const list = boxes(windows);
+  const list = planeWindows(windows, spatial);
+  const { first, offsets } = list;
+  const by = divisors(list, divisor);
   const size = numel(spatial);
   const dx = new Float64Array(planes * size);
   for (let plane = 0; plane < planes; plane++) {
     const base = plane * size;
-    list.forEach((box, o) => {
-      const share = dy[plane * list.length + o]! / divisor(box);
-      forEachInBox(box, spatial, (offset) => {
-        dx[base + offset]! += share;
-      });
-    });
+    for (let o = 0; o < by.length; o++) {
+      const share = dy[plane * by.length + o]! / by[o]!;
+      for (let i = first[o]!; i < first[o + 1]!; i++) dx[base + offsets[i]!]! += share;
+    }
   }
   return dx;
 }
 
 /** Defines a pool and its gradient operator by how windows follow from the input's shape. */
-function averagePool<A extends Attrs>(name: string, averaging: (x: Shape, attrs: A) => Averaging): Op<One, A> {
+function averagePool<A extends Attrs>(
+  name: string,
+  averaging: (x: Shape, attrs: A) => Averaging,
+  quantized: () => Op<One, A>,
+): Op<One, A> {
   type GradAttrs = { readonly pool: A; readonly shape: Shape };
   const pool: Op<One, A> = defineOp<One, A>({
     name,
@@ -76,6 +86,7 @@ function averagePool<A extends Attrs>(name: string, averaging: (x: Shape, attrs:
       return [fromDoubles(type!, averageReference(x.data, x.shape.slice(2), planes, averaging(x.shape, attrs)))];
     },
     backward: (dy, { inputs: [x], attrs }) => [apply(gradient, [dy], { pool: attrs, shape: x.shape })],
+    quantized: (inputs, attrs) => apply(quantized(), inputs, attrs),
   });
   const gradient: Op<One, GradAttrs> = defineOp<One, GradAttrs>({
     name: `${name}Grad`,
@@ -96,13 +107,14 @@ export type AvgPoolAttrs = Omit<PoolAttrs, "dilation"> & {
 
 function plainPool(rank: SpatialRank): Op<One, AvgPoolAttrs> {
   const name = `avgPool${rank}d`;
-  return averagePool<AvgPoolAttrs>(name, (x, attrs) => {
+  const averaging = (x: Shape, attrs: AvgPoolAttrs): Averaging => {
     const { countIncludePad, divisorOverride } = attrs;
     return {
       windows: poolWindows(name, x, { ...attrs, dilation: attrs.kernelSize.map(() => 1) }),
-      divisor: (box) => divisorOverride ?? (countIncludePad ? box.padded : box.inside),
+      divisor: divisorOverride ?? (countIncludePad ? "padded" : "inside"),
     };
-  });
+  };
+  return averagePool(name, averaging, () => quantizedAvgPools[rank]);
 }
 
 export const avgPool1dOp = plainPool(1);
@@ -113,10 +125,11 @@ export type AdaptiveAttrs = { readonly outputSize: readonly number[] };
 
 function adaptivePool(rank: SpatialRank): Op<One, AdaptiveAttrs> {
   const name = `adaptiveAvgPool${rank}d`;
-  return averagePool<AdaptiveAttrs>(name, (x, { outputSize }) => ({
+  const averaging = (x: Shape, { outputSize }: AdaptiveAttrs): Averaging => ({
     windows: adaptiveWindows(name, x, outputSize),
-    divisor: (box) => box.inside,
-  }));
+    divisor: "inside",
+  });
+  return averagePool(name, averaging, () => quantizedAdaptiveAvgPools[rank]);
 }
 
 export const adaptiveAvgPool1dOp = adaptivePool(1);

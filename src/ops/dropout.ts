@@ -28,7 +28,8 @@ function drawMask(x: Tensor, { p, channels }: DropoutAttrs): Tensor {
   const data = allocate(x.dtype, numel(shape));
   const generator = defaultGenerator();
   const kept = p < 1 ? 1 / (1 - p) : 0;
-  for (let i = 0; i < data.length; i++) data[i] = generator.uniform() < p ? 0 : kept;
+  const limit = p * 2 ** 32;
+  for (let i = 0; i < data.length; i++) data[i] = generator.uint32() < limit ? 0 : kept;
   return new Tensor(x.dtype, shape, data);
 }
 

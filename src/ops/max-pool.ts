@@ -18,7 +18,7 @@ import { withBatch } from "./conv.ts";
 import type { PerAxis, SpatialRank } from "./conv-geometry.ts";
 import { apply, defineOp, requireFloat } from "./op.ts";
 import type { Attrs, Op } from "./op.ts";
-import { adaptiveWindows, boxes, forEachInBox, pooledShape, poolWindows, resolvePool } from "./pool-windows.ts";
+import { adaptiveWindows, planeWindows, pooledShape, poolWindows, resolvePool } from "./pool-windows.ts";
 import type { AxisWindows, PoolAttrs, PoolOptions } from "./pool-windows.ts";
 
 type One = readonly [Tensor];
@@ -28,25 +28,33 @@ type ShapeAttrs = { readonly shape: Shape };
 
 /** For each window of every plane, the offset inside the plane of its largest value. */
 export function argmaxReference(x: TypedArray, spatial: Shape, planes: number, windows: readonly AxisWindows[]): Float64Array {
-  const list = boxes(windows);
+  const { first, offsets } = planeWindows(windows, spatial);
+  const count = first.length - 1;
   const size = numel(spatial);
-  const out = new Float64Array(planes * list.length);
+  const out = new Float64Array(planes * count);
   for (let plane = 0; plane < planes; plane++) {
     const base = plane * size;
-    list.forEach((box, o) => {
-      let best = -Infinity;
-      let at = -1;
-      forEachInBox(box, spatial, (offset) => {
-        const v = x[base + offset]!;
-        if (at < 0 || v > best || v !== v) {
+    for (let o = 0; o < count; o++) {
+      let at = offsets[first[o]!]!;
+      let best = x[base + at]!;
+      for (let i = first[o]! + 1; i < first[o + 1]!; i++) {
+        const v = x[base + offsets[i]!]!;
+        if (v > best || v !== v) {
           best = v;
-          at = offset;
+          at = offsets[i]!;
         }
-      });
-      out[plane * list.length + o] = at;
-    });
+      }
+      out[plane * count + o] = at;
+    }
   }
   return out;
+}
+
+/** Calls `entry` with each position in `index` and the position in the planes it points to. */
+function forEachEntry({ data }: Tensor, from: number, to: number, entry: (i: number, at: number) => void): void {
+  for (let start = 0, base = 0; start < data.length; start += to, base += from) {
+    for (let i = start; i < start + to; i++) entry(i, base + data[i]!);
+  }
 }
 
 /** y[plane, o] = x[plane, index[plane, o]]. */
@@ -56,7 +64,9 @@ export const planeGatherOp: Op<Indexed, NoAttrs> = defineOp<Indexed, NoAttrs>({
   forward([x, index], _, [type]) {
     const y = emptyLike(type!);
     const [from, to] = [numel(x.shape.slice(2)), numel(index.shape.slice(2))];
-    for (let i = 0; i < y.data.length; i++) y.data[i] = x.data[Math.floor(i / to) * from + index.data[i]!]!;
+    forEachEntry(index, from, to, (i, at) => {
+      y.data[i] = x.data[at]!;
+    });
     return [y];
   },
   backward: (dy, { inputs: [x, index] }) => [apply(planeScatterOp, [dy, index], { shape: x.shape }), null],
@@ -69,7 +79,9 @@ export const planeScatterOp: Op<Indexed, ShapeAttrs> = defineOp<Indexed, ShapeAt
   forward([dy, index], { shape }, [type]) {
     const dx = emptyLike(type!);
     const [from, to] = [numel(shape.slice(2)), numel(index.shape.slice(2))];
-    for (let i = 0; i < dy.data.length; i++) dx.data[Math.floor(i / to) * from + index.data[i]!]! += dy.data[i]!;
+    forEachEntry(index, from, to, (i, at) => {
+      dx.data[at]! += dy.data[i]!;
+    });
     return [dx];
   },
   backward: (g, { inputs: [, index] }) => [apply(planeGatherOp, [g, index], {}), null],

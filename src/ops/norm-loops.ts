@@ -62,13 +62,21 @@ function inverseStd(variance: Float64Array, eps: number): Float64Array {
   return variance.map((v) => 1 / Math.sqrt(v + eps));
 }
 
-/** Walks the runs of elements that share both group and channel; single elements where channels are innermost. */
-function forEachPiece(view: NormView, piece: (start: number, end: number, group: number, channel: number) => void): void {
+/**
+ * Walks the pieces whose elements share a group: a channel each (`step` 0), or, where channels are innermost, a
+ * whole row with one element a channel (`step` 1). `channel` is that of the first element.
+ */
+function forEachPiece(
+  view: NormView,
+  piece: (start: number, end: number, group: number, channel: number, step: 0 | 1) => void,
+): void {
   const { channels, channelInner } = view;
   forEachRun(view, (start, end, group) => {
     for (let from = start; from < end; ) {
-      const to = Math.min(end, from - (from % channelInner) + channelInner);
-      piece(from, to, group, Math.floor(from / channelInner) % channels);
+      const channel = Math.floor(from / channelInner) % channels;
+      const step = channelInner === 1 ? 1 : 0;
+      const to = Math.min(end, step ? from + channels - channel : from - (from % channelInner) + channelInner);
+      piece(from, to, group, channel, step);
       from = to;
     }
   });
@@ -85,11 +93,12 @@ export function normalizeInto(
   eps: number,
 ): void {
   const inverse = inverseStd(variance, eps);
-  forEachPiece(view, (start, end, g, c) => {
-    const factor = inverse[g]! * (weight ? weight[c]! : 1);
+  const scale = weight ?? new Float64Array(view.channels).fill(1);
+  const shift = bias ?? new Float64Array(view.channels);
+  forEachPiece(view, (start, end, g, channel, step) => {
+    const k = inverse[g]!;
     const m = mean[g]!;
-    const shift = bias ? bias[c]! : 0;
-    for (let i = start; i < end; i++) y[i] = (x[i]! - m) * factor + shift;
+    for (let i = start, c = channel; i < end; i++, c += step) y[i] = (x[i]! - m) * (k * scale[c]!) + shift[c]!;
   });
 }
 
@@ -115,30 +124,38 @@ export function normGradients(
   out: NormGradients,
 ): void {
   const inverse = inverseStd(stats.variance, eps);
+  const scale = weight ?? new Float64Array(view.channels).fill(1);
   const sumG = new Float64Array(view.groups);
   const sumGZ = new Float64Array(view.groups);
-  forEachPiece(view, (start, end, g, c) => {
+  forEachPiece(view, (start, end, g, channel, step) => {
     const m = stats.mean[g]!;
+    const k = inverse[g]!;
+    const add = (c: number, dBias: number, dWeight: number): void => {
+      out.bias[c]! += dBias;
+      out.weight[c]! += dWeight;
+      sumG[g]! += scale[c]! * dBias;
+      sumGZ[g]! += scale[c]! * dWeight;
+    };
+    if (step === 1) {
+      for (let i = start, c = channel; i < end; i++, c++) add(c, dy[i]!, dy[i]! * (x[i]! - m) * k);
+      return;
+    }
     let sum = 0;
     let sumZ = 0;
     for (let i = start; i < end; i++) {
       sum += dy[i]!;
       sumZ += dy[i]! * (x[i]! - m);
     }
-    sumZ *= inverse[g]!;
-    const w = weight ? weight[c]! : 1;
-    out.bias[c]! += sum;
-    out.weight[c]! += sumZ;
-    sumG[g]! += w * sum;
-    sumGZ[g]! += w * sumZ;
+    add(channel, sum, sumZ * k);
   });
   const count = view.outer * view.inner;
-  forEachPiece(view, (start, end, g, c) => {
+  forEachPiece(view, (start, end, g, channel, step) => {
     const k = inverse[g]!;
-    const w = weight ? weight[c]! : 1;
     const m = stats.mean[g]!;
     const meanG = fixed ? 0 : sumG[g]! / count;
     const slope = fixed ? 0 : (k * sumGZ[g]!) / count;
-    for (let i = start; i < end; i++) out.x[i] = k * (w * dy[i]! - meanG - slope * (x[i]! - m));
+    for (let i = start, c = channel; i < end; i++, c += step) {
+      out.x[i] = k * (scale[c]! * dy[i]! - meanG - slope * (x[i]! - m));
+    }
   });
 }

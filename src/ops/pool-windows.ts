@@ -148,3 +148,24 @@ export function forEachInBox({ d, h, w }: Box, spatial: Shape, visit: (offset: n
     }
   }
 }
+
+/** All windows of one plane as lists of offsets, for loops that visit many planes. */
+export interface PlaneWindows {
+  /** Window o reads the plane at offsets[first[o]] .. offsets[first[o + 1] - 1]. */
+  readonly first: Int32Array;
+  readonly offsets: Int32Array;
+  /** Elements of each window counting padding. */
+  readonly padded: Float64Array;
+}
+
+/** The windows of a plane of the given spatial shape, in row-major order of the output. */
+export function planeWindows(windows: readonly AxisWindows[], spatial: Shape): PlaneWindows {
+  const list = boxes(windows);
+  const offsets: number[] = [];
+  const first = new Int32Array(list.length + 1);
+  list.forEach((box, o) => {
+    forEachInBox(box, spatial, (offset) => offsets.push(offset));
+    first[o + 1] = offsets.length;
+  });
+  return { first, offsets: Int32Array.from(offsets), padded: Float64Array.from(list, (box) => box.padded) };
+}
