@@ -89,7 +89,7 @@ function storageDType(dtype: DType): DType {
 
 const specials: Readonly<Record<string, number>> = { NaN, Infinity, "-Infinity": -Infinity };
 
-function decode(value: unknown): Value {
+export function decode(value: unknown): Value {
   if (typeof value === "string") return Object.hasOwn(specials, value) ? specials[value]! : value;
   if (typeof value !== "object" || value === null) return value as Value;
   if (Array.isArray(value)) return value.map(decode);
