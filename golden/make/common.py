@@ -6,6 +6,7 @@ from a generator seeded by the case's own name, so adding or removing a case cha
 import base64
 import json
 import math
+import os
 import pathlib
 import warnings
 import zlib
@@ -16,8 +17,9 @@ import torch
 warnings.filterwarnings("ignore")
 torch.set_num_threads(1)
 
-SEED = 20260
-OUT_DIR = pathlib.Path(__file__).resolve().parent.parent
+# Another seed and folder make a second, unseen set for the same tests.
+SEED = int(os.environ.get("GOLDEN_SEED", "20260"))
+OUT_DIR = pathlib.Path(os.environ.get("GOLDEN_OUT") or pathlib.Path(__file__).resolve().parent.parent)
 
 _DTYPES = {
     torch.float32: ("float32", "<f4"),

@@ -64,6 +64,25 @@ class Mlp(nn.Module):
         return self.dequant(self.fc3(x))
 
 
+class BnMlp(nn.Module):
+    """A linear with batch norm. Input [n, 6], output [n, 4]."""
+
+    fuse = [["fc1", "bn1"]]
+
+    def __init__(self):
+        super().__init__()
+        self.quant = aoq.QuantStub()
+        self.fc1 = nn.Linear(6, 16)
+        self.bn1 = nn.BatchNorm1d(16)
+        self.relu1 = nn.ReLU()
+        self.fc2 = nn.Linear(16, 4)
+        self.dequant = aoq.DeQuantStub()
+
+    def forward(self, x):
+        x = self.relu1(self.bn1(self.fc1(self.quant(x))))
+        return self.dequant(self.fc2(x))
+
+
 class Conv1dNet(nn.Module):
     """One-dimensional convolutions. Input [n, 2, 16], output [n, 3]."""
 

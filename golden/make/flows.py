@@ -83,7 +83,8 @@ def record(model, batches):
         return hook
 
     def dequant(module, inputs, output):
-        before_dequant.append(inputs[0].clone())
+        if inputs[0].is_quantized:
+            before_dequant.append(inputs[0].clone())
 
     for name, module in model.named_modules():
         if name and not [child for child, _ in module.named_children() if child != "_packed_params"]:
@@ -99,14 +100,14 @@ def record(model, batches):
     return {"layers": layers, "intOutput": before_dequant, "output": outputs}
 
 
-def static(s, name, model, qconfig, shape, attrs=None, dyadic=True, skip_fuse=False, wrap=None, qconfig_for=None):
+def static(s, name, model, qconfig, shape, attrs=None, dyadic=True, wrap=None, qconfig_for=None, reference=False):
     gen = rng(name)
     model = initialise(model, gen, dyadic).eval()
     start = copy.deepcopy(model.state_dict())
     calibration = [grid(gen, *shape, dyadic=dyadic) * (1 + i) for i in range(3)]
     test = [grid(gen, *shape, dyadic=dyadic) * 2 for _ in range(2)]
     float_output = model(test[0])
-    fuse = [] if skip_fuse else type(model).fuse
+    fuse = type(model).fuse
     if fuse:
         aoq.fuse_modules(model, fuse, inplace=True)
     if qconfig_for:
@@ -123,9 +124,11 @@ def static(s, name, model, qconfig, shape, attrs=None, dyadic=True, skip_fuse=Fa
     for batch in calibration:
         prepared(batch)
     prepared_state = state_of(prepared)
-    converted = aoq.convert(prepared)
-    expected = {"floatOutput": float_output, "prepared": prepared_state, "converted": state_of(converted), **record(converted, test)}
-    full = {"model": type(model).__name__ if wrap != "QuantWrapper" else type(model.module).__name__, "qconfig": qconfig, "fuse": fuse, "wrap": wrap, "qconfigFor": qconfig_for, **(attrs or {})}
+    converted = aoq.convert(prepared, is_reference=reference)
+    expected = {"floatOutput": float_output, "prepared": prepared_state, "converted": state_of(converted)}
+    if not reference:  # a reference model keeps float operators behind integer stubs and cannot run as it is
+        expected.update(record(converted, test))
+    full = {"model": type(model).__name__ if wrap != "QuantWrapper" else type(model.module).__name__, "qconfig": qconfig, "fuse": fuse, "wrap": wrap, "qconfigFor": qconfig_for, "reference": reference, **(attrs or {})}
     s.flow(name, "static", {"state": dict(start), "calibration": calibration, "test": test}, full, expected)
 
 
@@ -139,6 +142,9 @@ def statics(s):
     static(s, "static Mlp x86 random", models.Mlp(), "x86", [5, 6], dyadic=False)
     static(s, "static Mlp onednn", models.Mlp(), "onednn", [5, 6])
     static(s, "static SkipNet x86 conv3 and fc only", SkipTail(), "x86", [3, 3, 8, 8], qconfig_for=["quant", "conv3", "fc"])
+    static(s, "static BnMlp x86", models.BnMlp(), "x86", [5, 6])
+    static(s, "static Mlp x86 reference", models.Mlp(), "x86", [5, 6], reference=True)
+    static(s, "static Conv1dNet qnnpack reference", models.Conv1dNet(), "qnnpack", [3, 2, 16], reference=True)
     static(s, "static Conv3dNet x86", models.Conv3dNet(), "x86", [2, 2, 4, 5, 6])
     for qconfig in ("qnnpack", "default"):
         static(s, f"static UpNet {qconfig}", models.UpNet(), qconfig, [2, 4, 5, 5])
@@ -255,7 +261,41 @@ def training(s):
     qat(s, "qat SkipNet frozen", models.SkipNet(), "qatX86", [4, 3, 8, 8], 5, freeze={"observers": 12, "batchNorm": 8})
     qat(s, "qat SkipTail conv3 and fc only", SkipTail(), "qatX86", [4, 3, 8, 8], 5, qconfig_for=["quant", "conv3", "fc"])
     qat(s, "qat Mlp qatDefault nesterov", models.Mlp(), "qatDefault", [8, 6], 4, optimizer={"lr": 0.02, "momentum": 0.9, "nesterov": True, "weight_decay": 0.001})
+    qat(s, "qat BnMlp qatX86", models.BnMlp(), "qatX86", [8, 6], 4)
+    qat(s, "qat Conv1dNet qatX86", models.Conv1dNet(), "qatX86", [4, 2, 16], 3)
     qat(s, "qat Conv3dNet qatX86", models.Conv3dNet(), "qatX86", [2, 2, 4, 5, 6], 3)
+
+
+def special_training(s):
+    """Dynamic and embedding quantization-aware training: other qconfigs, other tables."""
+    def run(name, model, qconfig, mapping, convert_mapping, batches, test, loss_of, attrs):
+        gen = rng(name)
+        model = initialise(model, gen, False).train()
+        start = dict(copy.deepcopy(model.state_dict()))
+        model.qconfig = qconfig
+        if attrs["qconfigOn"]:
+            model.qconfig = None
+            model.get_submodule(attrs["qconfigOn"]).qconfig = qconfig
+        prepared = aoq.prepare_qat(model, mapping=mapping)
+        sgd = torch.optim.SGD(prepared.parameters(), foreach=False, lr=0.05)
+        data, losses = batches(gen), []
+        for batch in data:
+            sgd.zero_grad()
+            loss = loss_of(prepared, batch)
+            loss.backward()
+            sgd.step()
+            losses.append(float(loss.detach()))
+        trained = state_of(prepared)
+        prepared.eval()
+        examples = test(gen)
+        fake = prepared(*examples)
+        converted = aoq.convert(prepared, mapping=convert_mapping)
+        s.flow(name, "specialQat", {"state": start, "batches": data, "test": examples}, {"model": type(model).__name__, "optimizer": {"lr": 0.05}, **attrs}, {"losses": losses, "trained": trained, "fakeOutput": fake, "converted": state_of(converted), "output": converted(*examples)})
+
+    rows = lambda g: [{"x": randn(g, 8, 6), "target": torch.randint(0, 4, (8,), generator=g)} for _ in range(10)]  # noqa: E731
+    run("qat dynamic DynamicMlp", models.DynamicMlp(), aoq.default_dynamic_qat_qconfig, aoq.get_default_qat_module_mappings() | {nn.Linear: torch.ao.nn.qat.dynamic.Linear}, aoq.get_default_dynamic_quant_module_mappings(), rows, lambda g: [randn(g, 5, 6)], lambda m, b: F.cross_entropy(m(b["x"]), b["target"]), {"qconfig": "defaultDynamicQatQConfig", "qconfigOn": None, "kind": "dynamic"})
+    bags = lambda g: [{"indices": torch.randint(0, 10, (7,), generator=g), "offsets": torch.tensor([0, 3, 4]), "target": torch.randint(0, 3, (3,), generator=g)} for _ in range(10)]  # noqa: E731
+    run("qat embedding BagNet", models.BagNet(), aoq.default_embedding_qat_qconfig, aoq.get_embedding_qat_module_mappings(), torch.ao.quantization.quantization_mappings.get_embedding_static_quant_module_mappings(), bags, lambda g: [torch.randint(0, 10, (6,), generator=g), torch.tensor([0, 2])], lambda m, b: F.cross_entropy(m(b["indices"], b["offsets"]), b["target"]), {"qconfig": "defaultEmbeddingQatQConfig", "qconfigOn": "bag", "kind": "embedding"})
 
 
 def main():
@@ -267,6 +307,7 @@ def main():
     s.write()
     s = Suite("flows-qat", "flows.py", "fbgemm")
     training(s)
+    special_training(s)
     s.write()
     s = Suite("flows-qnnpack", "flows.py", "qnnpack")
     static(s, "static Mlp qnnpack engine", models.Mlp(), "qnnpack", [5, 6])
