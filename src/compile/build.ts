@@ -1,0 +1,178 @@
+/**
+ * From a graph and concrete inputs to a plan that runs: every node's rule adds its steps, then all are bound.
+ */
+
+import type { Engine } from "../engine/engine.ts";
+import { EngineError } from "../errors.ts";
+import { Value, describe } from "../graph/graph.ts";
+import type { Graph, Node } from "../graph/graph.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { convertForm } from "./convert.ts";
+import { elementOf } from "./form.ts";
+import { PlanBuilder, bindPlan } from "./plan.ts";
+import type { BoundPlan, StepSpec } from "./plan.ts";
+import { retype } from "./retype.ts";
+import { stepRules } from "./steps/index.ts";
+import { emitReference } from "./steps/reference.ts";
+import { load, store } from "./transfer.ts";
+
+export interface BuildOptions {
+  readonly allowWinograd: boolean;
+  readonly fallback: "error" | "reference";
+}
+
+/** The tensors of the run in progress. */
+interface Exchange {
+  inputs: readonly Tensor[];
+  readonly outputs: (Tensor | null)[];
+}
+
+export interface CompiledPlan {
+  readonly specs: readonly StepSpec[];
+  readonly arenaBytes: number;
+  readonly constantBytes: number;
+  run(inputs: readonly Tensor[]): Tensor[];
+  /** Median microseconds of every step. */
+  time(inputs: readonly Tensor[], repeats: number): number[];
+  dispose(): void;
+}
+
+function emitInput(plan: PlanBuilder, node: Node, index: number, exchange: Exchange): void {
+  const value = node.output;
+  const type = plan.type(value);
+  const wanted = type.shape.length === 4 && elementOf(type.dtype) !== "host" ? "image" : "flat";
+  const buffer = plan.write(value, wanted);
+  plan.step({
+    node,
+    kernel: `input ${wanted}`,
+    precision: "copy",
+    why: "",
+    operations: 0,
+    reads: [],
+    writes: [buffer],
+    bind({ engine, at, host }) {
+      const slot = host(buffer);
+      if (buffer.element === "host") return () => (slot.tensor = exchange.inputs[index]!);
+      const address = at(buffer);
+      return () => store(engine, buffer, address, exchange.inputs[index]!, plan.flip);
+    },
+  });
+}
+
+function emitOutput(plan: PlanBuilder, value: Value, index: number, exchange: Exchange): void {
+  const constant = plan.constant(value);
+  const node = value.node;
+  const buffer = constant ? null : plan.read(value, node, { kind: "any" });
+  plan.step({
+    node,
+    kernel: "output",
+    precision: "copy",
+    why: "",
+    operations: 0,
+    reads: buffer ? [buffer] : [],
+    writes: [],
+    bind({ engine, at, host }) {
+      if (!buffer) return () => (exchange.outputs[index] = constant);
+      if (buffer.element === "host") return () => (exchange.outputs[index] = host(buffer).tensor);
+      const address = at(buffer);
+      return () => (exchange.outputs[index] = load(engine, buffer, address, plan.flip));
+    },
+  });
+}
+
+function emitNode(plan: PlanBuilder, node: Node, fallback: BuildOptions["fallback"]): void {
+  const rule = node.kind === "operator" ? stepRules.get(node.target) : undefined;
+  const refusal = rule ? rule.emit(node, plan) : "the engine has no kernel for this operator";
+  if (typeof refusal !== "string") return;
+  if (fallback === "reference") {
+    emitReference(plan, node, refusal);
+    return;
+  }
+  throw new EngineError(
+    "compile",
+    { operator: node.target, node: describe(node) },
+    refusal,
+    'Compile with { fallback: "reference" } to run such operators on the reference interpreter',
+  );
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[sorted.length >> 1] ?? 0;
+}
+
+/** Outputs first, then the new values of buffers the graph updates. */
+function returnedValues(graph: Graph): Value[] {
+  return [...graph.outputs, ...graph.updates.values()].filter((value): value is Value => value instanceof Value);
+}
+
+class Plan implements CompiledPlan {
+  private readonly bound: BoundPlan;
+  private readonly graph: Graph;
+  private readonly exchange: Exchange;
+
+  constructor(graph: Graph, bound: BoundPlan, exchange: Exchange) {
+    this.graph = graph;
+    this.bound = bound;
+    this.exchange = exchange;
+  }
+
+  get specs(): readonly StepSpec[] {
+    return this.bound.steps.map(({ spec }) => spec);
+  }
+
+  get arenaBytes(): number {
+    return this.bound.arenaBytes;
+  }
+
+  get constantBytes(): number {
+    return this.bound.constantBytes;
+  }
+
+  run(inputs: readonly Tensor[]): Tensor[] {
+    this.exchange.inputs = inputs;
+    for (const { run } of this.bound.steps) run();
+    return this.finish();
+  }
+
+  time(inputs: readonly Tensor[], repeats: number): number[] {
+    const samples = this.bound.steps.map((): number[] => []);
+    for (let i = 0; i < repeats; i++) {
+      this.exchange.inputs = inputs;
+      this.bound.steps.forEach(({ run }, at) => {
+        const started = performance.now();
+        run();
+        samples[at]!.push((performance.now() - started) * 1000);
+      });
+      this.finish();
+    }
+    return samples.map(median);
+  }
+
+  dispose(): void {
+    this.bound.dispose();
+  }
+
+  private finish(): Tensor[] {
+    const returned = this.exchange.outputs as Tensor[];
+    const outputs = returned.slice(0, this.graph.outputs.length);
+    [...this.graph.updates.keys()].forEach((name, i) => this.graph.attributes.get(name)!.assign(returned[outputs.length + i]!));
+    this.exchange.inputs = [];
+    return outputs;
+  }
+}
+
+/** @throws EngineError for operators without a kernel (unless they may fall back), or when memory cannot be had. */
+export function buildPlan(source: Graph, inputs: readonly Tensor[], engine: Engine, options: BuildOptions): CompiledPlan {
+  const { graph } = source.cloneWithMap();
+  retype(graph, inputs);
+  const plan = new PlanBuilder(graph, engine, { rules: stepRules, convert: convertForm, allowWinograd: options.allowWinograd });
+  const exchange: Exchange = { inputs: [], outputs: [] };
+  let nextInput = 0;
+  for (const node of graph.nodes) {
+    if (node.kind === "input") emitInput(plan, node, nextInput++, exchange);
+    else if (node.kind !== "attribute") emitNode(plan, node, options.fallback);
+  }
+  returnedValues(graph).forEach((value, i) => emitOutput(plan, value, i, exchange));
+  return new Plan(graph, bindPlan(plan), exchange);
+}

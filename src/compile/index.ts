@@ -1,0 +1,30 @@
+/** Compiled graphs: `compile(model, options)` gives an Executable. */
+
+import { GraphModule } from "../graph/graph-module.ts";
+import { capture } from "../graph/capture.ts";
+import { Graph } from "../graph/graph.ts";
+import type { AnyModule } from "../nn/module.ts";
+import { ArgumentError } from "../errors.ts";
+import { Executable } from "./executable.ts";
+import type { CompileOptions } from "./executable.ts";
+
+export { Executable } from "./executable.ts";
+export type { CompileOptions, Explanation, StepReport } from "./executable.ts";
+
+export interface CompileModuleOptions extends CompileOptions {
+  /** What a module is captured with; not needed for a graph. Only dtypes and shapes matter. */
+  readonly exampleInputs?: readonly unknown[];
+}
+
+/**
+ * Compiles a graph, or captures a module and compiles that.
+ * @throws ArgumentError for a module without exampleInputs; GraphError when it cannot be captured.
+ */
+export function compile(model: Graph | AnyModule, options: CompileModuleOptions = {}): Executable {
+  if (model instanceof Graph) return new Executable(model, options);
+  if (model instanceof GraphModule) return new Executable(model.graph, options);
+  if (!options.exampleInputs) {
+    throw new ArgumentError("compile", { module: model.constructor.name }, "a module needs exampleInputs, with which its graph is captured");
+  }
+  return new Executable(capture(model, options.exampleInputs).graph, options);
+}

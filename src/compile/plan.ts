@@ -1,0 +1,252 @@
+/**
+ * The plan builder: walks a graph once, asks each operator's rule for steps, and keeps track of which forms of
+ * each value exist. `finish` places everything in memory and binds the steps to addresses.
+ */
+
+import type { Engine } from "../engine/engine.ts";
+import { EngineError } from "../errors.ts";
+import { Value, describe } from "../graph/graph.ts";
+import type { Argument, Graph, Node } from "../graph/graph.ts";
+import { NO_BORDER, covers, widerBorder } from "../kernels/qconv/image.ts";
+import type { Border, Image } from "../kernels/qconv/image.ts";
+import { storageFlip } from "../kernels/qgemm/variant.ts";
+import type { Tensor, TensorType } from "../tensor/tensor.ts";
+import { planArena } from "./arena.ts";
+import type { Lifetime } from "./arena.ts";
+import { fillBorder } from "./border.ts";
+import { elementBytes, elementOf, flat, formBytes, imageOf, unsignedZeroPoint } from "./form.ts";
+import type { Element, Form } from "./form.ts";
+
+/** A value in one form, somewhere in the arena. */
+export class Buffer implements Lifetime {
+  readonly form: Form;
+  readonly type: TensorType;
+  readonly element: Element;
+  readonly bytes: number;
+  /** What the border holds, as stored. */
+  readonly borderValue: number;
+  /** The buffer whose bytes this one really is (a reshape). */
+  readonly alias: Buffer | null;
+  first = Infinity;
+  last = -1;
+
+  constructor(form: Form, type: TensorType, borderValue: number, alias: Buffer | null) {
+    this.form = form;
+    this.type = type;
+    this.element = elementOf(type.dtype);
+    this.bytes = formBytes(form, this.element);
+    this.borderValue = borderValue;
+    this.alias = alias;
+  }
+
+  get group(): string {
+    const { form } = this;
+    if (form.kind === "flat" || form.image.border === NO_BORDER) return "";
+    return JSON.stringify([form.image, this.element, this.borderValue]);
+  }
+
+  get root(): Buffer {
+    return this.alias ? this.alias.root : this;
+  }
+
+  /** The image of an image buffer. @throws EngineError */
+  get image(): Image {
+    if (this.form.kind === "image") return this.form.image;
+    throw new EngineError("compile", { shape: this.type.shape }, "a value that is not an image was read as one");
+  }
+}
+
+/** Where things are, when a step is bound. */
+export interface Place {
+  readonly engine: Engine;
+  /** Address of a buffer. */
+  at(buffer: Buffer): number;
+  /** Memory for a step's constants, kept as long as the executable. */
+  constant(bytes: number): number;
+  /** The tensor a host buffer holds while the plan runs. */
+  host(buffer: Buffer): { tensor: Tensor | null };
+}
+
+export type Precision = "int8" | "float" | "copy" | "reference";
+
+export interface StepSpec {
+  readonly node: Node;
+  /** The kernel, or what the step does. */
+  readonly kernel: string;
+  readonly precision: Precision;
+  /** Why this kernel and not a faster one. */
+  readonly why: string;
+  /** Multiplications and additions. */
+  readonly operations: number;
+  readonly reads: readonly Buffer[];
+  readonly writes: readonly Buffer[];
+  bind(place: Place): () => void;
+}
+
+/** What a rule may ask of a value it reads. */
+export type FormRequest = { readonly kind: "flat" } | { readonly kind: "image"; readonly border?: Border } | { readonly kind: "any" };
+
+export interface StepRule {
+  /** The border an operator needs around an image it reads. */
+  border?(node: Node, argument: number): Border;
+  /** Adds the steps of a node; a string says why there is no kernel for this one. */
+  emit(node: Node, plan: PlanBuilder): string | void;
+}
+
+/** Converts between forms; conversions.ts has the steps. */
+export type Converter = (plan: PlanBuilder, node: Node, from: Buffer, to: Buffer) => void;
+
+export class PlanBuilder {
+  readonly graph: Graph;
+  readonly engine: Engine;
+  /** Mask by which bytes are stored here. */
+  readonly flip: 0 | 0x80;
+  readonly allowWinograd: boolean;
+  readonly steps: StepSpec[] = [];
+  private readonly forms = new Map<Value, Buffer[]>();
+  private readonly borders: ReadonlyMap<Value, Border>;
+  private readonly convert: Converter;
+
+  constructor(graph: Graph, engine: Engine, options: { rules: ReadonlyMap<string, StepRule>; convert: Converter; allowWinograd: boolean }) {
+    this.graph = graph;
+    this.engine = engine;
+    this.flip = storageFlip(engine.dot);
+    this.allowWinograd = options.allowWinograd;
+    this.convert = options.convert;
+    this.borders = collectBorders(graph, options.rules);
+  }
+
+  /** A value's type. @throws EngineError when it is not known before the graph runs. */
+  type(arg: Argument): TensorType {
+    if (arg instanceof Value && arg.type) return arg.type;
+    throw new EngineError("compile", { value: arg instanceof Value ? `%${arg.name}` : arg }, "the type of a value is not known before it runs");
+  }
+
+  /** The stored tensor an argument stands for, or null. */
+  constant(arg: Argument): Tensor | null {
+    return this.graph.tensorOf(arg);
+  }
+
+  /** A buffer with the value in a form that satisfies the request, converted if need be. */
+  read(arg: Argument, node: Node, request: FormRequest): Buffer {
+    const value = arg as Value;
+    const existing = this.forms.get(value) ?? [];
+    const fitting = existing.find((buffer) => satisfies(buffer, request));
+    if (fitting) return fitting;
+    const source = existing[0];
+    if (!source) throw new EngineError("compile", { node: describe(node), value: `%${value.name}` }, "a value is read before it is computed");
+    const made = this.make(value, request.kind === "image" ? this.imageForm(value, request.border) : flat(this.type(value).shape));
+    this.convert(this, node, source, made);
+    return made;
+  }
+
+  /** A new buffer for a value, as an image with the border its readers need, or flat. */
+  write(value: Value, kind: "flat" | "image"): Buffer {
+    return this.make(value, kind === "image" ? this.imageForm(value) : flat(this.type(value).shape));
+  }
+
+  /** Says that `value` is the bytes of `buffer` in another shape. */
+  alias(value: Value, buffer: Buffer, form: Form): void {
+    this.note(value, new Buffer(form, this.type(value), buffer.borderValue, buffer));
+  }
+
+  /** Says that `value` is `buffer`. */
+  same(value: Value, buffer: Buffer): void {
+    this.note(value, buffer);
+  }
+
+  step(spec: StepSpec): void {
+    const at = this.steps.length;
+    for (const buffer of [...spec.reads, ...spec.writes]) {
+      const { root } = buffer;
+      root.first = Math.min(root.first, at);
+      root.last = Math.max(root.last, at);
+    }
+    this.steps.push(spec);
+  }
+
+  private make(value: Value, form: Form): Buffer {
+    const type = this.type(value);
+    const stored = elementOf(type.dtype) === "byte" ? unsignedZeroPoint(type) ^ this.flip : 0;
+    const buffer = new Buffer(form, type, stored, null);
+    this.note(value, buffer);
+    return buffer;
+  }
+
+  private note(value: Value, buffer: Buffer): void {
+    this.forms.set(value, [...(this.forms.get(value) ?? []), buffer]);
+  }
+
+  private imageForm(value: Value, border: Border = NO_BORDER): Form {
+    const { shape } = this.type(value);
+    const image = imageOf(shape, joined(border, this.borders.get(value) ?? NO_BORDER));
+    if (image) return { kind: "image", image, shape };
+    throw new EngineError("compile", { value: `%${value.name}`, shape }, "only tensors of rank 3 and 4 can be images");
+  }
+}
+
+function joined(a: Border, b: Border): Border {
+  const wider = widerBorder(a, b);
+  return covers(NO_BORDER, wider) ? NO_BORDER : wider;
+}
+
+function satisfies(buffer: Buffer, request: FormRequest): boolean {
+  if (request.kind === "any") return true;
+  if (request.kind !== buffer.form.kind) return false;
+  return buffer.form.kind === "flat" || covers(buffer.form.image.border, (request.kind === "image" && request.border) || NO_BORDER);
+}
+
+/** For every value the border that satisfies all its readers. */
+function collectBorders(graph: Graph, rules: ReadonlyMap<string, StepRule>): Map<Value, Border> {
+  const borders = new Map<Value, Border>();
+  for (const node of graph.nodes) {
+    const rule = rules.get(node.target);
+    if (!rule?.border) continue;
+    node.args.forEach((arg, i) => {
+      if (!(arg instanceof Value) || graph.tensorOf(arg)) return;
+      borders.set(arg, joined(borders.get(arg) ?? NO_BORDER, rule.border!(node, i)));
+    });
+  }
+  return borders;
+}
+
+/** A plan placed in memory: run the steps in order. */
+export interface BoundPlan {
+  readonly steps: readonly { readonly spec: StepSpec; readonly run: () => void }[];
+  readonly arenaBytes: number;
+  readonly constantBytes: number;
+  readonly place: Place;
+  dispose(): void;
+}
+
+/** Gives every buffer its address, fills borders, binds the steps. @throws EngineError when memory cannot be had. */
+export function bindPlan(plan: PlanBuilder): BoundPlan {
+  const { engine } = plan;
+  const buffers = new Set(plan.steps.flatMap((step) => [...step.reads, ...step.writes]).map((buffer) => buffer.root));
+  const arena = planArena([...buffers].filter((buffer) => buffer.element !== "host"));
+  const owned: number[] = [];
+  const own = (bytes: number): number => {
+    const at = engine.memory.alloc(bytes);
+    owned.push(at);
+    return at;
+  };
+  const dispose = (): void => owned.splice(0).forEach((at) => engine.memory.free(at));
+  try {
+    const base = own(arena.bytes);
+    const hosts = new Map<Buffer, { tensor: Tensor | null }>();
+    let constantBytes = 0;
+    const place: Place = {
+      engine,
+      at: (buffer) => base + arena.offsets.get(buffer.root)!,
+      constant: (bytes) => ((constantBytes += bytes), own(bytes)),
+      host: (buffer) => hosts.get(buffer.root) ?? hosts.set(buffer.root, { tensor: null }).get(buffer.root)!,
+    };
+    engine.memory.u8(base, arena.bytes).fill(0);
+    for (const buffer of buffers) if (buffer.form.kind === "image") fillBorder(engine, buffer.image, place.at(buffer), elementBytes(buffer.element), buffer.borderValue);
+    const steps = plan.steps.map((spec) => ({ spec, run: spec.bind(place) }));
+    return { steps, arenaBytes: arena.bytes, constantBytes, place, dispose };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+}

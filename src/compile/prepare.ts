@@ -1,0 +1,14 @@
+/**
+ * What is done to a graph before it is planned, whatever its input shapes: a clone is made ready for inference
+ * and simplified by rules.
+ */
+
+import type { Graph } from "../graph/graph.ts";
+import { commonSubexpressions, deadCode } from "../graph/passes/cleanup.ts";
+import { foldBatchNorm } from "../graph/passes/fold-batch-norm.ts";
+import { runPasses } from "../graph/rewrite.ts";
+
+/** A copy of the graph, batch norms folded into convolutions and dead or repeated work removed. Tensors are shared. */
+export function prepareGraph(graph: Graph): Graph {
+  return runPasses(graph.cloneWithMap().graph, [deadCode, foldBatchNorm, commonSubexpressions]);
+}

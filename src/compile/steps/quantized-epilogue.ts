@@ -1,0 +1,40 @@
+/**
+ * From a quantized operator's tensors and attributes to the integer kernels' epilogue.
+ */
+
+import type { Bias, Epilogue } from "../../kernels/qgemm/post.ts";
+import { dtypeInfo } from "../../tensor/dtype.ts";
+import type { Tensor, TensorType } from "../../tensor/tensor.ts";
+import { unsignedZeroPoint } from "../form.ts";
+
+/** Largest value of the unsigned form of a byte. */
+const BYTE_MAX = 255;
+
+/** Epilogue of a layer with 8-bit output: fbgemm's order, relu as a lower clamp at the zero point. */
+export function byteEpilogue(x: TensorType, weight: Tensor, bias: Tensor | null, output: TensorType, relu: boolean): Epilogue {
+  const weightParams = weight.qparams!;
+  const outputScale = output.qparams?.kind === "perTensor" ? output.qparams.scale : NaN;
+  const zeroPoint = unsignedZeroPoint(output);
+  const floatBias: Bias = bias ? { kind: "float", values: bias.data } : { kind: "none" };
+  return {
+    inputScale: x.qparams?.kind === "perTensor" ? x.qparams.scale : NaN,
+    inputZeroPoint: unsignedZeroPoint(x),
+    weightScales: weightParams.kind === "perTensor" ? [weightParams.scale] : weightParams.scales,
+    bias: floatBias,
+    output: { kind: "bytes", scale: outputScale, zeroPoint, low: relu ? zeroPoint : 0, high: BYTE_MAX },
+  };
+}
+
+/** Weight zero points, one a channel or one in all. */
+export function weightZeroPoints(weight: Tensor): readonly number[] {
+  const { qparams } = weight;
+  return qparams?.kind === "perTensor" ? [qparams.zeroPoint] : (qparams?.zeroPoints ?? []);
+}
+
+/** Why the integer kernels cannot take these tensors; null when they can. */
+export function refuseQuantized(x: TensorType, weight: Tensor | null, bias: Tensor | null, hasBias: boolean): string | null {
+  if (!weight) return "the weight is not a stored tensor";
+  if (hasBias && !bias) return "the bias is not a stored tensor";
+  if (x.qparams?.kind !== "perTensor" || dtypeInfo[x.dtype].bits !== 8) return "the input is not an 8-bit tensor quantized per tensor";
+  return weight.dtype === "qint8" ? null : "the weight is not qint8";
+}

@@ -1,0 +1,68 @@
+import { describe, expect, test } from "vitest";
+import { compile } from "../../src/compile/index.ts";
+import { Engine } from "../../src/engine/engine.ts";
+import { capture } from "../../src/graph/capture.ts";
+import { Module } from "../../src/nn/module.ts";
+import "../../src/ops/methods.ts";
+import { matmul } from "../../src/ops/matmul.ts";
+import { quantizedConv2d } from "../../src/ops/quantized/conv.ts";
+import { quantizedLinear } from "../../src/ops/quantized/linear.ts";
+import { quantizePerChannel, quantizePerTensor } from "../../src/ops/quantize/native.ts";
+import { manualSeed } from "../../src/tensor/context.ts";
+import { rand, randn, zeros } from "../../src/tensor/create.ts";
+import type { QuantizedDType } from "../../src/tensor/dtype.ts";
+import { Tensor } from "../../src/tensor/tensor.ts";
+
+manualSeed(11);
+
+class Net extends Module {
+  private readonly dtype: QuantizedDType;
+  weight1: Tensor;
+  bias1 = randn([16]);
+  weight2: Tensor;
+  weight3: Tensor;
+
+  constructor(dtype: QuantizedDType) {
+    super();
+    this.dtype = dtype;
+    const scales = rand([16], { dtype: "float64" }).mul(0.01).add(0.005);
+    this.weight1 = quantizePerChannel(randn([16, 3, 3, 3]), scales, zeros([16], { dtype: "int64" }), 0, "qint8");
+    this.weight2 = quantizePerTensor(randn([16, 4, 3, 3]), 0.02, 3, "qint8");
+    this.weight3 = quantizePerTensor(randn([10, 16 * 9]), 0.03, 0, "qint8");
+  }
+
+  forward(x: Tensor): Tensor {
+    const zeroPoint = this.dtype === "qint8" ? -5 : 120;
+    const q = quantizePerTensor(x, 0.03, zeroPoint, this.dtype);
+    const a = quantizedConv2d(q, this.weight1, this.bias1, { padding: 1, relu: true, scale: 0.05, zeroPoint: zeroPoint + 3 });
+    const b = quantizedConv2d(a, this.weight2, null, { stride: 2, padding: 1, groups: 4, scale: 0.07, zeroPoint });
+    return quantizedLinear(b.flatten(1), this.weight3, null, { scale: 0.2, zeroPoint });
+  }
+}
+
+describe.each(["quint8", "qint8"] as const)("%s", (dtype) => {
+  test.each([{}, { build: "simd" }, { build: "relaxed", dot: "unusable" }] as const)("compiled equals interpreted, engine %j", (options) => {
+    const graphModule = capture(new Net(dtype), [randn([2, 3, 5, 6])]);
+    const executable = compile(graphModule, { engine: new Engine(options), fallback: "reference" });
+    for (const batch of [1, 2, 5]) {
+      const x = randn([batch, 3, 5, 6]);
+      const expected = graphModule.run(x);
+      const given = executable.runOne(x);
+      expect([given.dtype, given.shape, given.qparams]).toEqual([expected.dtype, expected.shape, expected.qparams]);
+      expect(given.data).toEqual(expected.data);
+    }
+    const kernels = executable.explain([randn([2, 3, 5, 6])]).steps.filter((step) => step.precision === "int8");
+    expect(kernels).toHaveLength(3);
+    executable.dispose();
+  });
+});
+
+test("without a kernel the operator and the way out are named", () => {
+  class Sorts extends Module {
+    forward(x: Tensor): Tensor {
+      return matmul(x, x);
+    }
+  }
+  const graphModule = capture(new Sorts(), [randn([2, 2])]);
+  expect(() => compile(graphModule).run(randn([2, 2]))).toThrow(/operator = matmul.*fallback: "reference"/s);
+});
