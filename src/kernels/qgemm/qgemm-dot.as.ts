@@ -2,7 +2,7 @@
 // activations. V = i8: the adding dot (exact where the machine reads activations as u8, or as s8
 // with flipped storage). V = i16: the 16-bit dot widened by a second one, for machines that saturate
 // pairs, exact when no pair of products leaves 16 bits. 6 pixels x 8 channels, K unrolled by 4 steps.
-import { bytes8, MAGIC, round4, storeRow } from "./epilogue.as";
+import { bytes8, MAGIC, round4, storeRow } from "../shared/product-epilogue.as";
 import {
   CHANNELS,
   FLIP,

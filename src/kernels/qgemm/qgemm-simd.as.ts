@@ -2,7 +2,7 @@
 // taken off), each group of four k split into even and odd; activations are split by mask and shift.
 // Exact for every u8 activation and every weight within 16 bits that keeps pairs within 32, on every
 // machine. Same descriptor, tile and epilogue as the dot product form.
-import { bytes8, MAGIC, round4, storeRow } from "./epilogue.as";
+import { bytes8, MAGIC, round4, storeRow } from "../shared/product-epilogue.as";
 import {
   CHANNELS,
   FLIP,

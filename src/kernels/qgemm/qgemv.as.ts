@@ -2,7 +2,7 @@
 // keep twelve independent accumulators, and the speed is that of reading the weights. Same
 // descriptor, packing and epilogue as the 6 x 8 kernels; V chooses the multiplication (i8: adding
 // relaxed dot, i16: widened relaxed dot, i32: plain SIMD with 16-bit weights).
-import { storeRow } from "./epilogue.as";
+import { storeRow } from "../shared/product-epilogue.as";
 import { CHANNELS, FLIP, OUT, OUT_BYTES, PANEL_BYTES, PIX_IN, PIX_OUT, POST, POST_BYTES, RUN_BYTES, RUN_COUNT, RUNS, WEIGHTS } from "./layout";
 
 /** Bytes of packed weights of one step (8 channels, 4 k). */

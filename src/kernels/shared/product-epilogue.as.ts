@@ -11,7 +11,7 @@ import {
   POST_BIAS,
   POST_MULTIPLIER,
   ZERO_POINT,
-} from "./layout";
+} from "../qgemm/layout";
 
 /** Adding this f32 to |v| < 2^22 leaves rne(v) in the low bits of the sum. */
 export const MAGIC: f32 = 12582912;
@@ -31,6 +31,7 @@ export function bytes8(low4: v128, high4: v128, zeroPoint: v128, flip: v128): v1
 }
 
 /** The first n (1..8) bytes of v at y. */
+@inline
 export function storeBytes(y: usize, v: v128, n: i32): void {
   if (n >= 8) {
     v128.store64_lane(y, v, 0);
@@ -50,7 +51,7 @@ export function storeBytes(y: usize, v: v128, n: i32): void {
 }
 
 /** The first n (1..8) 32-bit lanes of (low, high) at y. */
-export function storeLanes(y: usize, low: v128, high: v128, n: i32): void {
+function storeLanes(y: usize, low: v128, high: v128, n: i32): void {
   if (n & 8) {
     v128.store(y, low);
     v128.store(y, high, 16);
@@ -88,8 +89,7 @@ function scaled4(acc: v128, multiplier: v128, bias: v128): v128 {
   return i64x2.shuffle(scaled2(f, multiplier, bias), top, 0, 2);
 }
 
-/** Any output form, any channel count: one pixel's accumulators to y. The fast path inlines its own. */
-export function storeRow(d: usize, post: usize, y: usize, low: v128, high: v128, n: i32): void {
+function finishRow(d: usize, post: usize, y: usize, low: v128, high: v128, n: i32): void {
   const out = load<i32>(d, OUT);
   if (out == OUT_I32) return storeLanes(y, low, high, n);
   const bias0 = v128.load(post, POST_BIAS);
@@ -106,4 +106,10 @@ export function storeRow(d: usize, post: usize, y: usize, low: v128, high: v128,
     return storeBytes(y, bytes8(r0, r1, zeroPoint, v128.load32_splat(d, FLIP)), n);
   }
   storeLanes(y, scaled4(low, scale0, bias0), scaled4(high, scale1, bias1), n);
+}
+
+/** Any output form, any channel count: one pixel's accumulators to y. A call, not inlined: fast paths have their own. */
+@inline
+export function storeRow(d: usize, post: usize, y: usize, low: v128, high: v128, n: i32): void {
+  finishRow(d, post, y, low, high, n);
 }
