@@ -7,7 +7,7 @@ import type { Sums } from "../../src/kernels/f32-gemm/reference.ts";
 
 /** An engine for each build this host has. */
 export const engines: readonly Engine[] = (hasRelaxedSimd() ? (["simd", "relaxed"] as const) : (["simd"] as const)).map(
-  (build) => new Engine({ build }),
+  (build) => new Engine({ build, winograd: false }),
 );
 
 /** `length` floats in [-1, 1) from a linear congruential generator. */
@@ -35,4 +35,14 @@ export function expectSums(got: Float32Array, want: Sums, engine: Engine, budget
     worst = Math.max(worst, difference === 0 ? 0 : difference / (want.magnitudes[i] ?? 0));
   });
   expect(worst).toBeLessThanOrEqual(budget);
+}
+
+/** Expects the largest difference to be within `budget` times the largest magnitude of the reference. */
+export function expectClose(got: Float32Array, want: Sums, budget: number): void {
+  expect(got.length).toBe(want.values.length);
+  let worst = 0;
+  got.forEach((value, i) => {
+    worst = Math.max(worst, Math.abs(value - (want.values[i] ?? NaN)));
+  });
+  expect(worst).toBeLessThanOrEqual(budget * Math.max(0, ...want.magnitudes));
 }

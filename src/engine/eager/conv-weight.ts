@@ -11,6 +11,7 @@ import { checkLength, conv3d } from "./geometry.ts";
 import type { Alloc, Image } from "./image.ts";
 import { copyOut, gridTable, imageFrom, tableFrom } from "./image.ts";
 import { isDepthwise } from "./implicit.ts";
+import { takesWinograd, winogradWeight } from "./winograd.ts";
 
 /** Pixels of a block: their 32-byte slices of x and 24-byte slices of dy fit the first-level cache. */
 const BLOCK_PIXELS = 192;
@@ -116,32 +117,18 @@ export function convNdBackwardWeightF32(
   checkLength("convolution", "x", x, c.batch * c.inChannels * c.inPixels);
   checkLength("convolution", "dy", dy, c.batch * c.outChannels * c.outPixels);
   return engine.memory.scope((alloc) => {
-    const image = imageFrom(
-      engine,
-      alloc,
-      x,
-      { batch: c.batch, channels: c.inChannels, size: c.size },
-      c.padding,
-      c.padding,
-    );
-    const grad = imageFrom(
-      engine,
-      alloc,
-      dy,
-      { batch: c.batch, channels: c.outChannels, size: c.outSize },
-      [0, 0, 0],
-      [0, 0, 0],
-    );
     const inputs = c.inChannels / c.groups;
     const length = c.outChannels * inputs * c.points;
     const sums = alloc(length * 4);
     const dw = alloc(length * 4);
-    engine.kernels.fill_f32(sums, 0, length);
+    if (takesWinograd(engine, c)) {
+      winogradWeight(engine, alloc, dy, x, sums, c);
+    } else {
+      directWeight(engine, alloc, dy, x, sums, c);
+    }
     if (isDepthwise(c)) {
-      depthwiseWeight(engine, alloc, image, grad, sums, c);
       engine.kernels.layout_transpose32(c.points, c.inChannels, sums, c.inChannels * 4, dw, c.points * 4);
     } else {
-      denseWeight(engine, alloc, image, grad, sums, c);
       for (let o = 0; o < c.outChannels; o++) {
         const offset = o * inputs * c.points * 4;
         engine.kernels.layout_transpose32(c.points, inputs, sums + offset, inputs * 4, dw + offset, c.points * 4);
@@ -149,4 +136,13 @@ export function convNdBackwardWeightF32(
     }
     return copyOut(engine, dw, length);
   });
+}
+
+/** Direct sums into `dw`, [outChannels][point][channel of the group], or [point][channel] when depthwise. */
+function directWeight(engine: Engine, alloc: Alloc, dy: Float32Array, x: Float32Array, dw: number, c: Conv3d): void {
+  const { batch, inChannels, outChannels, size, outSize, padding } = c;
+  const image = imageFrom(engine, alloc, x, { batch, channels: inChannels, size }, padding, padding);
+  const grad = imageFrom(engine, alloc, dy, { batch, channels: outChannels, size: outSize }, [0, 0, 0], [0, 0, 0]);
+  engine.kernels.fill_f32(dw, 0, (outChannels * inChannels * c.points) / c.groups);
+  (isDepthwise(c) ? depthwiseWeight : denseWeight)(engine, alloc, image, grad, dw, c);
 }

@@ -15,6 +15,7 @@ import type { Alloc, Image } from "./image.ts";
 import { copyIn, gridTable, imageFrom, pixelOffset, pixelsToPlanes } from "./image.ts";
 import type { Operands, Product } from "./implicit.ts";
 import { isDepthwise, runDense, runDepthwise } from "./implicit.ts";
+import { runWinograd, takesWinograd, winogradImage } from "./winograd.ts";
 
 /** Kernel points in row-major order with their position. */
 function* kernelPoints([depth, height, width]: Triple): Generator<{ point: number; at: Triple }> {
@@ -47,6 +48,18 @@ function denseTable(engine: Engine, alloc: Alloc, batch: number, pixels: number,
   return gridTable(engine, alloc, 0, 1, [1, 1, batch * pixels], [0, 0, 0, channels * 4]);
 }
 
+/** Strides of w in floats: to the next result channel, source channel and group. */
+function weightStrides(
+  c: Conv3d,
+  direction: "forward" | "backward",
+): Pick<Operands, "strideO" | "strideC" | "strideG"> {
+  const [filter, point] = [(c.inChannels / c.groups) * c.points, c.points];
+  const strideG = (c.outChannels / c.groups) * filter;
+  return direction === "forward"
+    ? { strideO: filter, strideC: point, strideG }
+    : { strideO: point, strideC: filter, strideG };
+}
+
 function checkArrays(c: Conv3d, arrays: { x?: Float32Array; w?: Float32Array; dy?: Float32Array }): void {
   if (arrays.x) checkLength("convolution", "x", arrays.x, c.batch * c.inChannels * c.inPixels);
   if (arrays.w) checkLength("convolution", "w", arrays.w, (c.outChannels * c.inChannels * c.points) / c.groups);
@@ -69,30 +82,34 @@ export function convNdF32(
   checkArrays(c, { x, w });
   if (bias !== null) checkLength("convolution", "bias", bias, c.outChannels);
   return engine.memory.scope((alloc) => {
-    const image = imageFrom(
-      engine,
-      alloc,
-      x,
-      { batch: c.batch, channels: c.inChannels, size: c.size },
-      c.padding,
-      c.padding,
-    );
-    const rows = c.batch * c.outPixels;
+    const grid = { batch: c.batch, channels: c.inChannels, size: c.size };
+    const winograd = takesWinograd(engine, c)
+      ? winogradImage(
+          engine,
+          alloc,
+          x,
+          grid,
+          map3((i) => -c.padding[i]),
+          c.outSize,
+        )
+      : undefined;
+    const image = winograd ?? imageFrom(engine, alloc, x, grid, c.padding, c.padding);
     const operands: Operands = {
       source: image.at,
       sourceChannels: c.inChannels,
-      result: alloc(rows * c.outChannels * 4),
+      result: alloc(c.batch * c.outPixels * c.outChannels * 4),
       resultChannels: c.outChannels,
       groups: c.groups,
       bias,
       weight: copyIn(engine, alloc, w),
-      points: c.points,
-      strideO: (c.inChannels / c.groups) * c.points,
-      strideC: c.points,
-      strideG: (c.outChannels / c.groups) * (c.inChannels / c.groups) * c.points,
+      ...weightStrides(c, "forward"),
     };
+    if (winograd) {
+      runWinograd(engine, alloc, operands, winograd, c.batch * c.outSize[0], c.outSize, false);
+      return pixelsToPlanes(engine, alloc, operands.result, c.batch, c.outChannels, c.outPixels);
+    }
     const product: Product = {
-      rows,
+      rows: c.batch * c.outPixels,
       table: windowTable(engine, alloc, image, c),
       out: denseTable(engine, alloc, c.batch, c.outPixels, c.outChannels),
       taps: inputTaps(image, c),
@@ -194,43 +211,52 @@ export function convNdBackwardInputF32(
 ): Float32Array {
   const c = conv3d(shape);
   checkArrays(c, { dy, w });
-  const axes = [axisPhases(c, 0), axisPhases(c, 1), axisPhases(c, 2)] as const;
-  const reach = [
-    axisReach(axes[0], c.outSize[0]),
-    axisReach(axes[1], c.outSize[1]),
-    axisReach(axes[2], c.outSize[2]),
-  ] as const;
   return engine.memory.scope((alloc) => {
-    const grid = { batch: c.batch, channels: c.outChannels, size: c.outSize };
-    const image = imageFrom(
-      engine,
-      alloc,
-      dy,
-      grid,
-      map3((i) => reach[i].low),
-      map3((i) => reach[i].high),
-    );
-    const operands: Operands = {
-      source: image.at,
+    const operands = {
       sourceChannels: c.outChannels,
       result: alloc(c.batch * c.inPixels * c.inChannels * 4),
       resultChannels: c.inChannels,
       groups: c.groups,
       bias: null,
       weight: copyIn(engine, alloc, w),
-      points: c.points,
-      strideO: c.points,
-      strideC: (c.inChannels / c.groups) * c.points,
-      strideG: (c.outChannels / c.groups) * (c.inChannels / c.groups) * c.points,
+      ...weightStrides(c, "backward"),
     };
-    const run = isDepthwise(c) ? runDepthwise : runDense;
-    for (const z of axes[0])
-      for (const y of axes[1])
-        for (const x of axes[2]) {
-          engine.memory.scope((inner) => {
-            run(engine, inner, operands, phaseProduct(engine, inner, c, image, [z, y, x]));
-          });
-        }
+    const grid = { batch: c.batch, channels: c.outChannels, size: c.outSize };
+    if (takesWinograd(engine, c)) {
+      // A full correlation with the turned kernel: windows begin kernel - 1 - padding before the first pixel.
+      const start = map3((i) => c.padding[i] - c.kernel[i] + 1);
+      const image = winogradImage(engine, alloc, dy, grid, start, c.size);
+      runWinograd(engine, alloc, { ...operands, source: image.at }, image, c.batch * c.size[0], c.size, true);
+    } else {
+      backwardInputByPhases(engine, alloc, operands, dy, c);
+    }
     return pixelsToPlanes(engine, alloc, operands.result, c.batch, c.inChannels, c.inPixels);
   });
+}
+
+/** Fills the result of `operands` phase by phase. */
+function backwardInputByPhases(
+  engine: Engine,
+  alloc: Alloc,
+  operands: Omit<Operands, "source">,
+  dy: Float32Array,
+  c: Conv3d,
+): void {
+  const axes = [axisPhases(c, 0), axisPhases(c, 1), axisPhases(c, 2)] as const;
+  const reach = [
+    axisReach(axes[0], c.outSize[0]),
+    axisReach(axes[1], c.outSize[1]),
+    axisReach(axes[2], c.outSize[2]),
+  ] as const;
+  const grid = { batch: c.batch, channels: c.outChannels, size: c.outSize };
+  const [low, high] = [map3((i) => reach[i].low), map3((i) => reach[i].high)];
+  const image = imageFrom(engine, alloc, dy, grid, low, high);
+  const run = isDepthwise(c) ? runDepthwise : runDense;
+  for (const z of axes[0])
+    for (const y of axes[1])
+      for (const x of axes[2]) {
+        engine.memory.scope((inner) => {
+          run(engine, inner, { ...operands, source: image.at }, phaseProduct(engine, inner, c, image, [z, y, x]));
+        });
+      }
 }

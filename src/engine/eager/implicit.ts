@@ -32,12 +32,11 @@ export interface Operands {
   readonly resultChannels: number;
   readonly groups: number;
   readonly bias: Float32Array | null;
-  /** Address of the weights, and strides in floats: next result channel, next source channel, next point. */
+  /** Address of the weights, and strides in floats: next result channel, next source channel, next group. */
   readonly weight: number;
   readonly strideO: number;
   readonly strideC: number;
   readonly strideG: number;
-  readonly points: number;
 }
 
 /** Joins taps that lie side by side into runs; only whole pixels of one group can be joined. */

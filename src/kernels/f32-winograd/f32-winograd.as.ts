@@ -1,0 +1,204 @@
+// Winograd convolution F(4x4, 3x3): a 4x4 block of outputs from a 6x6 block of inputs with 36 products
+// instead of 144 (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015; points 0, 1,
+// -1, 2, -2 and infinity). Blocks are transformed, 36 small matrix products follow, and the result is
+// transformed back, a few blocks at a time so that everything stays in the second-level cache. The weight
+// gradient is F(3x3, 4x4): the same points, with the output gradient in the role of the kernel.
+
+import { f32_conv_weight_6x8 } from "../f32-conv-weight/f32-conv-weight.as";
+import { f32_gemm_6x8 } from "../f32-gemm/f32-gemm.as";
+import { clamp } from "../shared/rows.as";
+
+@inline
+function times(v: v128, factor: f32): v128 {
+  return f32x4.mul(v, f32x4.splat(factor));
+}
+
+/** Six inputs at s, s + ss, ... to six transformed values at d, d + ds, ... (rows of B^T). */
+@inline
+function inputLine(s: usize, ss: usize, d: usize, ds: usize): void {
+  const d0 = v128.load(s), d1 = v128.load(s + ss), d2 = v128.load(s + 2 * ss);
+  const d3 = v128.load(s + 3 * ss), d4 = v128.load(s + 4 * ss), d5 = v128.load(s + 5 * ss);
+  const even = f32x4.sub(d4, times(d2, 4)), odd = f32x4.sub(d3, times(d1, 4));
+  const near = f32x4.sub(d4, d2), far = times(f32x4.sub(d3, d1), 2);
+  v128.store(d, f32x4.add(f32x4.sub(times(d0, 4), times(d2, 5)), d4));
+  v128.store(d + ds, f32x4.add(even, odd));
+  v128.store(d + 2 * ds, f32x4.sub(even, odd));
+  v128.store(d + 3 * ds, f32x4.add(near, far));
+  v128.store(d + 4 * ds, f32x4.sub(near, far));
+  v128.store(d + 5 * ds, f32x4.add(f32x4.sub(times(d1, 4), times(d3, 5)), d5));
+}
+
+/** Three kernel values to six (rows of G); with four = true, four values of an output gradient to six. */
+@inline
+function kernelLine(s: usize, ss: usize, d: usize, ds: usize, four: bool): void {
+  const g0 = v128.load(s), g1 = v128.load(s + ss), g2 = v128.load(s + 2 * ss);
+  const g3 = four ? v128.load(s + 3 * ss) : f32x4.splat(0);
+  const even1 = times(f32x4.add(g0, g2), -1.0 / 6.0), odd1 = times(f32x4.add(g1, g3), -1.0 / 6.0);
+  const even2 = times(f32x4.add(g0, times(g2, 4)), 1.0 / 24.0), odd2 = times(f32x4.add(g1, times(g3, 4)), 1.0 / 12.0);
+  v128.store(d, times(g0, 0.25));
+  v128.store(d + ds, f32x4.add(even1, odd1));
+  v128.store(d + 2 * ds, f32x4.sub(even1, odd1));
+  v128.store(d + 3 * ds, f32x4.add(even2, odd2));
+  v128.store(d + 4 * ds, f32x4.sub(even2, odd2));
+  v128.store(d + 5 * ds, four ? g3 : g2);
+}
+
+/** Six products to four outputs (rows of A^T), or with three = true to the three of a weight gradient. */
+@inline
+function outputLine(s: usize, ss: usize, d: usize, ds: usize, three: bool): void {
+  const m1 = v128.load(s + ss), m2 = v128.load(s + 2 * ss), m3 = v128.load(s + 3 * ss), m4 = v128.load(s + 4 * ss);
+  const m5 = v128.load(s + 5 * ss);
+  const sum1 = f32x4.add(m1, m2), difference1 = f32x4.sub(m1, m2);
+  const sum2 = f32x4.add(m3, m4), difference2 = f32x4.sub(m3, m4);
+  const square = f32x4.add(sum1, times(sum2, 4));
+  v128.store(d, f32x4.add(f32x4.add(v128.load(s), sum1), sum2));
+  v128.store(d + ds, f32x4.add(difference1, times(difference2, 2)));
+  v128.store(d + 2 * ds, three ? f32x4.add(square, m5) : square);
+  if (!three) v128.store(d + 3 * ds, f32x4.add(f32x4.add(difference1, times(difference2, 8)), m5));
+}
+
+/**
+ * Transforms 3x3 weights into out[36][ceil(n / 8)][channels][8]. Element (o, c, ky, kx) is at
+ * w + o * strideO + c * strideC + ky * strideY + kx * strideX (bytes; negative strides flip the kernel).
+ * Missing columns become zeros. temporary: 1 KB, 16-byte aligned.
+ */
+export function f32_winograd_weights(
+  w: usize, strideO: isize, strideC: isize, strideY: isize, strideX: isize, channels: usize, n: usize, out: usize, temporary: usize,
+): void {
+  const panels = (n + 7) >> 3, plane = panels * (channels << 5), half = temporary + 9 * 16, full = half + 18 * 16;
+  for (let o: usize = 0; o < panels << 3; o += 4) {
+    for (let c: usize = 0; c < channels; c++) {
+      for (let point: usize = 0; point < 9; point++) {
+        for (let lane: usize = 0; lane < 4; lane++) {
+          const at = w + (o + lane) * strideO + c * strideC + (point / 3) * strideY + (point % 3) * strideX;
+          f32.store(temporary + (point << 4) + (lane << 2), o + lane < n ? f32.load(at) : 0);
+        }
+      }
+      for (let x: usize = 0; x < 3; x++) kernelLine(temporary + (x << 4), 48, half + (x << 4), 48, false);
+      for (let y: usize = 0; y < 6; y++) kernelLine(half + y * 48, 16, full + y * 96, 16, false);
+      const to = out + (o >> 3) * (channels << 5) + (c << 5) + ((o & 4) << 2);
+      for (let i: usize = 0; i < 36; i++) v128.store(to + i * plane, v128.load(full + (i << 4)));
+    }
+  }
+}
+
+/** Transforms one 6x6 block of all channels; the 36 results lie `plane` bytes apart. channels % 4 == 0. */
+@inline
+function transformInput(x: usize, row: usize, pixel: usize, channels: usize, out: usize, plane: usize, temporary: usize): void {
+  for (let c: usize = 0; c < channels << 2; c += 16) {
+    for (let i: usize = 0; i < 6; i++) inputLine(x + c + i * pixel, row, temporary + (i << 4), 96);
+    for (let i: usize = 0; i < 6; i++) inputLine(temporary + i * 96, 16, out + c + i * 6 * plane, plane);
+  }
+}
+
+/**
+ * 3x3 convolution with stride 1 over blocks [blockStart, blockEnd) of 4x4 outputs; block b of an image is
+ * (b / blocksX, b % blocksX). y[n][i][j][o] = clamp(bias[o] + sum w * x, lo, hi).
+ *
+ * x: bordered NHWC whose first window starts at x; it must hold a whole 6x6 block for every block of outputs.
+ * u: from f32_winograd_weights. bias: n rounded up to 8 floats. Outputs beyond height and width are not stored.
+ * group: blocks transformed together (a multiple of 6). scratch: 36 * group * (channels + n) floats, then
+ * 2 * group table entries, n rounded up to 8 zeros, and 1 KB. channels % 4 == 0 and n % 4 == 0.
+ */
+export function f32_winograd_conv(
+  blockStart: usize, blockEnd: usize, blocksX: usize, blocksPerImage: usize, x: usize, xImage: usize, xRow: usize,
+  channels: usize, u: usize, bias: usize, y: usize, yImage: usize, yRow: usize, yPixel: usize, n: usize,
+  height: usize, width: usize, lo: f32, hi: f32, scratch: usize, group: usize,
+): void {
+  const vRow = channels << 2, mRow = n << 2, vPlane = group * vRow, mPlane = group * mRow;
+  const v = scratch, m = v + 36 * vPlane, vTable = m + 36 * mPlane, mTable = vTable + (group << 2);
+  const zeros = mTable + (group << 2), padded = (n + 7) & ~7, temporary = (zeros + (padded << 2) + 15) & ~15;
+  const panelBytes = channels << 5, uPlane = (padded >> 3) * panelBytes;
+  for (let i: usize = 0; i < group; i++) {
+    store<u32>(vTable + (i << 2), <u32>(i * vRow));
+    store<u32>(mTable + (i << 2), <u32>(i * mRow));
+  }
+  memory.fill(zeros, 0, padded << 2);
+  for (let first = blockStart; first < blockEnd; first += group) {
+    const count = min(group, blockEnd - first);
+    for (let i: usize = 0; i < count; i++) {
+      const image = (first + i) / blocksPerImage, inside = (first + i) % blocksPerImage;
+      const from = x + image * xImage + (inside / blocksX) * 4 * xRow + (inside % blocksX) * 4 * vRow;
+      transformInput(from, xRow, vRow, channels, v + i * vRow, vPlane, temporary);
+    }
+    for (let i: usize = 0; i < 36; i++) {
+      // The first table entry is 0, so the table serves as the list of taps too.
+      f32_gemm_6x8(
+        0, count, vTable, mTable, v + i * vPlane, 1, vTable, channels, u + i * uPlane, panelBytes, zeros, 0,
+        m + i * mPlane, n, -Infinity, Infinity, group,
+      );
+    }
+    for (let i: usize = 0; i < count; i++) {
+      const image = (first + i) / blocksPerImage, inside = (first + i) % blocksPerImage;
+      const top = (inside / blocksX) * 4, left = (inside % blocksX) * 4;
+      const to = y + image * yImage + top * yRow + left * yPixel;
+      storeOutput(m + i * mRow, mPlane, bias, to, yRow, yPixel, n, min(height - top, 4), min(width - left, 4), lo, hi, temporary);
+    }
+  }
+}
+
+/** Transforms one block back, adds the bias, clamps, and stores its rows x columns outputs. */
+@inline
+function storeOutput(
+  m: usize, plane: usize, bias: usize, y: usize, yRow: usize, yPixel: usize, n: usize, rows: usize, columns: usize,
+  lo: f32, hi: f32, temporary: usize,
+): void {
+  const low = f32x4.splat(lo), high = f32x4.splat(hi), block = temporary + 24 * 16;
+  for (let o: usize = 0; o < n << 2; o += 16) {
+    const start = v128.load(bias + o);
+    for (let i: usize = 0; i < 6; i++) outputLine(m + o + i * plane, 6 * plane, temporary + (i << 4), 96, false);
+    for (let i: usize = 0; i < rows; i++) {
+      outputLine(temporary + i * 96, 16, block, 16, false);
+      for (let j: usize = 0; j < columns; j++) {
+        v128.store(y + i * yRow + j * yPixel + o, clamp(f32x4.add(v128.load(block + (j << 4)), start), low, high));
+      }
+    }
+  }
+}
+
+/**
+ * Weight gradient of a 3x3 convolution with stride 1, summed in the transformed domain:
+ * du[36][n][channels] += over all blocks in order. The caller clears du first and finishes with
+ * f32_winograd_weight_grad.
+ *
+ * x: bordered NHWC as in f32_winograd_conv; dy: NHWC with zeros up to whole 4x4 blocks. scratch:
+ * 36 * group * (channels + n) floats, one table entry, and 1 KB. channels % 4 == 0 and n % 4 == 0.
+ */
+export function f32_winograd_weight_sums(
+  blocks: usize, blocksX: usize, blocksPerImage: usize, x: usize, xImage: usize, xRow: usize, channels: usize,
+  dy: usize, dyImage: usize, dyRow: usize, n: usize, du: usize, scratch: usize, group: usize,
+): void {
+  const vRow = channels << 2, mRow = n << 2, vPlane = group * vRow, mPlane = group * mRow;
+  const v = scratch, m = v + 36 * vPlane, zero = m + 36 * mPlane, temporary = (zero + 4 + 15) & ~15;
+  store<u32>(zero, 0);
+  for (let first: usize = 0; first < blocks; first += group) {
+    const count = min(group, blocks - first);
+    for (let i: usize = 0; i < count; i++) {
+      const image = (first + i) / blocksPerImage, inside = (first + i) % blocksPerImage;
+      const top = (inside / blocksX) * 4, left = (inside % blocksX) * 4;
+      transformInput(x + image * xImage + top * xRow + left * vRow, xRow, vRow, channels, v + i * vRow, vPlane, temporary);
+      const from = dy + image * dyImage + top * dyRow + left * mRow, to = m + i * mRow;
+      for (let o: usize = 0; o < mRow; o += 16) {
+        for (let j: usize = 0; j < 4; j++) kernelLine(from + o + j * mRow, dyRow, temporary + (j << 4), 64, true);
+        for (let j: usize = 0; j < 6; j++) kernelLine(temporary + (j << 6), 16, to + o + j * 6 * mPlane, mPlane, true);
+      }
+    }
+    for (let i: usize = 0; i < 36; i++) {
+      f32_conv_weight_6x8(
+        0, n, 1, zero, zero, count, v + i * vPlane, vRow, 1, zero, channels, m + i * mPlane, mRow, du + i * n * vRow, vRow,
+      );
+    }
+  }
+}
+
+/** dw[n][9][channels] from the sums of f32_winograd_weight_sums. temporary: 1 KB. channels % 4 == 0. */
+export function f32_winograd_weight_grad(channels: usize, n: usize, du: usize, dw: usize, temporary: usize): void {
+  const vRow = channels << 2, plane = n * vRow;
+  for (let o: usize = 0; o < n; o++) {
+    for (let c: usize = 0; c < vRow; c += 16) {
+      for (let i: usize = 0; i < 6; i++) outputLine(du + o * vRow + c + i * plane, 6 * plane, temporary + (i << 4), 96, true);
+      const to = dw + o * 9 * vRow + c;
+      for (let i: usize = 0; i < 3; i++) outputLine(temporary + i * 96, 16, to + i * 3 * vRow, vRow, true);
+    }
+  }
+}
