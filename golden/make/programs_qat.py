@@ -13,7 +13,7 @@ from torch.ao.quantization.quantize_fx import convert_fx, prepare_qat_fx
 from common import SEED, encode, number, rng
 from programs_data import INPUT_STEP, PROGRAMS, batches, dump, make_model, on_grid
 from programs_fx import BACKENDS, make_mapping
-from programs_record import ObserverTable, describe_node, describe_program
+from programs_record import ObserverTable, describe_node, describe_program, op_counts
 from programs_observers import statistics
 
 STEPS = 20
@@ -157,7 +157,7 @@ def make_case(case):
     body = {
         "training": [{"input": encode(x), "target": encode(y)} for x, y in data],
         "losses": losses,
-        "prepared": {"nodes": nodes, "observers": table.rows, "weightObservers": module_observers(prepared)},
+        "prepared": {"counts": op_counts(nodes), "nodes": nodes, "observers": table.rows, "weightObservers": module_observers(prepared)},
         "state": {name: encode(p) for name, p in prepared.named_parameters()},
         "batchNorm": {name: encode(b) for name, b in prepared.named_buffers() if "running_" in name},
     }
