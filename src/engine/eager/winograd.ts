@@ -15,6 +15,8 @@ import { initialSums } from "./matmul.ts";
 /** Blocks transformed together are chosen to fill about this many bytes, within the second-level cache. */
 const SCRATCH_BYTES = 384 * 1024;
 const GROUPS = { least: 12, most: 48, step: 6 };
+/** Bytes the kernels leave between transformed planes. */
+const GAP_BYTES = 64;
 /** Bytes the kernels want beside the transformed blocks. */
 const TEMPORARY_BYTES = 1024 + 64;
 
@@ -47,7 +49,7 @@ export function groupSize(channels: number, outputs: number): number {
 
 /** Bytes of scratch the kernels need. */
 export function scratchBytes(channels: number, outputs: number, group: number): number {
-  return 4 * (36 * group * (channels + outputs) + 2 * group + outputs + 8) + TEMPORARY_BYTES;
+  return 4 * (36 * group * (channels + outputs) + 2 * group + outputs + 8) + 72 * GAP_BYTES + TEMPORARY_BYTES;
 }
 
 /** A bordered image, and the address of its first window. */
@@ -85,7 +87,7 @@ export function runWinograd(
 ): void {
   const { kernels } = engine;
   const { sourceChannels: channels, resultChannels: outputs, strideO, strideC } = operands;
-  const u = alloc(36 * Math.ceil(outputs / 8) * channels * 32);
+  const u = alloc(36 * (Math.ceil(outputs / 8) * channels * 32 + GAP_BYTES));
   const weight = operands.weight + (flip ? 8 * 4 : 0);
   const [stepY, stepX] = flip ? [-12, -4] : [12, 4];
   const temporary = alloc(TEMPORARY_BYTES);
@@ -126,8 +128,9 @@ export function winogradWeight(
   const blocks = blocksOf(batch * outSize[0], outSize[1], outSize[2]);
   const group = groupSize(channels, outputs);
   const scratch = alloc(scratchBytes(channels, outputs, group));
-  const du = alloc(36 * channels * outputs * 4);
-  kernels.fill_f32(du, 0, 36 * channels * outputs);
+  const sumBytes = 36 * (channels * outputs * 4 + GAP_BYTES);
+  const du = alloc(sumBytes);
+  kernels.fill_bytes(du, 0, sumBytes);
   // prettier-ignore
   kernels.f32_winograd_weight_sums(
     blocks.all, blocks.perRow, blocks.perImage, image.first, image.planeBytes, image.rowBytes, channels,

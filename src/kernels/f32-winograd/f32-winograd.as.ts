@@ -8,6 +8,12 @@ import { f32_conv_weight_6x8 } from "../f32-conv-weight/f32-conv-weight.as";
 import { f32_gemm_6x8 } from "../f32-gemm/f32-gemm.as";
 import { clamp } from "../shared/rows.as";
 
+/**
+ * Bytes between the ends of one of the 36 planes and the start of the next. Without them planes lie powers of
+ * two apart for usual channel counts, and all 36 stores of a block fall into the same few cache sets.
+ */
+const GAP: usize = 64;
+
 @inline
 function times(v: v128, factor: f32): v128 {
   return f32x4.mul(v, f32x4.splat(factor));
@@ -58,14 +64,14 @@ function outputLine(s: usize, ss: usize, d: usize, ds: usize, three: bool): void
 }
 
 /**
- * Transforms 3x3 weights into out[36][ceil(n / 8)][channels][8]. Element (o, c, ky, kx) is at
+ * Transforms 3x3 weights into out[36][ceil(n / 8)][channels][8], 64 bytes between planes. Element (o, c, ky, kx) is at
  * w + o * strideO + c * strideC + ky * strideY + kx * strideX (bytes; negative strides flip the kernel).
  * Missing columns become zeros. temporary: 1 KB, 16-byte aligned.
  */
 export function f32_winograd_weights(
   w: usize, strideO: isize, strideC: isize, strideY: isize, strideX: isize, channels: usize, n: usize, out: usize, temporary: usize,
 ): void {
-  const panels = (n + 7) >> 3, plane = panels * (channels << 5), half = temporary + 9 * 16, full = half + 18 * 16;
+  const panels = (n + 7) >> 3, plane = panels * (channels << 5) + GAP, half = temporary + 9 * 16, full = half + 18 * 16;
   for (let o: usize = 0; o < panels << 3; o += 4) {
     for (let c: usize = 0; c < channels; c++) {
       for (let point: usize = 0; point < 9; point++) {
@@ -97,7 +103,7 @@ function transformInput(x: usize, row: usize, pixel: usize, channels: usize, out
  *
  * x: bordered NHWC whose first window starts at x; it must hold a whole 6x6 block for every block of outputs.
  * u: from f32_winograd_weights. bias: n rounded up to 8 floats. Outputs beyond height and width are not stored.
- * group: blocks transformed together (a multiple of 6). scratch: 36 * group * (channels + n) floats, then
+ * group: blocks transformed together (a multiple of 6). scratch: 36 * (group * (channels + n) + 32) floats, then
  * 2 * group table entries, n rounded up to 8 zeros, and 1 KB. channels % 4 == 0 and n % 4 == 0.
  */
 export function f32_winograd_conv(
@@ -105,10 +111,10 @@ export function f32_winograd_conv(
   channels: usize, u: usize, bias: usize, y: usize, yImage: usize, yRow: usize, yPixel: usize, n: usize,
   height: usize, width: usize, lo: f32, hi: f32, scratch: usize, group: usize,
 ): void {
-  const vRow = channels << 2, mRow = n << 2, vPlane = group * vRow, mPlane = group * mRow;
+  const vRow = channels << 2, mRow = n << 2, vPlane = group * vRow + GAP, mPlane = group * mRow + GAP;
   const v = scratch, m = v + 36 * vPlane, vTable = m + 36 * mPlane, mTable = vTable + (group << 2);
   const zeros = mTable + (group << 2), padded = (n + 7) & ~7, temporary = (zeros + (padded << 2) + 15) & ~15;
-  const panelBytes = channels << 5, uPlane = (padded >> 3) * panelBytes;
+  const panelBytes = channels << 5, uPlane = (padded >> 3) * panelBytes + GAP;
   for (let i: usize = 0; i < group; i++) {
     store<u32>(vTable + (i << 2), <u32>(i * vRow));
     store<u32>(mTable + (i << 2), <u32>(i * mRow));
@@ -158,17 +164,17 @@ function storeOutput(
 
 /**
  * Weight gradient of a 3x3 convolution with stride 1, summed in the transformed domain:
- * du[36][n][channels] += over all blocks in order. The caller clears du first and finishes with
+ * du[36][n][channels] (64 bytes between planes) += over all blocks in order. The caller clears du first and finishes with
  * f32_winograd_weight_grad.
  *
  * x: bordered NHWC as in f32_winograd_conv; dy: NHWC with zeros up to whole 4x4 blocks. scratch:
- * 36 * group * (channels + n) floats, one table entry, and 1 KB. channels % 4 == 0 and n % 4 == 0.
+ * 36 * (group * (channels + n) + 32) floats, one table entry, and 1 KB. channels % 4 == 0 and n % 4 == 0.
  */
 export function f32_winograd_weight_sums(
   blocks: usize, blocksX: usize, blocksPerImage: usize, x: usize, xImage: usize, xRow: usize, channels: usize,
   dy: usize, dyImage: usize, dyRow: usize, n: usize, du: usize, scratch: usize, group: usize,
 ): void {
-  const vRow = channels << 2, mRow = n << 2, vPlane = group * vRow, mPlane = group * mRow;
+  const vRow = channels << 2, mRow = n << 2, vPlane = group * vRow + GAP, mPlane = group * mRow + GAP;
   const v = scratch, m = v + 36 * vPlane, zero = m + 36 * mPlane, temporary = (zero + 4 + 15) & ~15;
   store<u32>(zero, 0);
   for (let first: usize = 0; first < blocks; first += group) {
@@ -185,7 +191,7 @@ export function f32_winograd_weight_sums(
     }
     for (let i: usize = 0; i < 36; i++) {
       f32_conv_weight_6x8(
-        0, n, 1, zero, zero, count, v + i * vPlane, vRow, 1, zero, channels, m + i * mPlane, mRow, du + i * n * vRow, vRow,
+        0, n, 1, zero, zero, count, v + i * vPlane, vRow, 1, zero, channels, m + i * mPlane, mRow, du + i * (n * vRow + GAP), vRow,
       );
     }
   }
@@ -193,7 +199,7 @@ export function f32_winograd_weight_sums(
 
 /** dw[n][9][channels] from the sums of f32_winograd_weight_sums. temporary: 1 KB. channels % 4 == 0. */
 export function f32_winograd_weight_grad(channels: usize, n: usize, du: usize, dw: usize, temporary: usize): void {
-  const vRow = channels << 2, plane = n * vRow;
+  const vRow = channels << 2, plane = n * vRow + GAP;
   for (let o: usize = 0; o < n; o++) {
     for (let c: usize = 0; c < vRow; c += 16) {
       for (let i: usize = 0; i < 6; i++) outputLine(du + o * vRow + c + i * plane, 6 * plane, temporary + (i << 4), 96, true);
