@@ -23,12 +23,14 @@ export abstract class Container<In extends readonly unknown[] = [Tensor], Out = 
     }
   }
 
+  /** The children, and modules that flows attached as properties (observers). */
   override namedChildren(): [string, AnyModule][] {
-    return [...this.items];
+    return [...this.items, ...super.namedChildren()];
   }
 
   override setChild(name: string, module: AnyModule): void {
-    this.items.set(name, module);
+    if (this.items.has(name)) this.items.set(name, module);
+    else super.setChild(name, module);
   }
 
   get length(): number {
