@@ -12,7 +12,7 @@ import { elementOf } from "./form.ts";
 import { PlanBuilder, bindPlan } from "./plan.ts";
 import type { BoundPlan, StepSpec } from "./plan.ts";
 import { retype } from "./retype.ts";
-import { stepRules } from "./steps/index.ts";
+import { stepRuleOf } from "./steps/index.ts";
 import { emitReference } from "./steps/reference.ts";
 import { load, store } from "./transfer.ts";
 
@@ -40,7 +40,7 @@ export interface CompiledPlan {
 function emitInput(plan: PlanBuilder, node: Node, index: number, exchange: Exchange): void {
   const value = node.output;
   const type = plan.type(value);
-  const wanted = type.shape.length === 4 && elementOf(type.dtype) !== "host" ? "image" : "flat";
+  const wanted = plan.isReadAsImage(value) && elementOf(type.dtype) !== "host" ? "image" : "flat";
   const buffer = plan.write(value, wanted);
   plan.step({
     node,
@@ -81,7 +81,7 @@ function emitOutput(plan: PlanBuilder, value: Value, index: number, exchange: Ex
 }
 
 function emitNode(plan: PlanBuilder, node: Node, fallback: BuildOptions["fallback"]): void {
-  const rule = node.kind === "operator" ? stepRules.get(node.target) : undefined;
+  const rule = stepRuleOf(node);
   const refusal = rule ? rule.emit(node, plan) : "the engine has no kernel for this operator";
   if (typeof refusal !== "string") return;
   if (fallback === "reference") {
@@ -166,7 +166,7 @@ class Plan implements CompiledPlan {
 export function buildPlan(source: Graph, inputs: readonly Tensor[], engine: Engine, options: BuildOptions): CompiledPlan {
   const { graph } = source.cloneWithMap();
   retype(graph, inputs);
-  const plan = new PlanBuilder(graph, engine, { rules: stepRules, convert: convertForm, allowWinograd: options.allowWinograd });
+  const plan = new PlanBuilder(graph, engine, { ruleOf: stepRuleOf, convert: convertForm, allowWinograd: options.allowWinograd });
   const exchange: Exchange = { inputs: [], outputs: [] };
   let nextInput = 0;
   for (const node of graph.nodes) {

@@ -96,6 +96,12 @@ export interface StepRule {
 /** Converts between forms; conversions.ts has the steps. */
 export type Converter = (plan: PlanBuilder, node: Node, from: Buffer, to: Buffer) => void;
 
+export interface PlanOptions {
+  readonly ruleOf: (node: Node) => StepRule | undefined;
+  readonly convert: Converter;
+  readonly allowWinograd: boolean;
+}
+
 export class PlanBuilder {
   readonly graph: Graph;
   readonly engine: Engine;
@@ -107,13 +113,13 @@ export class PlanBuilder {
   private readonly borders: ReadonlyMap<Value, Border>;
   private readonly convert: Converter;
 
-  constructor(graph: Graph, engine: Engine, options: { rules: ReadonlyMap<string, StepRule>; convert: Converter; allowWinograd: boolean }) {
+  constructor(graph: Graph, engine: Engine, options: PlanOptions) {
     this.graph = graph;
     this.engine = engine;
     this.flip = storageFlip(engine.dot);
     this.allowWinograd = options.allowWinograd;
     this.convert = options.convert;
-    this.borders = collectBorders(graph, options.rules);
+    this.borders = collectBorders(graph, options.ruleOf);
   }
 
   /** A value's type. @throws EngineError when it is not known before the graph runs. */
@@ -138,6 +144,11 @@ export class PlanBuilder {
     const made = this.make(value, request.kind === "image" ? this.imageForm(value, request.border) : flat(this.type(value).shape));
     this.convert(this, node, source, made);
     return made;
+  }
+
+  /** Whether some reader wants the value as an image. */
+  isReadAsImage(value: Value): boolean {
+    return this.borders.has(value);
   }
 
   /** A new buffer for a value, as an image with the border its readers need, or flat. */
@@ -197,10 +208,10 @@ function satisfies(buffer: Buffer, request: FormRequest): boolean {
 }
 
 /** For every value the border that satisfies all its readers. */
-function collectBorders(graph: Graph, rules: ReadonlyMap<string, StepRule>): Map<Value, Border> {
+function collectBorders(graph: Graph, ruleOf: PlanOptions["ruleOf"]): Map<Value, Border> {
   const borders = new Map<Value, Border>();
   for (const node of graph.nodes) {
-    const rule = rules.get(node.target);
+    const rule = ruleOf(node);
     if (!rule?.border) continue;
     node.args.forEach((arg, i) => {
       if (!(arg instanceof Value) || graph.tensorOf(arg)) return;

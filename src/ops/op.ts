@@ -54,6 +54,8 @@ export interface Op<I extends readonly OpInput[] = readonly OpInput[], A extends
   readonly quantized?: (inputs: I, attrs: A) => Tensor;
   /** True when two calls on the same inputs may differ (dropout): never merged, never computed ahead. */
   readonly isRandom?: boolean;
+  /** True when an element of the output depends on the same element of the only tensor input, and on nothing else. */
+  readonly isElementwise?: boolean;
 }
 
 const registry = new Map<string, Op>();

@@ -5,9 +5,11 @@ import { capture } from "../../src/graph/capture.ts";
 import { Module } from "../../src/nn/module.ts";
 import "../../src/ops/methods.ts";
 import { matmul } from "../../src/ops/matmul.ts";
+import { quantizedRelu, quantizedSigmoid } from "../../src/ops/quantized/activations.ts";
+import { quantizedAdd, quantizedMul } from "../../src/ops/quantized/arithmetic.ts";
 import { quantizedConv2d } from "../../src/ops/quantized/conv.ts";
 import { quantizedLinear } from "../../src/ops/quantized/linear.ts";
-import { quantizePerChannel, quantizePerTensor } from "../../src/ops/quantize/native.ts";
+import { dequantize, quantizePerChannel, quantizePerTensor } from "../../src/ops/quantize/native.ts";
 import { manualSeed } from "../../src/tensor/context.ts";
 import { rand, randn, zeros } from "../../src/tensor/create.ts";
 import type { QuantizedDType } from "../../src/tensor/dtype.ts";
@@ -36,7 +38,8 @@ class Net extends Module {
     const q = quantizePerTensor(x, 0.03, zeroPoint, this.dtype);
     const a = quantizedConv2d(q, this.weight1, this.bias1, { padding: 1, relu: true, scale: 0.05, zeroPoint: zeroPoint + 3 });
     const b = quantizedConv2d(a, this.weight2, null, { stride: 2, padding: 1, groups: 4, scale: 0.07, zeroPoint });
-    return quantizedLinear(b.flatten(1), this.weight3, null, { scale: 0.2, zeroPoint });
+    const c = quantizedAdd(quantizedSigmoid(b), quantizedRelu(quantizedMul(b, b, { scale: 0.1, zeroPoint })), { scale: 0.04, zeroPoint, relu: true });
+    return dequantize(quantizedLinear(c.flatten(1), this.weight3, null, { scale: 0.2, zeroPoint }));
   }
 }
 
@@ -52,7 +55,7 @@ describe.each(["quint8", "qint8"] as const)("%s", (dtype) => {
       expect(given.data).toEqual(expected.data);
     }
     const kernels = executable.explain([randn([2, 3, 5, 6])]).steps.filter((step) => step.precision === "int8");
-    expect(kernels).toHaveLength(3);
+    expect(kernels).toHaveLength(9);
     executable.dispose();
   });
 });

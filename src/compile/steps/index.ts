@@ -1,18 +1,31 @@
 /**
- * Operator name → rule that lowers it to kernel calls. Operators without a row have no kernel.
+ * How each operator is lowered to kernel calls: a table by name, and one rule for every operator record that says it
+ * is elementwise. Operators with neither have no kernel.
  */
 
+import type { Node } from "../../graph/graph.ts";
+import { findOp, hasOp } from "../../ops/op.ts";
 import type { StepRule } from "../plan.ts";
 import { convRules } from "./conv.ts";
 import { linearRules } from "./linear.ts";
+import { quantizeRules } from "./quantize.ts";
 import { quantizedConvRules } from "./quantized-conv.ts";
+import { pairRules, tableRule } from "./quantized-elementwise.ts";
 import { quantizedLinearRules } from "./quantized-linear.ts";
 import { shapeRules } from "./shape.ts";
 
-export const stepRules: ReadonlyMap<string, StepRule> = new Map([
+const rules: ReadonlyMap<string, StepRule> = new Map([
   ...convRules,
   ...linearRules,
   ...quantizedConvRules,
   ...quantizedLinearRules,
+  ...quantizeRules,
+  ...pairRules,
   ...shapeRules,
 ]);
+
+/** The rule of a node, or undefined when the engine has no kernel for its operator. */
+export function stepRuleOf(node: Node): StepRule | undefined {
+  if (node.kind !== "operator") return undefined;
+  return rules.get(node.target) ?? (hasOp(node.target) && findOp(node.target).isElementwise ? tableRule : undefined);
+}

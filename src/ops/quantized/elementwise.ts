@@ -73,6 +73,7 @@ export function elementwise<A extends Attrs>(
       return [lookUp(x, type!, ...resultTables(checked, result, inverse, f(attrs)))];
     },
     backward: NO_GRADIENT,
+    isElementwise: true,
   });
 }
 
@@ -95,6 +96,7 @@ export function onIntegers<A extends Attrs>(
       return [lookUp(x, type!, table, table)];
     },
     backward: NO_GRADIENT,
+    isElementwise: true,
   });
 }
 
