@@ -4,8 +4,8 @@
  *
  * Every average is a sum of integers times a float32 factor, but each kernel rounds in its own way:
  *
- *     avgPool1d, 2d         rne(f32(f32(sum (q - z)) * f32(1 / n)) + z)
- *     avgPool3d             rne(f32(sum (q - z)) * f32(1 / n)) + z for whole groups of 16 channels, else by addThenRound
+ *     avgPool1d, 2d         rne(f32(f32(f32(sum (q - z)) * f32(1 / n)) + z))
+ *     avgPool3d             rne(f32(sum (q - z)) * f32(1 / n)) + z for whole groups of 16 channels, else as 2d
  *     adaptiveAvgPool       rne(f32(sum q) * f32(f32(f32(1 / kd) / kh) / kw))
  *     mean, last axes       rne(f32(f32(sum q) / n))
  *     mean, other axes      quantizePerTensor of the real mean
@@ -24,7 +24,7 @@ import { defineOp } from "../op.ts";
 import type { Op } from "../op.ts";
 import { adaptiveWindows, boxes, forEachInBox, pooledShape, poolWindows } from "../pool-windows.ts";
 import type { AxisWindows, Box } from "../pool-windows.ts";
-import { clampNanLow, inverseScale } from "../quantize/numerics.ts";
+import { clampNanLow } from "../quantize/numerics.ts";
 import { accumulate, reducedCount, reducedShape } from "../reduce.ts";
 import type { ReduceAttrs } from "../reduce.ts";
 import { NO_GRADIENT, requireByte } from "./common.ts";
@@ -78,10 +78,10 @@ function averagePool(rank: 1 | 2 | 3): Op<One, AvgPoolAttrs> {
       forEachWindow(x, windowsOf(x, attrs), (at, sum, box, plane) => {
         const factor = fround(1 / (attrs.divisorOverride ?? (attrs.countIncludePad ? box.padded : box.inside)));
         const total = fround(sum - box.inside * zeroPoint);
-        if (rank < 3) out[at] = clampNanLow(rint(fround(fround(total * factor) + zeroPoint)), target.low, target.high);
-        else if (plane % channels < channels - (channels % CHANNEL_LANES))
-          out[at] = requantizeInteger(total, factor, target);
-        else out[at] = addThenRound(total, { ...target, inverse: inverseScale(fround(1 / factor)) });
+        const vector = rank === 3 && plane % channels < channels - (channels % CHANNEL_LANES);
+        out[at] = vector
+          ? requantizeInteger(total, factor, target)
+          : clampNanLow(rint(fround(fround(total * factor) + zeroPoint)), target.low, target.high);
       });
       return [new Tensor(dtype, type!.shape, out, qparams)];
     },
