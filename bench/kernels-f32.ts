@@ -9,9 +9,9 @@
 
 import { convNdBackwardWeightF32 } from "../src/engine/eager/conv-weight.ts";
 import { convNdBackwardInputF32, convNdF32 } from "../src/engine/eager/conv.ts";
-import type { ConvShape } from "../src/engine/eager/geometry.ts";
-import { conv3d } from "../src/engine/eager/geometry.ts";
-import { gridTable, tableFrom } from "../src/engine/eager/image.ts";
+import type { ConvShape } from "../src/engine/f32/geometry.ts";
+import { conv3d } from "../src/engine/f32/geometry.ts";
+import { gridTable, tableFrom } from "../src/engine/f32/image.ts";
 import { matmulF32 } from "../src/engine/eager/matmul.ts";
 import { Engine } from "../src/engine/engine.ts";
 import { hasRelaxedSimd } from "../src/engine/probe.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { convNdBackwardInputF32, convNdF32 } from "../../src/engine/eager/conv.ts";
 import { convNdBackwardWeightF32 } from "../../src/engine/eager/conv-weight.ts";
-import type { ConvShape } from "../../src/engine/eager/geometry.ts";
-import { conv3d } from "../../src/engine/eager/geometry.ts";
+import type { ConvShape } from "../../src/engine/f32/geometry.ts";
+import { conv3d } from "../../src/engine/f32/geometry.ts";
 import { matmulF32 } from "../../src/engine/eager/matmul.ts";
 import { EngineError } from "../../src/errors.ts";
 import { F32_BUDGET } from "../../src/kernels/budget.ts";

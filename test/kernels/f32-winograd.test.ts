@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { convNdBackwardInputF32, convNdF32 } from "../../src/engine/eager/conv.ts";
 import { convNdBackwardWeightF32 } from "../../src/engine/eager/conv-weight.ts";
-import type { ConvShape } from "../../src/engine/eager/geometry.ts";
-import { conv3d } from "../../src/engine/eager/geometry.ts";
-import { takesWinograd } from "../../src/engine/eager/winograd.ts";
+import type { ConvShape } from "../../src/engine/f32/geometry.ts";
+import { conv3d } from "../../src/engine/f32/geometry.ts";
+import { takesWinograd } from "../../src/engine/f32/winograd.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { WINOGRAD_BUDGET } from "../../src/kernels/budget.ts";
 import { convWeightGradReference } from "../../src/kernels/f32-conv-weight/reference.ts";

@@ -6,12 +6,12 @@
 
 import type { Engine } from "../engine.ts";
 import { defaultEngine } from "../engine.ts";
-import type { Conv3d, ConvShape } from "./geometry.ts";
-import { checkLength, conv3d } from "./geometry.ts";
-import type { Alloc, Image } from "./image.ts";
-import { copyOut, gridTable, imageFrom, tableFrom } from "./image.ts";
-import { isDepthwise } from "./implicit.ts";
-import { takesWinograd, winogradWeight } from "./winograd.ts";
+import type { Conv3d, ConvShape } from "../f32/geometry.ts";
+import { checkLength, conv3d } from "../f32/geometry.ts";
+import type { Alloc, Image } from "../f32/image.ts";
+import { copyOut, gridTable, imageFrom, tableFrom } from "../f32/image.ts";
+import { isDepthwise } from "../f32/implicit.ts";
+import { takesWinograd, winogradWeight } from "../f32/winograd.ts";
 
 /** Pixels of a block: their 32-byte slices of x and 24-byte slices of dy fit the first-level cache. */
 const BLOCK_PIXELS = 192;

@@ -9,13 +9,13 @@
 
 import type { Engine } from "../engine.ts";
 import { defaultEngine } from "../engine.ts";
-import type { Conv3d, ConvShape, Triple } from "./geometry.ts";
-import { checkLength, conv3d, map3, volume } from "./geometry.ts";
-import type { Alloc, Image } from "./image.ts";
-import { copyIn, gridTable, imageFrom, pixelOffset, pixelsToPlanes } from "./image.ts";
-import type { Operands, Product } from "./implicit.ts";
-import { isDepthwise, runDense, runDepthwise } from "./implicit.ts";
-import { runWinograd, takesWinograd, winogradImage } from "./winograd.ts";
+import type { Conv3d, ConvShape, Triple } from "../f32/geometry.ts";
+import { checkLength, conv3d, map3, volume } from "../f32/geometry.ts";
+import type { Alloc, Image } from "../f32/image.ts";
+import { copyIn, gridTable, imageFrom, pixelOffset, pixelsToPlanes } from "../f32/image.ts";
+import type { Operands, Product } from "../f32/implicit.ts";
+import { isDepthwise, runDense, runDepthwise } from "../f32/implicit.ts";
+import { runWinograd, takesWinograd, winogradImage } from "../f32/winograd.ts";
 
 /** Kernel points in row-major order with their position. */
 function* kernelPoints([depth, height, width]: Triple): Generator<{ point: number; at: Triple }> {

@@ -7,9 +7,9 @@
 import { EngineError } from "../../errors.ts";
 import type { Engine } from "../engine.ts";
 import { defaultEngine } from "../engine.ts";
-import { checkLength } from "./geometry.ts";
-import type { Alloc } from "./image.ts";
-import { copyIn, gridTable, tableFrom } from "./image.ts";
+import { checkLength } from "../f32/geometry.ts";
+import type { Alloc } from "../f32/image.ts";
+import { copyIn, gridTable, tableFrom } from "../f32/image.ts";
 
 /** Steps of the sum taken at once: a panel of 8 columns is then 16 KB. */
 const K_BLOCK = 512;
