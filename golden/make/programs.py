@@ -1,6 +1,6 @@
 """Makes golden/programs: quantized programs of small models by FX, PT2E and quantization-aware training.
 
-usage: python programs.py [models] [fx] [pt2e] [qat] [backend-configs] [--only SUBSTRING]
+usage: python programs.py [models] [fx] [pt2e] [qat] [quantize] [backend-configs] [--only SUBSTRING]
 PT2E lives in torchao 0.19, which must be importable (PYTHONPATH).
 """
 import pathlib
@@ -28,7 +28,7 @@ def run_all(kind, cases, make, only):
 
 def main(arguments):
     only = arguments[arguments.index("--only") + 1] if "--only" in arguments else None
-    wanted = [a for a in arguments if not a.startswith("--") and a != only] or ["models", "fx", "pt2e", "qat", "backend-configs"]
+    wanted = [a for a in arguments if not a.startswith("--") and a != only] or ["models", "fx", "pt2e", "qat", "quantize", "backend-configs"]
     failed = []
     torch.set_num_threads(1)
     if "models" in wanted:
@@ -47,6 +47,9 @@ def main(arguments):
     if "qat" in wanted:
         import programs_qat
         failed += run_all("qat", programs_qat.CASES, programs_qat.make_case, only)
+    if "quantize" in wanted:
+        import programs_quantize
+        failed += run_all("quantize", programs_quantize.CASES, programs_quantize.make_case, only)
     if "backend-configs" in wanted:
         import programs_backend_configs
         programs_backend_configs.write()

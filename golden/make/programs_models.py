@@ -626,6 +626,17 @@ class Branch(nn.Module):
         return self.fc2(F.relu(self.fc1(x)))
 
 
+class WideMlp(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1 = nn.Linear(64, 32)
+        self.relu = nn.ReLU()
+        self.fc2 = nn.Linear(32, 8)
+
+    def forward(self, x):
+        return self.fc2(self.relu(self.fc1(x)))
+
+
 class Nested(nn.Module):
     def __init__(self):
         super().__init__()
@@ -857,6 +868,7 @@ MODELS = {
     "cells": (CellsNet, [f(3, 4)]),
     "two-in-two-out": (TwoInTwoOut, [f(3, 5), f(3, 3)]),
     "dict-out": (DictOut, [f(1, 3, 4, 4)]),
+    "wide-mlp": (WideMlp, [f(4, 64)]),
     "nested": (Nested, [f(3, 2, 4)]),
     "non-traceable": (NonTraceableNet, [f(3, 4)]),
     "standalone": (StandaloneNet, [f(3, 4)]),

@@ -10,7 +10,7 @@ import { decode } from "../load.ts";
 import type { Fields, Value } from "../load.ts";
 import { models } from "./models.ts";
 
-export type Mode = "fx" | "pt2e" | "qat";
+export type Mode = "fx" | "pt2e" | "qat" | "quantize";
 
 /** dtype, shape and qparams of a node's value for the test input; `sum` adds up its integers. */
 export interface NodeValue {

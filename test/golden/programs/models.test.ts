@@ -23,7 +23,7 @@ describe("golden models", () => {
     actual.forEach((tensor, k) => expectTensor(tensor, expected[k]!, FLOAT, `${id}[${k}]`));
   });
 
-  it.each(["fx", "pt2e", "qat"] as const)("every %s case has its model", (mode) => {
+  it.each(["fx", "pt2e", "qat", "quantize"] as const)("every %s case has its model", (mode) => {
     const unknown = caseNames(mode).map((name) => loadCase(mode, name).case.model).filter((id) => !Object.hasOwn(models, id));
     expect(unknown).toEqual([]);
   });

@@ -99,6 +99,15 @@ export class Branch extends nn.Module {
   }
 }
 
+class WideMlp extends nn.Module {
+  fc1 = new nn.Linear(64, 32);
+  relu = new nn.ReLU();
+  fc2 = new nn.Linear(32, 8);
+  forward(x: Tensor): Tensor {
+    return this.fc2.forward(this.relu.forward(this.fc1.forward(x)));
+  }
+}
+
 class Nested extends nn.Module {
   left = new Branch(4);
   right = new Branch(4);
@@ -214,6 +223,7 @@ export const structureModels = {
   "depthwise": () => new Depthwise(),
   "two-in-two-out": () => new TwoInTwoOut(),
   "dict-out": () => new DictOut(),
+  "wide-mlp": () => new WideMlp(),
   "nested": () => new Nested(),
   "non-traceable": () => new NonTraceableNet(),
   "standalone": () => new StandaloneNet(),
