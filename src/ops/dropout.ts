@@ -45,7 +45,8 @@ export const dropoutOp = defineOp<readonly [Tensor], DropoutAttrs>({
     const mask = drawMask(x, attrs);
     return [zipTo(type!, x, mask, zipWith((v, m) => (m === 0 ? 0 : v * m))), mask];
   },
-  backward: (dy, { attrs, outputs }) => [attrs.training ? mul(dy, outputs[1]!) : dy],
+  // The mask is an output too, but does not depend on x.
+  backward: (_, { attrs, outputs, grads: [dy] }) => [dy && attrs.training ? mul(dy, outputs[1]!) : (dy ?? null)],
 });
 
 export interface DropoutOptions {
