@@ -3,12 +3,13 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { Engine } from "../../src/engine/engine.ts";
+import { qdepthwise } from "../../src/kernels/qdepthwise/list.ts";
 import { qelementwise } from "../../src/kernels/qelementwise/list.ts";
 import { qgemm } from "../../src/kernels/qgemm/list.ts";
 import { qlut } from "../../src/kernels/qlut/list.ts";
 import { quantize } from "../../src/kernels/quantize/list.ts";
 
-const families: { readonly [folder: string]: readonly { readonly name: string }[] } = { qgemm, quantize, qlut, qelementwise };
+const families: { readonly [folder: string]: readonly { readonly name: string }[] } = { qgemm, quantize, qlut, qelementwise, qdepthwise };
 const root = new URL("../../src/kernels/", import.meta.url);
 
 function exportsOf(folder: string): string[] {

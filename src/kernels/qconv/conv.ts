@@ -73,7 +73,7 @@ export function pixelTable(image: Image, bytes: number): Int32Array {
 }
 
 /** Offset of the first tap of every output pixel. */
-function windowTable(shape: ConvShape, input: Image, output: Image): Int32Array {
+export function windowTable(shape: ConvShape, input: Image, output: Image): Int32Array {
   const table = new Int32Array(output.n * output.h * output.w);
   let at = 0;
   for (let n = 0; n < output.n; n++) {

@@ -1,0 +1,155 @@
+/**
+ * Speed of the integer kernels, one thread: GOP/s (one multiply-add is two operations), best of many
+ * batches, variants interleaved. Every variant is timed on every machine, also where its results would
+ * not be exact, because a speed does not depend on the operands; the dot class is printed.
+ *
+ *     node bench/kernels-int8.ts [part of a section's title]
+ */
+
+import { Engine } from "../src/engine/engine.ts";
+import { convBorder, convParts } from "../src/kernels/qconv/conv.ts";
+import { imageSize, NO_BORDER } from "../src/kernels/qconv/image.ts";
+import { gemmPart } from "../src/kernels/qgemm/gemm.ts";
+import type { Variant } from "../src/kernels/qgemm/list.ts";
+import { depthwisePart, runDepthwise } from "../src/kernels/qdepthwise/depthwise.ts";
+import { PartBlock } from "../src/kernels/qgemm/parts.ts";
+import type { Part } from "../src/kernels/qgemm/parts.ts";
+import type { Epilogue } from "../src/kernels/qgemm/post.ts";
+import { runParts } from "../src/kernels/qgemm/run.ts";
+
+const BATCHES = 15;
+const BATCH_MS = 8;
+
+/** Only sections whose title contains the first argument are run. */
+const wanted = process.argv[2] ?? "";
+const engine = new Engine();
+const variants: readonly Variant[] = engine.build === "relaxed" ? ["relaxed_dot", "relaxed_i16", "simd128"] : ["simd128"];
+
+interface Work {
+  readonly name: string;
+  readonly operations: number;
+  /** What to run, one entry a column. */
+  readonly columns: readonly (() => void)[];
+}
+
+/** Milliseconds of one call, best of interleaved batches, for every column. */
+function best(columns: readonly (() => void)[]): number[] {
+  const counts = columns.map((run) => {
+    for (let i = 0; i < 20; i++) run();
+    const start = performance.now();
+    run();
+    return Math.max(1, Math.floor(BATCH_MS / Math.max(1e-4, performance.now() - start)));
+  });
+  const times = columns.map(() => Infinity);
+  for (let batch = 0; batch < BATCHES; batch++) {
+    columns.forEach((run, column) => {
+      const count = counts[column] ?? 1;
+      const start = performance.now();
+      for (let i = 0; i < count; i++) run();
+      times[column] = Math.min(times[column] ?? Infinity, (performance.now() - start) / count);
+    });
+  }
+  return times;
+}
+
+function bytesOf(length: number, seed: number): Int8Array {
+  return Int8Array.from({ length }, (_, i) => ((i * 2654435761 + seed) >>> 13) & 127);
+}
+
+function epilogue(): Epilogue {
+  return {
+    inputScale: 0.02,
+    inputZeroPoint: 3,
+    weightScales: [0.004],
+    bias: { kind: "none" },
+    output: { kind: "bytes", scale: 0.1, zeroPoint: 5, low: 0, high: 255 },
+  };
+}
+
+/** One column a variant: the parts placed in memory, ready to run. */
+function columnsOf(parts: (variant: Variant) => readonly Part[], xBytes: number, yBytes: number): (() => void)[] {
+  const x = engine.memory.alloc(xBytes);
+  const y = engine.memory.alloc(yBytes);
+  engine.memory.i8(x, xBytes).set(bytesOf(xBytes, 1));
+  return variants.map((variant) => {
+    const block = new PartBlock(parts(variant));
+    const constants = engine.memory.alloc(block.bytes);
+    const placed = block.write(new Uint8Array(engine.memory.wasm.buffer), constants);
+    return () => runParts(engine.kernels, placed, x, y);
+  });
+}
+
+function conv(cin: number, cout: number, size: number, kernel: number, stride: number): Work {
+  const padding = kernel >> 1;
+  const shape = {
+    inChannels: cin, outChannels: cout, kernel: [kernel, kernel], stride: [stride, stride],
+    padding: [padding, padding], dilation: [1, 1], groups: 1,
+  } as const;
+  const output = { n: 1, h: size, w: size, c: cout, border: NO_BORDER };
+  const bare = { n: 1, h: size * stride, w: size * stride, c: cin, border: NO_BORDER };
+  const input = { ...bare, border: convBorder(shape, bare, output) };
+  const weights = bytesOf(cin * cout * kernel * kernel, 2);
+  const parts = (variant: Variant): Part[] => convParts({ shape, input, output, weights, epilogue: epilogue() }, { dot: engine.dot, variant });
+  return {
+    name: `conv ${kernel}x${kernel} ${cin}->${cout} ${size}²${stride > 1 ? ` s${stride}` : ""}`,
+    operations: 2 * cin * cout * kernel * kernel * size * size,
+    columns: columnsOf(parts, imageSize(input), imageSize(output)),
+  };
+}
+
+function depthwise(channels: number, size: number, stride: number, form: "taps" | "rows"): Work {
+  const shape = {
+    inChannels: channels, outChannels: channels, groups: channels, kernel: [3, 3], stride: [stride, stride],
+    padding: [1, 1], dilation: [1, 1],
+  } as const;
+  const output = { n: 1, h: size, w: size, c: channels, border: NO_BORDER };
+  const bare = { n: 1, h: size * stride, w: size * stride, c: channels, border: NO_BORDER };
+  const input = { ...bare, border: convBorder(shape, bare, output) };
+  const problem = { shape, input, output, weights: bytesOf(channels * 9, 4), epilogue: epilogue() };
+  const [x, y] = [engine.memory.alloc(imageSize(input)), engine.memory.alloc(imageSize(output))];
+  const columns = variants.map((variant) => {
+    const part = depthwisePart(problem, { dot: engine.dot, variant }, form);
+    const block = new PartBlock([part]);
+    const constants = engine.memory.alloc(block.bytes);
+    const [placed] = block.write(new Uint8Array(engine.memory.wasm.buffer), constants);
+    if (placed === undefined) throw new Error("a depthwise convolution is one part");
+    return () => runDepthwise(engine.kernels, part, placed, x, y);
+  });
+  return { name: `depthwise ${channels} ${size}² s${stride} ${form}`, operations: 18 * channels * size * size, columns };
+}
+
+function gemm(rows: number, depth: number, channels: number): Work {
+  const weights = bytesOf(depth * channels, 3);
+  const parts = (variant: Variant): Part[] => [gemmPart({ rows, depth, channels, weights, epilogue: epilogue() }, { dot: engine.dot, variant })];
+  return {
+    name: `${rows === 1 ? "gemv" : `gemm ${rows} x`} ${depth} x ${channels}`,
+    operations: 2 * rows * depth * channels,
+    columns: columnsOf(parts, rows * depth, rows * channels),
+  };
+}
+
+function print(title: string, works: readonly (() => Work)[]): void {
+  if (!title.includes(wanted)) return;
+  console.log(`\n${title}\n${"shape".padEnd(28)}${variants.map((v) => v.padStart(13)).join("")}   fastest / plain`);
+  for (const make of works) {
+    const work = make();
+    const speeds = best(work.columns).map((ms) => work.operations / ms / 1e6);
+    const ratio = Math.max(...speeds) / (speeds.at(-1) ?? NaN);
+    console.log(`${work.name.padEnd(28)}${speeds.map((v) => v.toFixed(1).padStart(13)).join("")}   ${ratio.toFixed(2)}`);
+  }
+}
+
+console.log(`Node ${process.version}, build ${engine.build}, dot class ${engine.dot}; GOP/s, best of ${BATCHES}`);
+print("3x3", [16, 32, 64, 128].flatMap((c) => [8, 16, 32, 56].map((size) => () => conv(c, c, size, 3, 1))));
+print("others", [() => conv(3, 16, 32, 3, 1), () => conv(16, 32, 16, 3, 2), () => conv(32, 64, 8, 3, 2), () => conv(512, 512, 7, 3, 1)]);
+print("1x1", [
+  () => conv(16, 16, 32, 1, 1), () => conv(16, 64, 56, 1, 1), () => conv(64, 16, 56, 1, 1), () => conv(64, 64, 28, 1, 1),
+  () => conv(64, 256, 28, 1, 1), () => conv(256, 64, 28, 1, 1), () => conv(512, 512, 7, 1, 1),
+]);
+const DEPTHWISE = [[16, 32], [32, 56], [64, 28], [128, 14], [256, 28], [512, 14]] as const;
+print("depthwise 3x3", [
+  ...DEPTHWISE.map(([c, size]) => () => depthwise(c, size, 1, "rows")),
+  ...DEPTHWISE.map(([c, size]) => () => depthwise(c, size, 1, "taps")),
+  () => depthwise(64, 28, 2, "taps"),
+]);
+print("matrix products", [() => gemm(1024, 1024, 1024), () => gemm(64, 768, 768), () => gemm(1, 192, 1024), () => gemm(1, 960, 1024), () => gemm(1, 96, 512)]);

@@ -1,0 +1,212 @@
+/**
+ * Depthwise convolutions (one input and one output channel a group): packing of weights, choice of
+ * the form, and calls. 3x3 with stride 1 and at least two rows slides along rows; everything else goes
+ * through tap offsets. The descriptor and its writing are those of the matrix products.
+ */
+
+import { ShapeError } from "../../errors.ts";
+import { checkConv, convBorder, pixelTable, windowTable } from "../qconv/conv.ts";
+import type { ConvProblem } from "../qconv/conv.ts";
+import { imageStride, pixelOffset, rowStride } from "../qconv/image.ts";
+import { outputBytes, readZeroPoint } from "../qgemm/gemm.ts";
+import type { MachineChoice } from "../qgemm/gemm.ts";
+import type { Variant } from "../qgemm/list.ts";
+import { weightFacts, weightRows } from "../qgemm/pack.ts";
+import type { PackedWeights } from "../qgemm/pack.ts";
+import type { Part, PlacedPart } from "../qgemm/parts.ts";
+import { packPost } from "../qgemm/post.ts";
+import { chooseVariant, storageFlip } from "../qgemm/variant.ts";
+import { qdepthwise } from "./list.ts";
+import type { DepthwiseName } from "./list.ts";
+
+/** Where the sliding form finds its rows, in bytes. */
+interface RowGeometry {
+  readonly images: number;
+  readonly h: number;
+  readonly w: number;
+  readonly xFirst: number;
+  readonly xImage: number;
+  readonly xRow: number;
+  readonly xPixel: number;
+  readonly yFirst: number;
+  readonly yImage: number;
+  readonly yRow: number;
+  readonly yPixel: number;
+}
+
+export interface DepthwisePart extends Part {
+  readonly geometry: RowGeometry | null;
+}
+
+type TapsCall = (descriptor: number, x: number, y: number, pixel0: number, pixel1: number) => void;
+type RowsCall = (descriptor: number, row0: number, row1: number, width: number, x: number, xRow: number, xPixel: number, y: number, yRow: number, yPixel: number) => void;
+type RowsName = Extract<(typeof qdepthwise)[number], { form: "rows" }>["name"];
+/** The exports this family needs; the engine's kernels have them. */
+export type DepthwiseKernels = { readonly [name in Exclude<DepthwiseName, RowsName>]: TapsCall } & { readonly [name in RowsName]: RowsCall };
+
+/** [channels][kh * kw], zero points taken off, in PyTorch's tap order. */
+function tapRows(problem: ConvProblem): { readonly rows: Int16Array; readonly taps: number } {
+  const [kh, kw] = problem.shape.kernel;
+  const taps = kh * kw;
+  const rows = weightRows({
+    data: problem.weights,
+    zeroPoints: problem.weightZeroPoints,
+    channels: problem.shape.outChannels,
+    base: 0,
+    channelStride: taps,
+    runs: 1,
+    runLength: taps,
+    taps: Int32Array.from({ length: taps }, (_, i) => i),
+  });
+  return { rows, taps };
+}
+
+function sumsOf(rows: Int16Array, channels: number): Int32Array {
+  const width = rows.length / channels;
+  return Int32Array.from({ length: channels }, (_, c) => rows.subarray(c * width, (c + 1) * width).reduce((a, b) => a + b, 0));
+}
+
+function packed(values: Int8Array | Int16Array, sums: Int32Array, panels: number, variant: Variant): PackedWeights {
+  return { variant, bytes: new Uint8Array(values.buffer), panelBytes: values.byteLength / Math.max(1, panels), sums };
+}
+
+/** [channels / 16][taps / group][16][group], group 4 (dot, s8) or 2 (plain, i16). `rows` are padded to 4. */
+function packTaps(rows: Int16Array, channels: number, count: number, variant: Variant): PackedWeights {
+  const width = rows.length / channels;
+  const group = variant === "simd128" ? 2 : 4;
+  const panels = Math.ceil(channels / 16);
+  const values = variant === "simd128" ? new Int16Array(panels * 16 * count) : new Int8Array(panels * 16 * count);
+  for (let c = 0; c < channels; c++) {
+    for (let t = 0; t < Math.min(count, width); t++) {
+      const at = ((Math.floor(c / 16) * (count / group) + Math.floor(t / group)) * 16 + (c % 16)) * group + (t % group);
+      values[at] = rows[c * width + t] ?? 0;
+    }
+  }
+  return packed(values, sumsOf(rows, channels), panels, variant);
+}
+
+/** [channels][kernel column][output row 0, 1][4]: a column's three weights, at the top and one row lower. */
+function slidingRows(rows: Int16Array, channels: number): Int16Array {
+  const width = rows.length / channels;
+  const columns = new Int16Array(channels * 24);
+  for (let c = 0; c < channels; c++) {
+    for (let kx = 0; kx < 3; kx++) {
+      for (let ky = 0; ky < 3; ky++) {
+        const weight = rows[c * width + ky * 3 + kx] ?? 0;
+        columns[c * 24 + kx * 8 + ky] = weight;
+        columns[c * 24 + kx * 8 + 4 + ky + 1] = weight;
+      }
+    }
+  }
+  return columns;
+}
+
+/** [channels / 8][kernel column][output row][channel half][unit]; a unit is [4][4] s8, or i16 [row pair][4][2]. */
+function packSliding(columns: Int16Array, sums: Int32Array, variant: Variant): PackedWeights {
+  const channels = sums.length;
+  const panels = Math.ceil(channels / 8);
+  const values = variant === "simd128" ? new Int16Array(panels * 192) : new Int8Array(panels * 192);
+  for (let c = 0; c < channels; c++) {
+    for (let i = 0; i < 24; i++) {
+      const unit = (Math.floor(c / 8) * 6 + Math.floor(i / 4)) * 2 + (Math.floor(c / 4) % 2);
+      const row = i % 4;
+      const inside = variant === "simd128" ? (row >> 1) * 8 + (c % 4) * 2 + (row & 1) : (c % 4) * 4 + row;
+      values[unit * 16 + inside] = columns[c * 24 + i] ?? 0;
+    }
+  }
+  return packed(values, sums, panels, variant);
+}
+
+function slides({ shape, output }: ConvProblem): boolean {
+  const is = (pair: readonly [number, number], value: number): boolean => pair[0] === value && pair[1] === value;
+  return is(shape.kernel, 3) && is(shape.stride, 1) && is(shape.dilation, 1) && output.h >= 2;
+}
+
+function geometryOf(problem: ConvProblem): RowGeometry {
+  const { shape, input, output } = problem;
+  const bytes = outputBytes(problem.epilogue);
+  return {
+    images: output.n,
+    h: output.h,
+    w: output.w,
+    xFirst: pixelOffset(input, 0, -shape.padding[0], -shape.padding[1]),
+    xImage: imageStride(input),
+    xRow: rowStride(input),
+    xPixel: input.c,
+    yFirst: pixelOffset(output, 0, 0, 0) * bytes,
+    yImage: imageStride(output) * bytes,
+    yRow: rowStride(output) * bytes,
+    yPixel: output.c * bytes,
+  };
+}
+
+/** Offsets of the taps, padded to `count` by repeating the first (whose extra weights are zero). */
+function tapOffsets({ shape, input }: ConvProblem, count: number): Int32Array {
+  const [kh, kw] = shape.kernel;
+  return Int32Array.from({ length: count }, (_, t) =>
+    t < kh * kw ? Math.floor(t / kw) * shape.dilation[0] * rowStride(input) + (t % kw) * shape.dilation[1] * input.c : 0,
+  );
+}
+
+/**
+ * The part of a depthwise convolution. `form` forces one, for tests and measurements.
+ * @throws ShapeError when groups, images or border do not fit; ArgumentError when the weights do not.
+ */
+export function depthwisePart(problem: ConvProblem, machine: MachineChoice, form?: "taps" | "rows"): DepthwisePart {
+  const { shape, input, output, epilogue } = problem;
+  const { groups, inChannels, outChannels } = shape;
+  if (inChannels !== groups || outChannels !== groups) {
+    throw new ShapeError("depthwise", { inChannels, outChannels, groups }, "a depthwise convolution has one channel a group");
+  }
+  checkConv("depthwise", problem, convBorder(shape, input, output));
+  const { rows, taps } = tapRows(problem);
+  const sliding = form === undefined ? slides(problem) : form === "rows";
+  const columns = sliding ? slidingRows(rows, groups) : rows;
+  const variant = machine.variant ?? chooseVariant(machine.dot, weightFacts(columns), machine.activationMax);
+  const group = variant === "simd128" ? 2 : 4;
+  const count = Math.ceil(taps / group) * group;
+  const weights = sliding ? packSliding(columns, sumsOf(rows, groups), variant) : packTaps(rows, groups, count, variant);
+  const flip = storageFlip(machine.dot);
+  const empty = new Int32Array(0);
+  return {
+    pixIn: sliding ? empty : windowTable(shape, input, output),
+    pixOut: sliding ? empty : pixelTable(output, outputBytes(epilogue)),
+    runs: sliding ? empty : tapOffsets(problem, count),
+    runBytes: 0,
+    weights,
+    post: packPost(epilogue, weights.sums, readZeroPoint(epilogue.inputZeroPoint, variant, flip)),
+    output: epilogue.output,
+    flip,
+    xOffset: problem.inputChannel ?? 0,
+    yOffset: (problem.outputChannel ?? 0) * outputBytes(epilogue),
+    geometry: sliding ? geometryOf(problem) : null,
+  };
+}
+
+const TAPS = {
+  relaxed_dot: "qdepthwise_1x16c4__relaxed_dot",
+  relaxed_i16: "qdepthwise_1x16c4__relaxed_i16",
+  simd128: "qdepthwise_1x16c2__simd128",
+} as const;
+const ROWS = {
+  relaxed_dot: "qdepthwise_3x3_2x8__relaxed_dot",
+  relaxed_i16: "qdepthwise_3x3_2x8__relaxed_i16",
+  simd128: "qdepthwise_3x3_2x8__simd128",
+} as const;
+
+/** The kernel that computes a part. */
+export function depthwiseKernelOf(part: DepthwisePart): DepthwiseName {
+  return (part.geometry === null ? TAPS : ROWS)[part.weights.variant];
+}
+
+/** Runs a part on whose constants `placed` stands: x and y are byte addresses. */
+export function runDepthwise(kernels: DepthwiseKernels, part: DepthwisePart, placed: PlacedPart, x: number, y: number): void {
+  const { descriptor, variant, pixels } = placed;
+  const [from, to] = [x + part.xOffset, y + part.yOffset];
+  const g = part.geometry;
+  if (g === null) return kernels[TAPS[variant]](descriptor, from, to, 0, pixels);
+  for (let n = 0; n < g.images; n++) {
+    const [xn, yn] = [from + g.xFirst + n * g.xImage, to + g.yFirst + n * g.yImage];
+    kernels[ROWS[variant]](descriptor, 0, g.h, g.w, xn, g.xRow, g.xPixel, yn, g.yRow, g.yPixel);
+  }
+}

@@ -1,0 +1,118 @@
+// Depthwise 3x3 with stride 1: two output rows of eight channels, sliding along x. A column is rows
+// y..y+3 of one pixel; it is read and interleaved once and used by three outputs of both rows, whose
+// weights are the same column shifted by one row: (w0, w1, w2, 0) and (0, w0, w1, w2). Dot form: one dot
+// of four bytes; plain form: two dots of 16-bit pairs (rows 0, 1 and rows 2, 3).
+import { CHANNELS, FLIP, HIGH, LOW, OUT, OUT_BYTES, PANEL_BYTES, POST, POST_BIAS, POST_BYTES, POST_MULTIPLIER, WEIGHTS, ZERO_POINT } from "../qgemm/layout";
+import { bytes8, MAGIC, round4, storeRow } from "../shared/product-epilogue.as";
+
+/** Rows 0 and 1 (or 2 and 3) of eight channels, bytes alternating. */
+@inline
+function zip(p: usize, row: usize, flip: v128): v128 {
+  const a = v128.load64_zero(p);
+  const b = v128.load64_zero(p + row);
+  return v128.xor(i8x16.shuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23), flip);
+}
+
+/** acc + one column of four channels: `low` holds the dot's bytes, or rows 0, 1 as i16 with rows 2, 3 in `high`. */
+@inline
+function column<V>(w: usize, low: v128, high: v128, acc: v128, ones: v128): v128 {
+  if (sizeof<V>() == 1) return i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(w), low, acc);
+  if (sizeof<V>() == 2) return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(v128.load(w), low), ones));
+  return i32x4.add(i32x4.add(acc, i32x4.dot_i16x8_s(v128.load(w), low)), i32x4.dot_i16x8_s(v128.load(w, 16), high));
+}
+
+/** Channels 0..3 (or 4..7) of a column as `column` wants them. */
+@inline
+function first<V>(r01: v128, r23: v128): v128 {
+  return sizeof<V>() == 4 ? i16x8.extend_low_i8x16_u(r01) : i16x8.shuffle(r01, r23, 0, 8, 1, 9, 2, 10, 3, 11);
+}
+@inline
+function second<V>(r01: v128, r23: v128): v128 {
+  return sizeof<V>() == 4 ? i16x8.extend_high_i8x16_u(r01) : i16x8.shuffle(r01, r23, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+@inline
+function firstHigh<V>(r23: v128): v128 {
+  return sizeof<V>() == 4 ? i16x8.extend_low_i8x16_u(r23) : r23;
+}
+@inline
+function secondHigh<V>(r23: v128): v128 {
+  return sizeof<V>() == 4 ? i16x8.extend_high_i8x16_u(r23) : r23;
+}
+
+/** Bytes of weights for one kernel column, one row of outputs, four channels. */
+@inline
+function unit<V>(): usize {
+  return sizeof<V>() == 4 ? 32 : 16;
+}
+
+/** Two rows of w outputs; weights [kernel column][output row][channel half][unit]. */
+// prettier-ignore
+@inline
+function rowPair<V>(d: usize, width: usize, x: usize, xRow: usize, xPixel: usize, y: usize, yRow: usize, yPixel: usize, w: usize, post: usize, n: i32): void {
+  const u = unit<V>(), flip = sizeof<V>() == 4 ? v128.load32_splat(d, FLIP) : i8x16.splat(0), ones = i16x8.splat(1);
+  const full = n == 8 && load<i32>(d, OUT) == OUT_BYTES;
+  const s = v128.load(post), t = v128.load(post, 16), m = f32x4.splat(MAGIC);
+  const lo = v128.load32_splat(d, LOW), hi = v128.load32_splat(d, HIGH), z = v128.load16_splat(d, ZERO_POINT), mask = v128.load32_splat(d, FLIP);
+  let r01 = zip(x, xRow, flip), r23 = zip(x + 2 * xRow, xRow, flip);
+  let p0 = first<V>(r01, r23), q0 = second<V>(r01, r23), g0 = firstHigh<V>(r23), h0 = secondHigh<V>(r23);
+  x += xPixel;
+  r01 = zip(x, xRow, flip); r23 = zip(x + 2 * xRow, xRow, flip);
+  let p1 = first<V>(r01, r23), q1 = second<V>(r01, r23), g1 = firstHigh<V>(r23), h1 = secondHigh<V>(r23);
+  for (let i: usize = 0; i < width; i++) {
+    x += xPixel;
+    r01 = zip(x, xRow, flip); r23 = zip(x + 2 * xRow, xRow, flip);
+    const p2 = first<V>(r01, r23), q2 = second<V>(r01, r23), g2 = firstHigh<V>(r23), h2 = secondHigh<V>(r23);
+    const a = column<V>(w + 8 * u, p2, g2, column<V>(w + 4 * u, p1, g1, column<V>(w, p0, g0, s, ones), ones), ones);
+    const b = column<V>(w + 9 * u, q2, h2, column<V>(w + 5 * u, q1, h1, column<V>(w + u, q0, h0, t, ones), ones), ones);
+    const c = column<V>(w + 10 * u, p2, g2, column<V>(w + 6 * u, p1, g1, column<V>(w + 2 * u, p0, g0, s, ones), ones), ones);
+    const e = column<V>(w + 11 * u, q2, h2, column<V>(w + 7 * u, q1, h1, column<V>(w + 3 * u, q0, h0, t, ones), ones), ones);
+    if (full) {
+      const b0 = v128.load(post, POST_BIAS), b1 = v128.load(post, POST_BIAS + 16);
+      const f0 = v128.load(post, POST_MULTIPLIER), f1 = v128.load(post, POST_MULTIPLIER + 16);
+      v128.store64_lane(y, bytes8(round4(a, b0, f0, lo, hi, m), round4(b, b1, f1, lo, hi, m), z, mask), 0);
+      v128.store64_lane(y + yRow, bytes8(round4(c, b0, f0, lo, hi, m), round4(e, b1, f1, lo, hi, m), z, mask), 0);
+    } else {
+      storeRow(d, post, y, a, b, n);
+      storeRow(d, post, y + yRow, c, e, n);
+    }
+    y += yPixel;
+    p0 = p1; q0 = q1; g0 = g1; h0 = h1;
+    p1 = p2; q1 = q2; g1 = g2; h1 = h2;
+  }
+}
+
+/** Output rows row0 <= r < row1 of one image (row1 - row0 >= 2); an odd last row is done with the one before it. */
+@inline
+function image<V>(d: usize, row0: usize, row1: usize, width: usize, x: usize, xRow: usize, xPixel: usize, y: usize, yRow: usize, yPixel: usize): void {
+  const wide = load<i32>(d, OUT) == OUT_BYTES ? 0 : 2;
+  let w = load<usize>(d, WEIGHTS);
+  let post = load<usize>(d, POST);
+  for (let left = load<i32>(d, CHANNELS); left > 0; left -= 8) {
+    for (let row = row0; row < row1; row += 2) {
+      const r = min(row, row1 - 2);
+      rowPair<V>(d, width, x + r * xRow, xRow, xPixel, y + r * yRow, yRow, yPixel, w, post, min(left, 8));
+    }
+    x += 8;
+    y += 8 << wide;
+    w += load<usize>(d, PANEL_BYTES);
+    post += POST_BYTES;
+  }
+}
+
+/**
+ * y[r][c][channel] = post(start + sum over 3x3 of w * x), rows row0 <= r < row1 (at least two) of one image; x is the
+ * first tap of output (0, 0), strides are bytes. y must not overlap x.
+ */
+export function qdepthwise_3x3_2x8__relaxed_dot(d: usize, row0: usize, row1: usize, width: usize, x: usize, xRow: usize, xPixel: usize, y: usize, yRow: usize, yPixel: usize): void {
+  if (ASC_FEATURE_RELAXED_SIMD) image<i8>(d, row0, row1, width, x, xRow, xPixel, y, yRow, yPixel);
+}
+
+/** The same where pairs of products are added in 16 bits. */
+export function qdepthwise_3x3_2x8__relaxed_i16(d: usize, row0: usize, row1: usize, width: usize, x: usize, xRow: usize, xPixel: usize, y: usize, yRow: usize, yPixel: usize): void {
+  if (ASC_FEATURE_RELAXED_SIMD) image<i16>(d, row0, row1, width, x, xRow, xPixel, y, yRow, yPixel);
+}
+
+/** The same in plain SIMD. */
+export function qdepthwise_3x3_2x8__simd128(d: usize, row0: usize, row1: usize, width: usize, x: usize, xRow: usize, xPixel: usize, y: usize, yRow: usize, yPixel: usize): void {
+  image<i32>(d, row0, row1, width, x, xRow, xPixel, y, yRow, yPixel);
+}
