@@ -8,6 +8,7 @@ import { findOp, hasOp } from "../../ops/op.ts";
 import type { StepRule } from "../plan.ts";
 import { convRules } from "./conv.ts";
 import { linearRules } from "./linear.ts";
+import { moveRules } from "./move.ts";
 import { quantizeRules } from "./quantize.ts";
 import { quantizedConvRules } from "./quantized-conv.ts";
 import { pairRules, tableRule } from "./quantized-elementwise.ts";
@@ -21,6 +22,7 @@ const rules: ReadonlyMap<string, StepRule> = new Map([
   ...quantizedLinearRules,
   ...quantizeRules,
   ...pairRules,
+  ...moveRules,
   ...shapeRules,
 ]);
 

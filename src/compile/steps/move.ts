@@ -1,0 +1,182 @@
+/**
+ * Operators that move pixels: slice, pad with zeros, and cat, on images.
+ *
+ * All are rectangles of pieces (some channels of a pixel) copied from one image to another. A padded image is
+ * filled first; a concatenation of bytes goes through each input's own requantizing table.
+ */
+
+import type { Node } from "../../graph/graph.ts";
+import { pixelOffset, rowStride } from "../../kernels/qconv/image.ts";
+import type { Image } from "../../kernels/qconv/image.ts";
+import { requantizeTable } from "../../kernels/qlut/reference.ts";
+import { numel } from "../../tensor/shape.ts";
+import { elementBytes, elementOf, imageOf } from "../form.ts";
+import type { Buffer, Place, PlanBuilder, StepRule } from "../plan.ts";
+import { dequantizerOf, quantizerOf } from "./quantized-storage.ts";
+
+/** Where a rectangle begins in an image, axis by axis, and how far apart the pixels taken are. */
+interface Corner {
+  readonly n: number;
+  readonly c: number;
+  readonly h: number;
+  readonly w: number;
+  readonly steps: readonly [n: number, h: number, w: number];
+}
+
+const origin: Corner = { n: 0, c: 0, h: 0, w: 0, steps: [1, 1, 1] };
+
+/** Images in a rectangle, its rows, its pixels and channels. */
+interface Extent {
+  readonly n: number;
+  readonly c: number;
+  readonly h: number;
+  readonly w: number;
+}
+
+/** Copies `extent` from a corner of one image to a corner of the other, by one kernel call an image. */
+function bindCopy(place: Place, from: Buffer, fromCorner: Corner, to: Buffer, toCorner: Corner, extent: Extent): () => void {
+  const { engine, at } = place;
+  const size = elementBytes(from.element);
+  const address = (base: number, image: Image, corner: Corner, n: number): number =>
+    base + (pixelOffset(image, corner.n + n * corner.steps[0], corner.h, corner.w) + corner.c) * size;
+  const strides = (image: Image, { steps }: Corner): [number, number] => [rowStride(image) * steps[1] * size, image.c * steps[2] * size];
+  const [sRow, sPiece] = strides(from.image, fromCorner);
+  const [dRow, dPiece] = strides(to.image, toCorner);
+  const [source, target] = [at(from), at(to)];
+  const calls = Array.from({ length: extent.n }, (_, n) => [address(source, from.image, fromCorner, n), address(target, to.image, toCorner, n)] as const);
+  return () => {
+    for (const [s, d] of calls) engine.kernels.copy_pieces(extent.h, extent.w, extent.c * size, s, sRow, sPiece, d, dRow, dPiece);
+  };
+}
+
+/** Two images of one element, or why this node is not about them. */
+function imagesOf(node: Node, plan: PlanBuilder): string | null {
+  const types = [...node.args.map((arg) => plan.type(arg)), plan.type(node.output)];
+  if (types.some(({ shape }) => !imageOf(shape))) return "only tensors of rank 3 and 4 have a kernel";
+  if (types.some(({ dtype }) => elementOf(dtype) === "host")) return "only float32 and 8-bit tensors have a kernel";
+  return node.args.some((arg) => plan.constant(arg)) ? "an input is a stored tensor" : null;
+}
+
+/** The axis of an image a tensor's axis is. */
+function axisName(rank: number, dim: number): "n" | "c" | "h" | "w" {
+  const names = rank === 4 ? (["n", "c", "h", "w"] as const) : (["n", "c", "w"] as const);
+  return names[dim]!;
+}
+
+function emitSlice(node: Node, plan: PlanBuilder): string | void {
+  const refused = imagesOf(node, plan);
+  if (refused) return refused;
+  const { dim, start, step } = node.attrs as { dim: number; start: number; step: number };
+  const axis = axisName(plan.type(node.output).shape.length, dim);
+  if (step < 1 || (axis === "c" && step !== 1)) return "channels can only be sliced one by one, and nothing backwards";
+  const input = plan.read(node.args[0]!, node, { kind: "image" });
+  const output = plan.write(node.output, "image");
+  const steps = (["n", "h", "w"] as const).map((name) => (name === axis ? step : 1)) as [number, number, number];
+  const corner: Corner = { ...origin, [axis]: start, steps };
+  plan.step({
+    node,
+    kernel: "copy pieces",
+    precision: "copy",
+    why: "",
+    operations: 0,
+    reads: [input],
+    writes: [output],
+    bind: (place) => bindCopy(place, input, corner, output, origin, output.image),
+  });
+}
+
+/** Fills the inside of an image with one value. */
+function bindFill({ engine, at }: Place, buffer: Buffer, value: number): () => void {
+  const { image } = buffer;
+  const size = elementBytes(buffer.element);
+  const base = at(buffer);
+  const rows: number[] = [];
+  for (let n = 0; n < image.n; n++) for (let y = 0; y < image.h; y++) rows.push(base + pixelOffset(image, n, y, 0) * size);
+  const count = image.w * image.c;
+  return () => {
+    for (const row of rows) engine.kernels.fill_bytes(row, value, count * size);
+  };
+}
+
+function emitPad(node: Node, plan: PlanBuilder): string | void {
+  const refused = imagesOf(node, plan);
+  if (refused) return refused;
+  const { padding, mode, value } = node.attrs as { padding: readonly number[]; mode: string; value: number };
+  if (mode !== "constant" || value !== 0 || padding.some((p) => p < 0)) return "only padding with zeros has a kernel";
+  const rank = plan.type(node.output).shape.length;
+  const corner: Record<"n" | "c" | "h" | "w", number> = { n: 0, c: 0, h: 0, w: 0 };
+  for (let i = 0; i * 2 < padding.length; i++) corner[axisName(rank, rank - 1 - i)] = padding[i * 2]!;
+  const input = plan.read(node.args[0]!, node, { kind: "image" });
+  const output = plan.write(node.output, "image");
+  plan.step({
+    node,
+    kernel: "fill, copy pieces",
+    precision: "copy",
+    why: "",
+    operations: 0,
+    reads: [input],
+    writes: [output],
+    bind(place) {
+      const fill = bindFill(place, output, output.borderValue);
+      const copy = bindCopy(place, input, origin, output, { ...corner, steps: origin.steps }, input.image);
+      return () => {
+        fill();
+        copy();
+      };
+    },
+  });
+}
+
+/** Bytes of one input into its channels of the output, through the table that changes scale and zero point. */
+function bindRequantize(place: Place, node: Node, from: Buffer, to: Buffer, channel: number, flip: 0 | 0x80): () => void {
+  const { engine, at, constant } = place;
+  const quantizer = quantizerOf(to.type, flip, "addThenRound", { relu: node.attrs["relu"] === true });
+  const table = constant(256);
+  engine.memory.u8(table, 256).set(requantizeTable(dequantizerOf(from.type, flip, false), quantizer));
+  const { n: images, h, w, c } = from.image;
+  const [source, target] = [at(from), at(to)];
+  const calls: [number, number][] = [];
+  for (let n = 0; n < images; n++) {
+    for (let y = 0; y < h; y++) calls.push([source + pixelOffset(from.image, n, y, 0), target + pixelOffset(to.image, n, y, 0) + channel]);
+  }
+  return () => {
+    for (const [s, d] of calls) engine.kernels.qlut_rows(w, c, s, c, d, to.image.c, table);
+  };
+}
+
+function emitCat(node: Node, plan: PlanBuilder): string | void {
+  const refused = imagesOf(node, plan);
+  if (refused) return refused;
+  const type = plan.type(node.output);
+  if ((node.attrs["dim"] as number) !== 1) return "only channels can be joined by a kernel";
+  if (node.args.some((arg) => plan.type(arg).dtype !== type.dtype)) return "the inputs differ in dtype";
+  const inputs = node.args.map((arg) => plan.read(arg, node, { kind: "image" }));
+  const output = plan.write(node.output, "image");
+  const bytes = output.element === "byte";
+  plan.step({
+    node,
+    kernel: bytes ? "table of 256 into channels" : "copy pieces",
+    precision: bytes ? "int8" : "copy",
+    why: "",
+    operations: bytes ? numel(type.shape) : 0,
+    reads: inputs,
+    writes: [output],
+    bind(place) {
+      let channel = 0;
+      const copies = inputs.map((input) => {
+        const first = channel;
+        channel += input.image.c;
+        if (bytes) return bindRequantize(place, node, input, output, first, plan.flip);
+        return bindCopy(place, input, origin, output, { ...origin, c: first }, input.image);
+      });
+      return () => copies.forEach((copy) => copy());
+    },
+  });
+}
+
+export const moveRules: readonly (readonly [string, StepRule])[] = [
+  ["slice", { emit: emitSlice }],
+  ["pad", { emit: emitPad }],
+  ["cat", { emit: emitCat }],
+  ["quantizedCat", { emit: emitCat }],
+];
