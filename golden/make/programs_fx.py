@@ -2,7 +2,9 @@
 import copy
 
 import torch
+import torch.ao.nn.quantized as nnq
 import torch.ao.quantization as aoq
+from torch.ao.quantization.fx._equalize import default_equalization_qconfig
 from torch.ao.quantization.backend_config import (
     get_fbgemm_backend_config, get_native_backend_config, get_onednn_backend_config,
     get_qnnpack_backend_config,
@@ -45,6 +47,40 @@ def make_mapping(spec, is_qat=False):
     return mapping
 
 
+class ObservedScale(torch.nn.Module):
+    """The observed form of the custom module Scale."""
+
+    def __init__(self, fc):
+        super().__init__()
+        self.fc = fc
+
+    def forward(self, x):
+        return self.fc(x)
+
+    @classmethod
+    def from_float(cls, module):
+        observed = cls(module.fc)
+        observed.qconfig = module.qconfig
+        return observed
+
+
+class QuantizedScale(torch.nn.Module):
+    """Its quantized form: takes and gives quint8, with the output qparams that were observed."""
+
+    def __init__(self, fc):
+        super().__init__()
+        self.fc = fc
+
+    def forward(self, x):
+        return self.fc(x)
+
+    @classmethod
+    def from_observed(cls, observed):
+        observed.fc.qconfig = observed.qconfig
+        observed.fc.activation_post_process = observed.activation_post_process
+        return cls(nnq.Linear.from_float(observed.fc))
+
+
 def make_prepare_custom(spec, example):
     config = PrepareCustomConfig()
     for name, mapping in spec.get("standaloneModuleNames", []):
@@ -59,6 +95,8 @@ def make_prepare_custom(spec, example):
         config.set_input_quantized_indexes(spec["inputQuantizedIndexes"])
     if "outputQuantizedIndexes" in spec:
         config.set_output_quantized_indexes(spec["outputQuantizedIndexes"])
+    if spec.get("customScale"):
+        config.set_float_to_observed_mapping(programs_models.Scale, ObservedScale)
     if "preservedAttributes" in spec:
         config.set_preserved_attributes(spec["preservedAttributes"])
     return config
@@ -95,16 +133,21 @@ def prepare_case(case, model, example):
     if "attributes" in case:
         for name, value in case["attributes"].items():
             setattr(model, name, value)
-    prepare = prepare_qat_fx if is_qat else prepare_fx
-    return prepare(model.train() if is_qat else model, mapping, example, custom, backend_config=BACKENDS[case.get("backendConfig", "native")]())
+    backend = BACKENDS[case.get("backendConfig", "native")]()
+    if is_qat:
+        return prepare_qat_fx(model.train(), mapping, example, custom, backend_config=backend)
+    equalization = aoq.QConfigMapping().set_global(default_equalization_qconfig) if case.get("equalization") else None
+    return prepare_fx(model, mapping, example, custom, equalization, backend)
 
 
 def convert_case(case, prepared, reference):
     options = {"backend_config": BACKENDS[case.get("backendConfig", "native")]()}
     if "convertMapping" in case:
         options["qconfig_mapping"] = make_mapping(case["convertMapping"])
-    if "convertPreservedAttributes" in case:
-        options["convert_custom_config"] = ConvertCustomConfig().set_preserved_attributes(case["convertPreservedAttributes"])
+    custom = ConvertCustomConfig().set_preserved_attributes(case.get("convertPreservedAttributes", []))
+    if case.get("prepareCustom", {}).get("customScale"):
+        custom.set_observed_to_quantized_mapping(ObservedScale, QuantizedScale)
+    options["convert_custom_config"] = custom
     convert = convert_to_reference_fx if reference else convert_fx
     return convert(copy.deepcopy(prepared), **options)
 

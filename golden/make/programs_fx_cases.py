@@ -114,4 +114,9 @@ CUSTOM = [
          convertPreservedAttributes=["labels"], attributes={"labels": ["cat", "dog"]}),
 ]
 
-CASES = DEFAULTS + ENGINES + DYNAMIC + MAPPINGS + CUSTOM
+CUSTOM += [case("custom-module", "custom-module", {"default": "fbgemm"}, prepareCustom={"customScale": True})]
+
+EQUALIZATION = [case(f"equalization-{m}", m, {"global": MINMAX_Q}, equalization=True)
+                for m in ("linear", "mlp", "sequential", "conv-relu")]
+
+CASES = DEFAULTS + ENGINES + DYNAMIC + MAPPINGS + CUSTOM + EQUALIZATION

@@ -673,6 +673,26 @@ class NonTraceableNet(nn.Module):
         return self.fc2(self.gate(self.fc1(x)))
 
 
+class Scale(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+class CustomNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1 = nn.Linear(4, 4)
+        self.custom = Scale()
+        self.fc2 = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.fc2(self.custom(self.fc1(x)))
+
+
 class StandaloneNet(nn.Module):
     def __init__(self):
         super().__init__()
@@ -871,6 +891,7 @@ MODELS = {
     "wide-mlp": (WideMlp, [f(4, 64)]),
     "nested": (Nested, [f(3, 2, 4)]),
     "non-traceable": (NonTraceableNet, [f(3, 4)]),
+    "custom-module": (CustomNet, [f(3, 4)]),
     "standalone": (StandaloneNet, [f(3, 4)]),
     "squeeze-excite": (SqueezeExcite, [f(1, 3, 5, 5)]),
     "attention": (Attention, [f(2, 4, 8)]),

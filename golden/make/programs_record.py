@@ -25,7 +25,7 @@ def attribute(root, path):
 
 
 def is_observer(module):
-    return isinstance(module, torch.nn.Module) and hasattr(module, "calculate_qparams")
+    return isinstance(module, torch.nn.Module) and (hasattr(module, "calculate_qparams") or hasattr(module, "get_input_minmax"))
 
 
 class ValueRecorder(torch.fx.Interpreter):

@@ -6,6 +6,6 @@ import { operationModels } from "./operations.ts";
 import { recurrentModels } from "./recurrent.ts";
 import { structureModels } from "./structures.ts";
 
-export { Branch, Gate } from "./structures.ts";
+export { Branch, Gate, Scale } from "./structures.ts";
 
 export const models: Readonly<Record<string, () => AnyModule>> = { ...layerModels, ...operationModels, ...structureModels, ...recurrentModels };

@@ -137,6 +137,23 @@ class NonTraceableNet extends nn.Module {
   }
 }
 
+/** A custom module: prepare and convert replace it by forms of its own. */
+export class Scale extends nn.Module {
+  fc = new nn.Linear(4, 4);
+  forward(x: Tensor): Tensor {
+    return this.fc.forward(x);
+  }
+}
+
+class CustomNet extends nn.Module {
+  fc1 = new nn.Linear(4, 4);
+  custom = new Scale();
+  fc2 = new nn.Linear(4, 3);
+  forward(x: Tensor): Tensor {
+    return this.fc2.forward(this.custom.forward(this.fc1.forward(x)));
+  }
+}
+
 class StandaloneNet extends nn.Module {
   fc1 = new nn.Linear(4, 4);
   child = new Branch(4);
@@ -226,6 +243,7 @@ export const structureModels = {
   "wide-mlp": () => new WideMlp(),
   "nested": () => new Nested(),
   "non-traceable": () => new NonTraceableNet(),
+  "custom-module": () => new CustomNet(),
   "standalone": () => new StandaloneNet(),
   "squeeze-excite": () => new SqueezeExcite(),
   "attention": () => new Attention(),
