@@ -29,12 +29,14 @@ export const layerSamples: SampleTable = {
   conv1d: [sample((x, w, b) => ops.conv1d(x, w, b, { stride: 2, padding: 1 }), normal([1, 2, 5], 1), normal([2, 2, 3], 2), normal([2], 3))],
   conv2d: [
     sample((x, w, b) => ops.conv2d(x, w, b, { padding: 1, groups: 2 }), normal([1, 2, 3, 3], 1), normal([2, 1, 2, 2], 2), normal([2], 3)),
+    sample((x, w) => ops.conv2d(x, w, null, { padding: "same" }), normal([2, 3, 4], 1), normal([1, 2, 2, 3], 2)),
     sample((x, w) => ops.conv2d(x, w, null, { dilation: 2, stride: [2, 1] }), normal([1, 1, 5, 4], 1), normal([2, 1, 2, 2], 2)),
   ],
   conv3d: [sample((x, w) => ops.conv3d(x, w), normal([1, 1, 2, 3, 2], 1), normal([1, 1, 1, 2, 2], 2))],
   convTranspose1d: [sample((x, w, b) => ops.convTranspose1d(x, w, b, { stride: 2 }), normal([1, 2, 3], 1), normal([2, 1, 2], 2), normal([1], 3))],
   convTranspose2d: [
     sample((x, w) => ops.convTranspose2d(x, w, null, { stride: 2, padding: 1, outputPadding: 1, groups: 2 }), normal([1, 2, 2, 2], 1), normal([2, 1, 3, 3], 2)),
+    sample((x, w) => ops.convTranspose2d(x, w, null, { dilation: 2, outputPadding: 1 }), normal([1, 1, 2, 2], 1), normal([1, 2, 2, 2], 2)),
   ],
   convTranspose3d: [sample((x, w) => ops.convTranspose3d(x, w), normal([1, 1, 2, 1, 2], 1), normal([1, 1, 1, 2, 2], 2))],
   convInputGrad: { gradientOf: "conv2d" },
@@ -56,7 +58,10 @@ export const layerSamples: SampleTable = {
   adaptiveAvgPool2dGrad: { gradientOf: "adaptiveAvgPool2d" },
   adaptiveAvgPool3dGrad: { gradientOf: "adaptiveAvgPool3d" },
   maxPool1d: [sample((x) => ops.maxPool1d(x, 2), normal([1, 2, 5]))],
-  maxPool2d: [sample((x) => ops.maxPool2d(x, 3, { stride: 1, padding: 1 }), normal([1, 1, 4, 4]))],
+  maxPool2d: [
+    sample((x) => ops.maxPool2d(x, 3, { stride: 1, padding: 1 }), normal([1, 1, 4, 4])),
+    sample((x) => ops.maxPool2d(x, 2, { stride: 2, dilation: 2, ceilMode: true }), normal([2, 5, 6])),
+  ],
   maxPool3d: [sample((x) => ops.maxPool3d(x, 2), normal([1, 1, 2, 3, 2]))],
   adaptiveMaxPool1d: [sample((x) => ops.adaptiveMaxPool1d(x, 3), normal([1, 2, 5]))],
   adaptiveMaxPool2d: [sample((x) => ops.adaptiveMaxPool2d(x, 2), normal([1, 1, 3, 4]))],
@@ -70,7 +75,10 @@ export const layerSamples: SampleTable = {
   ],
   layerNorm: [sample((x, w, b) => ops.layerNorm(x, [3], { weight: w, bias: b }), normal([2, 3], 1), normal([3], 2), normal([3], 3))],
   groupNorm: [sample((x, w, b) => ops.groupNorm(x, 2, { weight: w, bias: b }), normal([2, 4, 2], 1), normal([4], 2), normal([4], 3))],
-  instanceNorm: [sample((x) => ops.instanceNorm(x), normal([2, 2, 3]))],
+  instanceNorm: [
+    sample((x) => ops.instanceNorm(x), normal([2, 2, 3])),
+    sample((x, w, b) => ops.instanceNorm(x, { weight: w, bias: b }), normal([2, 2, 2, 2], 1), normal([2], 2), normal([2], 3)),
+  ],
   normGrad: { gradientOf: "layerNorm" },
 
   dropout: [
@@ -78,6 +86,10 @@ export const layerSamples: SampleTable = {
       manualSeed(3);
       return ops.dropout(x, { p: 0.4 });
     }, normal([6])),
+    sample((x) => {
+      manualSeed(3);
+      return ops.dropout2d(x, { p: 0.4 });
+    }, normal([2, 3, 2, 1])),
   ],
   embedding: [sample((w) => ops.embedding(indices([2, 2], 1, 0, 3, 1), w, { paddingIdx: 2 }), normal([4, 2]))],
   embeddingGrad: { gradientOf: "embedding" },
@@ -94,5 +106,10 @@ export const layerSamples: SampleTable = {
   interpolateGrad: { gradientOf: "interpolate" },
   scaledDotProductAttention: [
     sample((q, k, v) => scaledDotProductAttention(q, k, v), normal([2, 2, 2], 1), normal([2, 3, 2], 2), normal([2, 3, 2], 3)),
+    sample((q, k, v) => scaledDotProductAttention(q, k, v, { isCausal: true }), normal([3, 2], 1), normal([3, 2], 2), normal([3, 1], 3)),
+    sample(
+      (q, k, v, attnMask) => scaledDotProductAttention(q, k, v, { attnMask, scale: 0.7 }),
+      normal([2, 2, 2], 1), normal([2, 3, 2], 2), normal([2, 3, 1], 3), normal([2, 3], 4),
+    ), // prettier-ignore
   ],
 };
