@@ -11,7 +11,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { add, div, mul } from "./arithmetic.ts";
 import { greater, less, lessEqual } from "./compare.ts";
 import { literalIn, zipTo, zipWith } from "./loops.ts";
-import type { MapLoop } from "./loops.ts";
+import type { MapLoop, ZipLoop } from "./loops.ts";
 import { apply, defineOp, requireFloat } from "./op.ts";
 import type { Op } from "./op.ts";
 import {
@@ -30,24 +30,26 @@ import { maskedFill, where } from "./where.ts";
 type Pair = readonly [Tensor, Tensor];
 type Gate = { readonly low: number; readonly high: number | null };
 
-/** dy where low < x < high (no upper bound if null) or x is NaN, else 0: the gradient of a line cut at its ends. */
+const gateAbove =
+  (low: number): ZipLoop =>
+  (n, y, o, a, i, si, b, j, sj) => {
+    for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = b[j]! <= low ? 0 : a[i]!;
+  };
+
+const gateBetween =
+  (low: number, high: number): ZipLoop =>
+  (n, y, o, a, i, si, b, j, sj) => {
+    for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = b[j]! > low && b[j]! < high ? a[i]! : 0;
+  };
+
+/**
+ * dy where low < x < high, else 0: the gradient of a line cut at its ends. NaN is between no two bounds, but passes
+ * where there is no upper one (null), as in PyTorch.
+ */
 export const gateOp: Op<Pair, Gate> = defineOp<Pair, Gate>({
   name: "gate",
   infer: ([dy]) => [{ dtype: dy.dtype, shape: dy.shape }],
-  forward([dy, x], { low, high }, [type]) {
-    if (high === null) {
-      return [
-        zipTo(type!, dy, x, (n, y, o, a, i, si, b, j, sj) => {
-          for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = b[j]! <= low ? 0 : a[i]!;
-        }),
-      ];
-    }
-    return [
-      zipTo(type!, dy, x, (n, y, o, a, i, si, b, j, sj) => {
-        for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = b[j]! <= low || b[j]! >= high ? 0 : a[i]!;
-      }),
-    ];
-  },
+  forward: ([dy, x], { low, high }, [type]) => [zipTo(type!, dy, x, high === null ? gateAbove(low) : gateBetween(low, high))],
   backward: (d, { inputs: [, x], attrs }) => [gate(d, x, attrs), null],
 });
 
@@ -90,11 +92,11 @@ export const hardtanhOp = unaryWith<{ readonly minVal: number; readonly maxVal: 
   { quantized: (x, attrs) => quantizedHardtanh(x, attrs) },
 );
 
-// 1/6 inside (-3, 3), else 0 (for NaN too)
+// 1/6 inside (-3, 3), else 0
 export const hardsigmoidOp = unary(
   "hardsigmoid",
   (x) => Math.min(Math.max(x + 3, 0), 6) / 6,
-  (dy, x) => where(mul(greater(x, -3), less(x, 3)), div(dy, 6), 0),
+  (dy, x) => gate(div(dy, 6), x, { low: -3, high: 3 }),
   { integers: "refuse", quantized: (x) => quantizedHardsigmoid(x) },
 );
 

@@ -11,7 +11,7 @@ import type { DType, DTypeKind } from "../tensor/dtype.ts";
 import { broadcastShapes } from "../tensor/shape.ts";
 import type { Tensor, TensorType } from "../tensor/tensor.ts";
 import { equal, greater, greaterEqual, less } from "./compare.ts";
-import { zipTo, zipWith } from "./loops.ts";
+import { mapTo, mapWith, zipTo, zipWith } from "./loops.ts";
 import type { ZipLoop } from "./loops.ts";
 import { apply, defineOp } from "./op.ts";
 import type { BackwardContext, Op } from "./op.ts";
@@ -138,11 +138,28 @@ function powExponentGradient(dy: Tensor, a: Operand, b: Operand, y: Tensor): Ten
   return maskedFill(slope, mul(equal(a, 0), greaterEqual(b, 0)), 0);
 }
 
-// d(a^b) = b a^(b-1) da + a^b ln(a) db; the first term is 0 for b = 0, the second for a = 0 with b >= 0
-export const powOp = binary("pow", zipWith(powOf), (dy, { inputs: [a, b], outputs, needs }) => [
-  needs[0] ? powBaseGradient(dy, a, b) : null,
-  needs[1] ? powExponentGradient(dy, a, b, outputs[0]!) : null,
+/** Exponents that PyTorch computes by other means than pow, which shows at infinities. */
+const powersOf: ReadonlyMap<number, (x: number) => number> = new Map([
+  [2, (x: number) => x * x],
+  [3, (x: number) => x * x * x],
+  [0.5, Math.sqrt],
+  [-0.5, (x: number) => 1 / Math.sqrt(x)],
+  [-1, (x: number) => 1 / x],
 ]);
+
+// d(a^b) = b a^(b-1) da + a^b ln(a) db; the first term is 0 for b = 0, the second for a = 0 with b >= 0
+export const powOp = defineOp<Pair, NoAttrs>({
+  name: "pow",
+  infer: ([a, b]) => [inferBroadcast("pow", a, b)],
+  forward([a, b], _, [type]) {
+    const special = typeof b === "number" && isFloat(type!.dtype) ? powersOf.get(b) : undefined;
+    return [special ? mapTo(type!, a as Tensor, mapWith(special)) : zipTo(type!, a, b, zipWith(powOf))];
+  },
+  backward: (dy, { inputs: [a, b], outputs, needs }) => [
+    needs[0] ? powBaseGradient(dy, a, b) : null,
+    needs[1] ? powExponentGradient(dy, a, b, outputs[0]!) : null,
+  ],
+});
 
 // The gradient of a tie is shared equally; NaN passes it to both.
 function choose(name: string, loop: ZipLoop, loses: (a: Operand, b: Operand) => Tensor): Op<Pair, NoAttrs> {

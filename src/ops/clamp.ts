@@ -5,8 +5,9 @@
 import { ArgumentError } from "../errors.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { maximum, minimum } from "./arithmetic.ts";
-import { greaterEqual, lessEqual } from "./compare.ts";
+import type { Operand } from "./arithmetic.ts";
+import { greater, greaterEqual, less, lessEqual } from "./compare.ts";
+import { isnan, logicalOr } from "./logical.ts";
 import { literalIn } from "./loops.ts";
 import { apply } from "./op.ts";
 import { quantizedClamp } from "./quantized/activations.ts";
@@ -45,8 +46,12 @@ export function clamp(x: Tensor, min?: Tensor | number | null, max?: Tensor | nu
   if (typeof low !== "object" || low === null) {
     if (typeof high !== "object" || high === null) return apply(clampOp, [x], { min: low, max: high });
   }
-  const raised = low === null ? x : maximum(x, low);
-  return high === null ? raised : minimum(raised, high);
+  const raised = low === null ? x : where(logicalOr(less(x, low), isNaNOf(low)), low, x);
+  return high === null ? raised : where(logicalOr(greater(raised, high), isNaNOf(high)), high, raised);
+}
+
+function isNaNOf(limit: Operand): Operand {
+  return typeof limit === "number" ? Number(Number.isNaN(limit)) : isnan(limit);
 }
 
 /** max(x, min). */

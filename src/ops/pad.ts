@@ -35,18 +35,15 @@ function paddingOf(axis: number, rank: number, padding: readonly number[]): [num
 }
 
 /** Input index that position `at` (negative before the start) of an axis of `size` reads; -1 for none. */
-function source(mode: PadMode, at: number, size: number): number {
+function source(mode: PadMode, at: number, size: number, [before, after]: readonly [number, number]): number {
   if (at >= 0 && at < size) return at;
-  switch (mode) {
-    case "constant":
-      return -1;
-    case "reflect":
-      return at < 0 ? -at : 2 * (size - 1) - at;
-    case "replicate":
-      return at < 0 ? 0 : size - 1;
-    case "circular":
-      return at < 0 ? at + size : at - size;
-  }
+  if (mode === "constant") return -1;
+  if (mode === "reflect") return at < 0 ? -at : 2 * (size - 1) - at;
+  if (mode === "replicate") return at < 0 ? 0 : size - 1;
+  // A side that is cropped is no part of the circle.
+  const start = Math.max(-before, 0);
+  const period = size - start - Math.max(-after, 0);
+  return at < 0 ? at + start + period : at - period;
 }
 
 /** Most that a mode can pad an axis by. */
@@ -75,9 +72,9 @@ function paddedShape(shape: Shape, { padding, mode }: PadAttrs): number[] {
 function sourceTables(from: Shape, to: Shape, { padding, mode }: PadAttrs): Int32Array[] {
   const strides = stridesOf(from);
   return to.map((size, axis) => {
-    const [before] = paddingOf(axis, to.length, padding);
+    const around = paddingOf(axis, to.length, padding);
     return Int32Array.from({ length: size }, (_, i) => {
-      const index = source(mode, i - before, from[axis]!);
+      const index = source(mode, i - around[0], from[axis]!, around);
       return index < 0 ? -1 : index * strides[axis]!;
     });
   });
