@@ -48,7 +48,8 @@ export const quantizedConvTransposeOp = defineOp<WeightedInputs, QuantizedConvTr
       { values: convTransposeSums(x, weight, type!.shape, attrs), channels, inner: numel(type!.shape.slice(2)) },
       {
         rounding: convRounding(engine, weight.qparams!, groups, outputPadding), dtype, relu: false,
-        output: { scale, zeroPoint }, scales: productScales(qparams.scale, weight.qparams!, channels), bias: bias && bias.data,
+        output: { scale, zeroPoint }, scales: productScales(qparams.scale, weight.qparams!, channels),
+        perChannel: weight.qparams!.kind !== "perTensor", bias: bias && bias.data,
       }, // prettier-ignore
     );
     return [new Tensor(dtype, type!.shape, values, type!.qparams)];

@@ -45,7 +45,8 @@ export const quantizedConvOp = defineOp<WeightedInputs, QuantizedConvAttrs>({
       { values: convSums(x, weight, type!.shape, attrs), channels, inner: numel(type!.shape.slice(2)) },
       {
         rounding: convRounding(engine, weight.qparams!, groups), dtype, relu, output: { scale, zeroPoint },
-        scales: productScales(qparams.scale, weight.qparams!, channels), bias: bias && bias.data,
+        scales: productScales(qparams.scale, weight.qparams!, channels),
+        perChannel: weight.qparams!.kind !== "perTensor", bias: bias && bias.data,
       }, // prettier-ignore
     );
     return [new Tensor(dtype, type!.shape, values, type!.qparams)];

@@ -3,7 +3,8 @@
  *
  * With a = f32(sx * sw) of the channel, b the float bias, so and zo the output parameters, all steps in float32:
  *
- *     fbgemm    q = rne((acc + b / a) * (a / so)) + zo
+ *     fbgemm    q = rne((acc + b / a) * (a / so)) + zo           one scale a channel
+ *               q = rne(fma(b, 1 / a, acc) * (a / so)) + zo      one scale in all
  *     onednn    q = rne((acc * a + b) * (1 / so) + zo)
  *     qnnpack   q = rne((acc + rne(b * (1 / a))) * (a / so)) + zo
  *
@@ -39,16 +40,20 @@ export function productScales(inputScale: number, weight: QParams, channels: num
 }
 
 interface Rule {
-  /** Added to the sum. */
-  readonly bias: Float32Array | Int32Array;
+  /** Added to the sum; doubles where the sum is a fused multiply-add. */
+  readonly bias: Float32Array | Float64Array | Int32Array;
   readonly multiplier: Float32Array;
 }
 
-function ruleOf(rounding: "fbgemm" | "qnnpack", scales: Float32Array, bias: TypedArray | null, scale: number): Rule {
-  const so = fround(scale);
+function ruleOf({ rounding, scales, bias, output, perChannel }: EpilogueOptions): Rule {
+  const so = fround(output.scale);
   const multiplier = scales.map((a) => a / so);
-  if (rounding === "fbgemm") return { multiplier, bias: scales.map((a, c) => (bias ? bias[c]! / a : 0)) };
-  return { multiplier, bias: Int32Array.from(scales, (a, c) => (bias ? rint(fround(bias[c]! * inverseScale(a))) : 0)) };
+  const biasOf = (c: number): number => (bias ? bias[c]! : 0);
+  if (rounding === "qnnpack") {
+    return { multiplier, bias: Int32Array.from(scales, (a, c) => rint(fround(biasOf(c) * inverseScale(a)))) };
+  }
+  if (perChannel) return { multiplier, bias: scales.map((a, c) => biasOf(c) / a) };
+  return { multiplier, bias: Float64Array.from(scales, (a, c) => biasOf(c) * inverseScale(a)) };
 }
 
 export interface EpilogueOptions {
@@ -58,6 +63,8 @@ export interface EpilogueOptions {
   readonly relu: boolean;
   /** f32(sx * sw) a channel. */
   readonly scales: Float32Array;
+  /** Whether the weight has one scale a channel, rather than one in all. */
+  readonly perChannel: boolean;
   readonly bias: TypedArray | null;
 }
 
@@ -93,7 +100,7 @@ export function requantizeSums(sums: Sums, options: EpilogueOptions): TypedArray
     });
     return out;
   }
-  const rule = ruleOf(rounding, scales, bias, output.scale);
+  const rule = ruleOf(options);
   forEachRun(sums, (from, to, c) => {
     const [m, b] = [rule.multiplier[c]!, rule.bias[c]!];
     for (let i = from; i < to; i++) {

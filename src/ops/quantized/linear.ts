@@ -75,7 +75,8 @@ export const quantizedLinearOp = defineOp<WeightedInputs, QuantizedLinearAttrs>(
       { values: linearSums(x, weight), channels, inner: 1 },
       {
         rounding: linearRounding(engine), dtype, relu, output: { scale, zeroPoint },
-        scales: productScales(qparams.scale, weight.qparams!, channels), bias: bias && bias.data,
+        scales: productScales(qparams.scale, weight.qparams!, channels),
+        perChannel: weight.qparams!.kind !== "perTensor", bias: bias && bias.data,
       }, // prettier-ignore
     );
     return [new Tensor(dtype, type!.shape, values, type!.qparams)];
