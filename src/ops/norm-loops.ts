@@ -8,6 +8,7 @@
  */
 
 import type { TypedArray } from "../tensor/dtype.ts";
+import { gradientRun, productRun, scaleRun, squareRun, sumRun } from "./norm-runs.ts";
 
 /** How a tensor is cut into groups of common statistics and into channels of common weight. */
 export type NormView = {
@@ -39,20 +40,12 @@ export function groupStats(x: TypedArray, view: NormView): NormStats {
   const count = view.outer * view.inner;
   const mean = new Float64Array(view.groups);
   forEachRun(view, (start, end, g) => {
-    let sum = 0;
-    for (let i = start; i < end; i++) sum += x[i]!;
-    mean[g]! += sum;
+    mean[g]! += sumRun(x, start, end);
   });
   for (let g = 0; g < mean.length; g++) mean[g]! /= count;
   const variance = new Float64Array(view.groups);
   forEachRun(view, (start, end, g) => {
-    const m = mean[g]!;
-    let sum = 0;
-    for (let i = start; i < end; i++) {
-      const d = x[i]! - m;
-      sum += d * d;
-    }
-    variance[g]! += sum;
+    variance[g]! += squareRun(x, start, end, mean[g]!);
   });
   for (let g = 0; g < variance.length; g++) variance[g]! /= count;
   return { mean, variance };
@@ -98,7 +91,8 @@ export function normalizeInto(
   forEachPiece(view, (start, end, g, channel, step) => {
     const k = inverse[g]!;
     const m = mean[g]!;
-    for (let i = start, c = channel; i < end; i++, c += step) y[i] = (x[i]! - m) * (k * scale[c]!) + shift[c]!;
+    if (step === 0) scaleRun(y, x, start, end, m, k * scale[channel]!, shift[channel]!);
+    else for (let i = start, c = channel; i < end; i++, c++) y[i] = (x[i]! - m) * (k * scale[c]!) + shift[c]!;
   });
 }
 
@@ -136,17 +130,8 @@ export function normGradients(
       sumG[g]! += scale[c]! * dBias;
       sumGZ[g]! += scale[c]! * dWeight;
     };
-    if (step === 1) {
-      for (let i = start, c = channel; i < end; i++, c++) add(c, dy[i]!, dy[i]! * (x[i]! - m) * k);
-      return;
-    }
-    let sum = 0;
-    let sumZ = 0;
-    for (let i = start; i < end; i++) {
-      sum += dy[i]!;
-      sumZ += dy[i]! * (x[i]! - m);
-    }
-    add(channel, sum, sumZ * k);
+    if (step === 0) add(channel, sumRun(dy, start, end), productRun(dy, x, start, end, m) * k);
+    else for (let i = start, c = channel; i < end; i++, c++) add(c, dy[i]!, dy[i]! * (x[i]! - m) * k);
   });
   const count = view.outer * view.inner;
   forEachPiece(view, (start, end, g, channel, step) => {
@@ -154,8 +139,11 @@ export function normGradients(
     const m = stats.mean[g]!;
     const meanG = fixed ? 0 : sumG[g]! / count;
     const slope = fixed ? 0 : (k * sumGZ[g]!) / count;
-    for (let i = start, c = channel; i < end; i++, c += step) {
-      out.x[i] = k * (scale[c]! * dy[i]! - meanG - slope * (x[i]! - m));
+    if (step === 0) gradientRun(out.x, dy, x, start, end, m, k * scale[channel]!, k * meanG, k * slope);
+    else {
+      for (let i = start, c = channel; i < end; i++, c++) {
+        out.x[i] = k * (scale[c]! * dy[i]! - meanG - slope * (x[i]! - m));
+      }
     }
   });
 }
