@@ -15,3 +15,6 @@ export const F32_BUDGET = 1e-6;
  * while the products' own roundings average out: random operands come to 2.1e-6 at worst.
  */
 export const WINOGRAD_BUDGET = 4e-6;
+
+/** Softmax and smooth activations, either build; relative to the largest absolute value of the result, at least 1. */
+export const EXP_BUDGET = 4e-7;

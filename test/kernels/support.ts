@@ -46,3 +46,74 @@ export function expectClose(got: Float32Array, want: Sums, budget: number): void
   });
   expect(worst).toBeLessThanOrEqual(budget * Math.max(0, ...want.magnitudes));
 }
+
+/** Lengths around vectors of 4 and unrolls of 8 and 16. */
+export const LENGTHS = [0, 1, 2, 3, 4, 5, 7, 8, 9, 16, 31, 33, 100];
+
+/**
+ * Arrays cut into two lines (one when the length is odd) with a gap between them, as in a bordered image. The gaps are
+ * checked to stay untouched when results are read.
+ */
+export class Lines {
+  static readonly gap = 5;
+  static readonly mark = 123.25;
+  readonly engine: Engine;
+  readonly count: number;
+  /** Floats of one line. */
+  readonly length: number;
+  readonly table: number;
+  private readonly alloc: (bytes: number) => number;
+
+  private constructor(engine: Engine, total: number, alloc: (bytes: number) => number) {
+    this.engine = engine;
+    this.alloc = alloc;
+    this.count = total % 2 === 0 ? 2 : 1;
+    this.length = total / this.count;
+    this.table = alloc(this.count * 4);
+    engine.memory.i32(this.table, this.count).set(Array.from({ length: this.count }, (_, i) => i * this.stride * 4));
+  }
+
+  static use(engine: Engine, total: number, body: (lines: Lines) => void): void {
+    engine.memory.scope((alloc) => {
+      body(new Lines(engine, total, alloc));
+    });
+  }
+
+  /** Floats from one line to the next. */
+  get stride(): number {
+    return this.length + Lines.gap;
+  }
+
+  /** A plain array in memory, followed by marks that are no numbers of use. */
+  block(values: Float32Array): number {
+    const at = this.alloc(values.length * 4);
+    this.engine.memory.f32(at, values.length).set(values);
+    return at;
+  }
+
+  output(): number {
+    const at = this.alloc(this.count * this.stride * 4);
+    this.engine.memory.f32(at, this.count * this.stride).fill(Lines.mark);
+    return at;
+  }
+
+  input(values: Float32Array): number {
+    const at = this.output();
+    for (let line = 0; line < this.count; line++) {
+      const part = values.subarray(line * this.length, (line + 1) * this.length);
+      this.engine.memory.f32(at + line * this.stride * 4, this.length).set(part);
+    }
+    return at;
+  }
+
+  read(at: number): Float32Array {
+    const out = new Float32Array(this.count * this.length);
+    const all = this.engine.memory.f32(at, this.count * this.stride);
+    all.forEach((value, i) => {
+      const [line, inside] = [Math.floor(i / this.stride), i % this.stride];
+      if (inside < this.length) out[line * this.length + inside] = value;
+      else expect(value).toBe(Lines.mark);
+    });
+    return out;
+  }
+}

@@ -1,0 +1,119 @@
+// Elementwise float operators over lines (see shared/lines). All may run in place: y may be an operand, with
+// the same table. Every operation rounds once, in both builds, so results are the same everywhere.
+// Lines may be empty. Up to 12 bytes past a line are read, never written.
+
+import { clamp } from "../shared/rows.as";
+import { offsetAt, storeLanes } from "../shared/lines.as";
+
+/** y = clamp(a + alpha * b, lo, hi) over lines [lineStart, lineEnd) of n floats. NaN stays NaN. */
+export function f32_add(
+  lineStart: usize, lineEnd: usize, aLines: usize, bLines: usize, yLines: usize, a: usize, b: usize, y: usize, n: usize,
+  alpha: f32, lo: f32, hi: f32,
+): void {
+  const low = f32x4.splat(lo), high = f32x4.splat(hi), factor = f32x4.splat(alpha), bytes = n << 2;
+  for (let line = lineStart; line < lineEnd; line++) {
+    const pa = a + offsetAt(aLines, line), pb = b + offsetAt(bLines, line), py = y + offsetAt(yLines, line);
+    let i: usize = 0;
+    for (; i + 16 <= bytes; i += 16) {
+      v128.store(py + i, clamp(f32x4.add(v128.load(pa + i), f32x4.mul(factor, v128.load(pb + i))), low, high));
+    }
+    if (i < bytes) {
+      storeLanes(py + i, clamp(f32x4.add(v128.load(pa + i), f32x4.mul(factor, v128.load(pb + i))), low, high), (bytes - i) >> 2);
+    }
+  }
+}
+
+/** y = clamp(a * b, lo, hi) over lines of n floats. NaN stays NaN. */
+export function f32_mul(
+  lineStart: usize, lineEnd: usize, aLines: usize, bLines: usize, yLines: usize, a: usize, b: usize, y: usize, n: usize,
+  lo: f32, hi: f32,
+): void {
+  const low = f32x4.splat(lo), high = f32x4.splat(hi), bytes = n << 2;
+  for (let line = lineStart; line < lineEnd; line++) {
+    const pa = a + offsetAt(aLines, line), pb = b + offsetAt(bLines, line), py = y + offsetAt(yLines, line);
+    let i: usize = 0;
+    for (; i + 16 <= bytes; i += 16) v128.store(py + i, clamp(f32x4.mul(v128.load(pa + i), v128.load(pb + i)), low, high));
+    if (i < bytes) storeLanes(py + i, clamp(f32x4.mul(v128.load(pa + i), v128.load(pb + i)), low, high), (bytes - i) >> 2);
+  }
+}
+
+/** y = clamp(x, lo, hi) over lines of n floats: relu, relu6, hardtanh, clamp, copy. NaN stays NaN. */
+export function f32_clamp(
+  lineStart: usize, lineEnd: usize, xLines: usize, yLines: usize, x: usize, y: usize, n: usize, lo: f32, hi: f32,
+): void {
+  const low = f32x4.splat(lo), high = f32x4.splat(hi), bytes = n << 2;
+  for (let line = lineStart; line < lineEnd; line++) {
+    const px = x + offsetAt(xLines, line), py = y + offsetAt(yLines, line);
+    let i: usize = 0;
+    for (; i + 16 <= bytes; i += 16) v128.store(py + i, clamp(v128.load(px + i), low, high));
+    if (i < bytes) storeLanes(py + i, clamp(v128.load(px + i), low, high), (bytes - i) >> 2);
+  }
+}
+
+/**
+ * dx = lo < x and x < hi ? dy : 0 over lines of n floats: the gradient of relu (0, Infinity), relu6 and hardtanh.
+ * x may be the operator's input or its output.
+ */
+export function f32_clamp_grad(
+  lineStart: usize, lineEnd: usize, dyLines: usize, xLines: usize, dxLines: usize, dy: usize, x: usize, dx: usize, n: usize,
+  lo: f32, hi: f32,
+): void {
+  const low = f32x4.splat(lo), high = f32x4.splat(hi), bytes = n << 2;
+  for (let line = lineStart; line < lineEnd; line++) {
+    const pd = dy + offsetAt(dyLines, line), px = x + offsetAt(xLines, line), py = dx + offsetAt(dxLines, line);
+    let i: usize = 0;
+    for (; i < bytes; i += 16) {
+      const v = v128.load(px + i);
+      const kept = v128.and(v128.load(pd + i), v128.and(f32x4.gt(v, low), f32x4.lt(v, high)));
+      if (i + 16 <= bytes) v128.store(py + i, kept);
+      else storeLanes(py + i, kept, (bytes - i) >> 2);
+    }
+  }
+}
+
+/**
+ * y[p][c] = clamp(x[p][c] * scale[c] + shift[c], lo, hi) over lines of `pixels` dense pixels of `channels` floats:
+ * batch norm at inference, bias, and the normalizing half of batch norm in training.
+ */
+export function f32_channel_affine(
+  lineStart: usize, lineEnd: usize, xLines: usize, yLines: usize, x: usize, y: usize, pixels: usize, channels: usize,
+  scale: usize, shift: usize, lo: f32, hi: f32,
+): void {
+  const low = f32x4.splat(lo), high = f32x4.splat(hi), bytes = channels << 2;
+  for (let line = lineStart; line < lineEnd; line++) {
+    let px = x + offsetAt(xLines, line), py = y + offsetAt(yLines, line);
+    for (let p: usize = 0; p < pixels; p++) {
+      let c: usize = 0;
+      for (; c < bytes; c += 16) {
+        const v = clamp(f32x4.add(f32x4.mul(v128.load(px + c), v128.load(scale + c)), v128.load(shift + c)), low, high);
+        if (c + 16 <= bytes) v128.store(py + c, v);
+        else storeLanes(py + c, v, (bytes - c) >> 2);
+      }
+      px += bytes;
+      py += bytes;
+    }
+  }
+}
+
+/**
+ * One step of stochastic gradient descent on n floats, as torch.optim.SGD: g = grad + decay * w; the buffer m becomes
+ * first ? g : momentum * m + (1 - dampening) * g; w -= rate * (nesterov ? g + momentum * m : m). With momentum = 0
+ * the buffer is neither read nor written and w -= rate * g.
+ */
+export function f32_sgd_step(
+  n: usize, w: usize, grad: usize, m: usize, rate: f32, decay: f32, momentum: f32, dampening: f32, nesterov: i32, first: i32,
+): void {
+  const end = w + (n << 2);
+  for (; w < end; w += 4) {
+    const value = f32.load(w);
+    let step: f32 = f32.load(grad) + decay * value;
+    if (momentum != 0) {
+      const buffer: f32 = first != 0 ? step : momentum * f32.load(m) + (1 - dampening) * step;
+      f32.store(m, buffer);
+      step = nesterov != 0 ? step + momentum * buffer : buffer;
+      m += 4;
+    }
+    f32.store(w, value - rate * step);
+    grad += 4;
+  }
+}

@@ -1,0 +1,58 @@
+/** The specification of f32-elementwise on flat arrays: every operation rounds once. */
+
+const { fround } = Math;
+
+/** Limits to lo..hi; NaN stays. */
+export function clampReference(x: Float32Array, lo: number, hi: number): Float32Array {
+  return x.map((v) => (v < lo ? lo : v > hi ? hi : v));
+}
+
+/** clamp(a + alpha * b). */
+export function addReference(a: Float32Array, b: Float32Array, alpha: number, lo: number, hi: number): Float32Array {
+  return clampReference(a.map((v, i) => v + fround(fround(alpha) * b[i]!)), lo, hi);
+}
+
+/** clamp(a * b). */
+export function mulReference(a: Float32Array, b: Float32Array, lo: number, hi: number): Float32Array {
+  return clampReference(a.map((v, i) => v * b[i]!), lo, hi);
+}
+
+/** lo < x < hi ? dy : 0. */
+export function clampGradReference(dy: Float32Array, x: Float32Array, lo: number, hi: number): Float32Array {
+  return dy.map((v, i) => (x[i]! > lo && x[i]! < hi ? v : 0));
+}
+
+/** clamp(x * scale[c] + shift[c]), channels innermost. */
+export function channelAffineReference(
+  x: Float32Array,
+  scale: Float32Array,
+  shift: Float32Array,
+  lo: number,
+  hi: number,
+): Float32Array {
+  const channels = scale.length;
+  return clampReference(x.map((v, i) => fround(v * scale[i % channels]!) + shift[i % channels]!), lo, hi);
+}
+
+export interface SgdOptions {
+  readonly rate: number;
+  readonly decay: number;
+  readonly momentum: number;
+  readonly dampening: number;
+  readonly nesterov: boolean;
+  readonly first: boolean;
+}
+
+/** One step in place on w and m. */
+export function sgdReference(w: Float32Array, grad: Float32Array, m: Float32Array, options: SgdOptions): void {
+  const [rate, decay, momentum] = [fround(options.rate), fround(options.decay), fround(options.momentum)];
+  const keep = fround(1 - fround(options.dampening));
+  w.forEach((value, i) => {
+    let step = fround(grad[i]! + fround(decay * value));
+    if (momentum !== 0) {
+      m[i] = options.first ? step : fround(fround(momentum * m[i]!) + fround(keep * step));
+      step = options.nesterov ? fround(step + fround(momentum * m[i])) : m[i];
+    }
+    w[i] = value - fround(rate * step);
+  });
+}

@@ -1,0 +1,8 @@
+/** Fake quantization and its straight-through gradient. Every kernel is in both builds. */
+
+import type { Kernel } from "../kernel.ts";
+
+export const f32FakeQuantize = [
+  { name: "f32_fake_quantize", isa: "simd128" },
+  { name: "f32_fake_quantize_grad", isa: "simd128" },
+] as const satisfies readonly Kernel[];

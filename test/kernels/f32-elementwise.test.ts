@@ -1,0 +1,68 @@
+import { describe, expect, test } from "vitest";
+import {
+  addReference,
+  channelAffineReference,
+  clampGradReference,
+  clampReference,
+  mulReference,
+  sgdReference,
+} from "../../src/kernels/f32-elementwise/reference.ts";
+import { Lines, LENGTHS, engines, floats } from "./support.ts";
+
+const SPECIAL = [NaN, Infinity, -Infinity, 0, -0, 1e-40];
+
+function data(length: number, seed: number): Float32Array {
+  return floats(length, seed).map((v, i) => (i % 11 === 5 ? (SPECIAL[(i + seed) % SPECIAL.length] ?? 0) : 4 * v));
+}
+
+describe.each(engines)("$build build: f32 elementwise", (engine) => {
+  const { kernels: k } = engine;
+
+  test.each(LENGTHS)("%i elements, in lines with gaps", (n) => {
+    Lines.use(engine, n, (lines) => {
+      const [a, b, dy] = [lines.input(data(n, 1)), lines.input(data(n, 2)), lines.input(data(n, 3))];
+      const [va, vb, vd] = [data(n, 1), data(n, 2), data(n, 3)];
+      const y = lines.output();
+      const [ta, t] = [lines.table, lines.count];
+      k.f32_add(0, t, ta, ta, ta, a, b, y, lines.length, 0.5, -1, 2);
+      expect(lines.read(y)).toEqual(addReference(va, vb, 0.5, -1, 2));
+      k.f32_mul(0, t, ta, ta, ta, a, b, y, lines.length, -Infinity, Infinity);
+      expect(lines.read(y)).toEqual(mulReference(va, vb, -Infinity, Infinity));
+      k.f32_clamp(0, t, ta, ta, a, y, lines.length, 0, 6);
+      expect(lines.read(y)).toEqual(clampReference(va, 0, 6));
+      k.f32_clamp_grad(0, t, ta, ta, ta, dy, a, y, lines.length, 0, 3);
+      expect(lines.read(y)).toEqual(clampGradReference(vd, va, 0, 3));
+      k.f32_add(0, t, ta, ta, ta, a, a, a, lines.length, 1, -Infinity, Infinity);
+      expect(lines.read(a)).toEqual(addReference(va, va, 1, -Infinity, Infinity));
+    });
+  });
+
+  test.each([1, 3, 4, 5, 8, 11])("channel affine, %i channels", (channels) => {
+    const pixels = 3;
+    Lines.use(engine, 2 * pixels * channels, (lines) => {
+      const [scale, shift] = [floats(channels, 4), floats(channels, 5)];
+      const values = data(2 * pixels * channels, 6);
+      const [x, y] = [lines.input(values), lines.output()];
+      const [s, b] = [lines.block(scale), lines.block(shift)];
+      k.f32_channel_affine(0, 2, lines.table, lines.table, x, y, pixels, channels, s, b, 0, Infinity);
+      expect(lines.read(y)).toEqual(channelAffineReference(values, scale, shift, 0, Infinity));
+    });
+  });
+
+  test.each([
+    { rate: 0.1, decay: 0, momentum: 0, dampening: 0, nesterov: false, first: true },
+    { rate: 0.1, decay: 1e-4, momentum: 0.9, dampening: 0, nesterov: false, first: true },
+    { rate: 0.05, decay: 1e-2, momentum: 0.9, dampening: 0.1, nesterov: false, first: false },
+    { rate: 0.05, decay: 0, momentum: 0.8, dampening: 0, nesterov: true, first: false },
+  ])("sgd %o", (options) => {
+    Lines.use(engine, 7, (lines) => {
+      const [w, g, m] = [floats(7, 1), floats(7, 2), floats(7, 3)];
+      const [aw, ag, am] = [lines.block(w), lines.block(g), lines.block(m)];
+      const { rate, decay, momentum, dampening } = options;
+      k.f32_sgd_step(7, aw, ag, am, rate, decay, momentum, dampening, Number(options.nesterov), Number(options.first));
+      sgdReference(w, g, m, options);
+      expect(engine.memory.f32(aw, 7).slice()).toEqual(w);
+      expect(engine.memory.f32(am, 7).slice()).toEqual(m);
+    });
+  });
+});
