@@ -7,9 +7,10 @@ import { qdepthwise } from "../../src/kernels/qdepthwise/list.ts";
 import { qelementwise } from "../../src/kernels/qelementwise/list.ts";
 import { qgemm } from "../../src/kernels/qgemm/list.ts";
 import { qlut } from "../../src/kernels/qlut/list.ts";
+import { qpool } from "../../src/kernels/qpool/list.ts";
 import { quantize } from "../../src/kernels/quantize/list.ts";
 
-const families: { readonly [folder: string]: readonly { readonly name: string }[] } = { qgemm, quantize, qlut, qelementwise, qdepthwise };
+const families: { readonly [folder: string]: readonly { readonly name: string }[] } = { qgemm, quantize, qlut, qelementwise, qdepthwise, qpool };
 const root = new URL("../../src/kernels/", import.meta.url);
 
 function exportsOf(folder: string): string[] {

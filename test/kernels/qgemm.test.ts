@@ -127,6 +127,15 @@ describe("qgemm", () => {
     expect(run(problem, { dot: "unusable" }, x)).toEqual([98, 99, 99, 99, 100, 101, 101, 101, 102, 103, 103, 103]);
   });
 
+  it("clamps results far beyond the bytes, where the bound of the fast path does not hold", () => {
+    const random = seeded(8);
+    const x = integers(random, 7 * 30, 0, 255, Uint8Array);
+    const output = { kind: "bytes", scale: 1e-7, zeroPoint: 100, low: 3, high: 250 } as const;
+    const epilogue = { inputScale: 0.1, inputZeroPoint: 128, weightScales: [0.1], bias: { kind: "none" }, output } as const;
+    const problem = { rows: 7, depth: 30, channels: 16, weights: int8(random, 16 * 30), epilogue };
+    expect(run(problem, { dot: "unusable" }, x)).toEqual(referenceGemm({ ...problem, x }));
+  });
+
   it("does nothing for no rows, and gives the bias for no depth", () => {
     const epilogue = epilogueOf(seeded(5), 3, "bytes", 4);
     expect(run({ rows: 0, depth: 4, channels: 3, weights: new Int8Array(12), epilogue }, { dot: "unusable" }, new Uint8Array(0))).toEqual([]);

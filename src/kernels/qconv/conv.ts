@@ -158,7 +158,7 @@ export function partOf(
     runs: tables.taps.runs,
     runBytes: paddedRun(tables.taps.runLength),
     weights,
-    post: packPost(sliceEpilogue(epilogue, first, first + channels), weights.sums, zeroPoint),
+    post: packPost(sliceEpilogue(epilogue, first, first + channels), weights, zeroPoint),
     output: epilogue.output,
     flip,
     xOffset: (problem.inputChannel ?? 0) + group * (shape.inChannels / shape.groups),

@@ -11,7 +11,7 @@ import { imageStride, pixelOffset, rowStride } from "../qconv/image.ts";
 import { outputBytes, readZeroPoint } from "../qgemm/gemm.ts";
 import type { MachineChoice } from "../qgemm/gemm.ts";
 import type { Variant } from "../qgemm/list.ts";
-import { weightFacts, weightRows } from "../qgemm/pack.ts";
+import { channelSums, weightFacts, weightRows } from "../qgemm/pack.ts";
 import type { PackedWeights } from "../qgemm/pack.ts";
 import type { Part, PlacedPart } from "../qgemm/parts.ts";
 import { packPost } from "../qgemm/post.ts";
@@ -61,13 +61,8 @@ function tapRows(problem: ConvProblem): { readonly rows: Int16Array; readonly ta
   return { rows, taps };
 }
 
-function sumsOf(rows: Int16Array, channels: number): Int32Array {
-  const width = rows.length / channels;
-  return Int32Array.from({ length: channels }, (_, c) => rows.subarray(c * width, (c + 1) * width).reduce((a, b) => a + b, 0));
-}
-
-function packed(values: Int8Array | Int16Array, sums: Int32Array, panels: number, variant: Variant): PackedWeights {
-  return { variant, bytes: new Uint8Array(values.buffer), panelBytes: values.byteLength / Math.max(1, panels), sums };
+function packed(values: Int8Array | Int16Array, rows: Int16Array, channels: number, panels: number, variant: Variant): PackedWeights {
+  return { variant, bytes: new Uint8Array(values.buffer), panelBytes: values.byteLength / Math.max(1, panels), ...channelSums(rows, channels) };
 }
 
 /** [channels / 16][taps / group][16][group], group 4 (dot, s8) or 2 (plain, i16). `rows` are padded to 4. */
@@ -82,7 +77,7 @@ function packTaps(rows: Int16Array, channels: number, count: number, variant: Va
       values[at] = rows[c * width + t] ?? 0;
     }
   }
-  return packed(values, sumsOf(rows, channels), panels, variant);
+  return packed(values, rows, channels, panels, variant);
 }
 
 /** [channels][kernel column][output row 0, 1][4]: a column's three weights, at the top and one row lower. */
@@ -102,8 +97,7 @@ function slidingRows(rows: Int16Array, channels: number): Int16Array {
 }
 
 /** [channels / 8][kernel column][output row][channel half][unit]; a unit is [4][4] s8, or i16 [row pair][4][2]. */
-function packSliding(columns: Int16Array, sums: Int32Array, variant: Variant): PackedWeights {
-  const channels = sums.length;
+function packSliding(columns: Int16Array, rows: Int16Array, channels: number, variant: Variant): PackedWeights {
   const panels = Math.ceil(channels / 8);
   const values = variant === "simd128" ? new Int16Array(panels * 192) : new Int8Array(panels * 192);
   for (let c = 0; c < channels; c++) {
@@ -114,7 +108,7 @@ function packSliding(columns: Int16Array, sums: Int32Array, variant: Variant): P
       values[unit * 16 + inside] = columns[c * 24 + i] ?? 0;
     }
   }
-  return packed(values, sums, panels, variant);
+  return packed(values, rows, channels, panels, variant);
 }
 
 function slides({ shape, output }: ConvProblem): boolean {
@@ -165,7 +159,7 @@ export function depthwisePart(problem: ConvProblem, machine: MachineChoice, form
   const variant = machine.variant ?? chooseVariant(machine.dot, weightFacts(columns), machine.activationMax);
   const group = variant === "simd128" ? 2 : 4;
   const count = Math.ceil(taps / group) * group;
-  const weights = sliding ? packSliding(columns, sumsOf(rows, groups), variant) : packTaps(rows, groups, count, variant);
+  const weights = sliding ? packSliding(columns, rows, groups, variant) : packTaps(rows, groups, count, variant);
   const flip = storageFlip(machine.dot);
   const empty = new Int32Array(0);
   return {
@@ -174,7 +168,7 @@ export function depthwisePart(problem: ConvProblem, machine: MachineChoice, form
     runs: sliding ? empty : tapOffsets(problem, count),
     runBytes: 0,
     weights,
-    post: packPost(epilogue, weights.sums, readZeroPoint(epilogue.inputZeroPoint, variant, flip)),
+    post: packPost(epilogue, weights, readZeroPoint(epilogue.inputZeroPoint, variant, flip)),
     output: epilogue.output,
     flip,
     xOffset: problem.inputChannel ?? 0,

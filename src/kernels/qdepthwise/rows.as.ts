@@ -2,15 +2,16 @@
 // y..y+3 of one pixel; it is read and interleaved once and used by three outputs of both rows, whose
 // weights are the same column shifted by one row: (w0, w1, w2, 0) and (0, w0, w1, w2). Dot form: one dot
 // of four bytes; plain form: two dots of 16-bit pairs (rows 0, 1 and rows 2, 3).
-import { CHANNELS, FLIP, HIGH, LOW, OUT, OUT_BYTES, PANEL_BYTES, POST, POST_BIAS, POST_BYTES, POST_MULTIPLIER, WEIGHTS, ZERO_POINT } from "../qgemm/layout";
-import { bytes8, MAGIC, round4, storeRow } from "../shared/product-epilogue.as";
+import { BOUNDED, CHANNELS, FLIP, HIGH_BYTES, LOW_BYTES, MAGIC_ZERO, OUT, OUT_BYTES, PANEL_BYTES, POST, POST_BIAS, POST_BYTES, POST_MULTIPLIER, WEIGHTS } from "../qgemm/layout";
+import { bounded16, bounded4, MAGIC, storeRow } from "../shared/product-epilogue.as";
 
 /** Rows 0 and 1 (or 2 and 3) of eight channels, bytes alternating. */
 @inline
-function zip(p: usize, row: usize, flip: v128): v128 {
+function zip<V>(p: usize, row: usize, flip: v128): v128 {
   const a = v128.load64_zero(p);
   const b = v128.load64_zero(p + row);
-  return v128.xor(i8x16.shuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23), flip);
+  const bytes = i8x16.shuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  return sizeof<V>() == 4 ? v128.xor(bytes, flip) : bytes;
 }
 
 /** acc + one column of four channels: `low` holds the dot's bytes, or rows 0, 1 as i16 with rows 2, 3 in `high`. */
@@ -49,18 +50,18 @@ function unit<V>(): usize {
 // prettier-ignore
 @inline
 function rowPair<V>(d: usize, width: usize, x: usize, xRow: usize, xPixel: usize, y: usize, yRow: usize, yPixel: usize, w: usize, post: usize, n: i32): void {
-  const u = unit<V>(), flip = sizeof<V>() == 4 ? v128.load32_splat(d, FLIP) : i8x16.splat(0), ones = i16x8.splat(1);
-  const full = n == 8 && load<i32>(d, OUT) == OUT_BYTES;
+  const u = unit<V>(), flip = v128.load32_splat(d, FLIP), ones = i16x8.splat(1);
+  const full = n == 8 && load<i32>(d, OUT) == OUT_BYTES && load<i32>(d, BOUNDED) != 0;
   const s = v128.load(post), t = v128.load(post, 16), m = f32x4.splat(MAGIC);
-  const lo = v128.load32_splat(d, LOW), hi = v128.load32_splat(d, HIGH), z = v128.load16_splat(d, ZERO_POINT), mask = v128.load32_splat(d, FLIP);
-  let r01 = zip(x, xRow, flip), r23 = zip(x + 2 * xRow, xRow, flip);
+  const lo = v128.load32_splat(d, LOW_BYTES), hi = v128.load32_splat(d, HIGH_BYTES), z = v128.load32_splat(d, MAGIC_ZERO);
+  let r01 = zip<V>(x, xRow, flip), r23 = zip<V>(x + 2 * xRow, xRow, flip);
   let p0 = first<V>(r01, r23), q0 = second<V>(r01, r23), g0 = firstHigh<V>(r23), h0 = secondHigh<V>(r23);
   x += xPixel;
-  r01 = zip(x, xRow, flip); r23 = zip(x + 2 * xRow, xRow, flip);
+  r01 = zip<V>(x, xRow, flip); r23 = zip<V>(x + 2 * xRow, xRow, flip);
   let p1 = first<V>(r01, r23), q1 = second<V>(r01, r23), g1 = firstHigh<V>(r23), h1 = secondHigh<V>(r23);
   for (let i: usize = 0; i < width; i++) {
     x += xPixel;
-    r01 = zip(x, xRow, flip); r23 = zip(x + 2 * xRow, xRow, flip);
+    r01 = zip<V>(x, xRow, flip); r23 = zip<V>(x + 2 * xRow, xRow, flip);
     const p2 = first<V>(r01, r23), q2 = second<V>(r01, r23), g2 = firstHigh<V>(r23), h2 = secondHigh<V>(r23);
     const a = column<V>(w + 8 * u, p2, g2, column<V>(w + 4 * u, p1, g1, column<V>(w, p0, g0, s, ones), ones), ones);
     const b = column<V>(w + 9 * u, q2, h2, column<V>(w + 5 * u, q1, h1, column<V>(w + u, q0, h0, t, ones), ones), ones);
@@ -69,8 +70,9 @@ function rowPair<V>(d: usize, width: usize, x: usize, xRow: usize, xPixel: usize
     if (full) {
       const b0 = v128.load(post, POST_BIAS), b1 = v128.load(post, POST_BIAS + 16);
       const f0 = v128.load(post, POST_MULTIPLIER), f1 = v128.load(post, POST_MULTIPLIER + 16);
-      v128.store64_lane(y, bytes8(round4(a, b0, f0, lo, hi, m), round4(b, b1, f1, lo, hi, m), z, mask), 0);
-      v128.store64_lane(y + yRow, bytes8(round4(c, b0, f0, lo, hi, m), round4(e, b1, f1, lo, hi, m), z, mask), 0);
+      const bytes = bounded16(bounded4(a, b0, f0, m, z), bounded4(b, b1, f1, m, z), bounded4(c, b0, f0, m, z), bounded4(e, b1, f1, m, z), lo, hi, flip);
+      v128.store64_lane(y, bytes, 0);
+      v128.store64_lane(y + yRow, bytes, 1);
     } else {
       storeRow(d, post, y, a, b, n);
       storeRow(d, post, y + yRow, c, e, n);

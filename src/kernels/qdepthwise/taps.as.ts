@@ -2,8 +2,8 @@
 // interleaved by byte, so that each lane of a dot product holds one channel's four taps (weights s8
 // [taps / 4][16][4]). Plain form: pairs of taps, widened (weights i16 [taps / 2][16][2]). The descriptor
 // is the matrix product's; its runs are the taps' offsets, padded with repeated ones of weight zero.
-import { CHANNELS, FLIP, HIGH, LOW, OUT, OUT_BYTES, PANEL_BYTES, PIX_IN, PIX_OUT, POST, POST_BIAS, POST_BYTES, POST_MULTIPLIER, RUN_COUNT, RUNS, WEIGHTS, ZERO_POINT } from "../qgemm/layout";
-import { MAGIC, round4, storeRow } from "../shared/product-epilogue.as";
+import { BOUNDED, CHANNELS, FLIP, HIGH_BYTES, LOW_BYTES, MAGIC_ZERO, OUT, OUT_BYTES, PANEL_BYTES, PIX_IN, PIX_OUT, POST, POST_BIAS, POST_BYTES, POST_MULTIPLIER, RUN_COUNT, RUNS, WEIGHTS } from "../qgemm/layout";
+import { bounded16, bounded4, MAGIC, storeRow } from "../shared/product-epilogue.as";
 
 @inline
 function dot<V>(w: v128, x: v128, acc: v128, ones: v128): v128 {
@@ -30,29 +30,28 @@ function zipPairsHigh(a: v128, b: v128): v128 {
   return i16x8.shuffle(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
 }
 
-/** Sixteen finished channels to y, n of them stored. */
+/** Sixteen finished channels to y, n of them stored; the second eight are `second` bytes behind. */
 // prettier-ignore
 @inline
-function finish(d: usize, post: usize, y: usize, n: i32, bytes: bool, a0: v128, a1: v128, a2: v128, a3: v128): void {
-  if (!bytes || n < 16) {
+function finish(d: usize, post: usize, y: usize, n: i32, bounded: bool, second: usize, a0: v128, a1: v128, a2: v128, a3: v128): void {
+  if (!bounded || n < 16) {
     storeRow(d, post, y, a0, a1, min(n, 8));
-    if (n > 8) storeRow(d, post + POST_BYTES, y + (bytes ? 8 : 32), a2, a3, n - 8);
+    if (n > 8) storeRow(d, post + POST_BYTES, y + second, a2, a3, n - 8);
     return;
   }
-  const lo = v128.load32_splat(d, LOW), hi = v128.load32_splat(d, HIGH), m = f32x4.splat(MAGIC);
-  const r0 = round4(a0, v128.load(post, POST_BIAS), v128.load(post, POST_MULTIPLIER), lo, hi, m);
-  const r1 = round4(a1, v128.load(post, POST_BIAS + 16), v128.load(post, POST_MULTIPLIER + 16), lo, hi, m);
-  const r2 = round4(a2, v128.load(post, POST_BYTES + POST_BIAS), v128.load(post, POST_BYTES + POST_MULTIPLIER), lo, hi, m);
-  const r3 = round4(a3, v128.load(post, POST_BYTES + POST_BIAS + 16), v128.load(post, POST_BYTES + POST_MULTIPLIER + 16), lo, hi, m);
-  const z = v128.load16_splat(d, ZERO_POINT);
-  const low = i16x8.add_sat_s(i16x8.narrow_i32x4_s(r0, r1), z), high = i16x8.add_sat_s(i16x8.narrow_i32x4_s(r2, r3), z);
-  v128.store(y, v128.xor(i8x16.narrow_i16x8_u(low, high), v128.load32_splat(d, FLIP)));
+  const m = f32x4.splat(MAGIC), z = v128.load32_splat(d, MAGIC_ZERO);
+  const r0 = bounded4(a0, v128.load(post, POST_BIAS), v128.load(post, POST_MULTIPLIER), m, z);
+  const r1 = bounded4(a1, v128.load(post, POST_BIAS + 16), v128.load(post, POST_MULTIPLIER + 16), m, z);
+  const r2 = bounded4(a2, v128.load(post, POST_BYTES + POST_BIAS), v128.load(post, POST_BYTES + POST_MULTIPLIER), m, z);
+  const r3 = bounded4(a3, v128.load(post, POST_BYTES + POST_BIAS + 16), v128.load(post, POST_BYTES + POST_MULTIPLIER + 16), m, z);
+  const lo = v128.load32_splat(d, LOW_BYTES), hi = v128.load32_splat(d, HIGH_BYTES);
+  v128.store(y, bounded16(r0, r1, r2, r3, lo, hi, v128.load32_splat(d, FLIP)));
 }
 
 /** Sums of one pixel's sixteen channels by the dot product. */
 // prettier-ignore
 @inline
-function pixelDot<V>(d: usize, x: usize, y: usize, w: usize, post: usize, n: i32, bytes: bool): void {
+function pixelDot<V>(d: usize, x: usize, y: usize, w: usize, post: usize, n: i32, bounded: bool, second: usize): void {
   let a0 = v128.load(post), a1 = v128.load(post, 16), a2 = v128.load(post, POST_BYTES), a3 = v128.load(post, POST_BYTES + 16);
   const ones = i16x8.splat(1);
   let tap = load<usize>(d, RUNS);
@@ -67,13 +66,13 @@ function pixelDot<V>(d: usize, x: usize, y: usize, w: usize, post: usize, n: i32
     a3 = dot<V>(v128.load(w, 48), zipPairsHigh(h01, h23), a3, ones);
     w += 64;
   }
-  finish(d, post, y, n, bytes, a0, a1, a2, a3);
+  finish(d, post, y, n, bounded, second, a0, a1, a2, a3);
 }
 
 /** The same in plain SIMD, two taps at a time. */
 // prettier-ignore
 @inline
-function pixelPlain(d: usize, x: usize, y: usize, w: usize, post: usize, n: i32, bytes: bool): void {
+function pixelPlain(d: usize, x: usize, y: usize, w: usize, post: usize, n: i32, bounded: bool, second: usize): void {
   let a0 = v128.load(post), a1 = v128.load(post, 16), a2 = v128.load(post, POST_BYTES), a3 = v128.load(post, POST_BYTES + 16);
   const flip = v128.load32_splat(d, FLIP);
   let tap = load<usize>(d, RUNS);
@@ -87,13 +86,15 @@ function pixelPlain(d: usize, x: usize, y: usize, w: usize, post: usize, n: i32,
     a3 = i32x4.add(a3, i32x4.dot_i16x8_s(v128.load(w, 48), i16x8.extend_high_i8x16_u(high)));
     w += 64;
   }
-  finish(d, post, y, n, bytes, a0, a1, a2, a3);
+  finish(d, post, y, n, bounded, second, a0, a1, a2, a3);
 }
 
 /** All channels of pixels pixel0 <= p < pixel1. V = i32 is the plain form. */
 @inline
 function pixels<V>(d: usize, x: usize, y: usize, pixel0: usize, pixel1: usize): void {
   const bytes = load<i32>(d, OUT) == OUT_BYTES;
+  const bounded = bytes && load<i32>(d, BOUNDED) != 0;
+  const second: usize = bytes ? 8 : 32;
   const inEnd = load<usize>(d, PIX_IN) + pixel1 * 4;
   let w = load<usize>(d, WEIGHTS);
   let post = load<usize>(d, POST);
@@ -101,12 +102,12 @@ function pixels<V>(d: usize, x: usize, y: usize, pixel0: usize, pixel1: usize): 
     const n = min(left, 16);
     let po = load<usize>(d, PIX_OUT) + pixel0 * 4;
     for (let pi = load<usize>(d, PIX_IN) + pixel0 * 4; pi < inEnd; pi += 4) {
-      if (sizeof<V>() == 4) pixelPlain(d, x + load<i32>(pi), y + load<i32>(po), w, post, n, bytes);
-      else pixelDot<V>(d, x + load<i32>(pi), y + load<i32>(po), w, post, n, bytes);
+      if (sizeof<V>() == 4) pixelPlain(d, x + load<i32>(pi), y + load<i32>(po), w, post, n, bounded, second);
+      else pixelDot<V>(d, x + load<i32>(pi), y + load<i32>(po), w, post, n, bounded, second);
       po += 4;
     }
     x += 16;
-    y += bytes ? 16 : 64;
+    y += 2 * second;
     w += load<usize>(d, PANEL_BYTES);
     post += 2 * POST_BYTES;
   }

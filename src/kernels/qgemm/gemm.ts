@@ -73,7 +73,7 @@ export function gemmPart(problem: GemmProblem, machine: MachineChoice): Part {
     runs: new Int32Array(1),
     runBytes: paddedRun(depth),
     weights: packed,
-    post: packPost(epilogue, packed.sums, readZeroPoint(epilogue.inputZeroPoint, variant, flip)),
+    post: packPost(epilogue, packed, readZeroPoint(epilogue.inputZeroPoint, variant, flip)),
     output: epilogue.output,
     flip,
     xOffset: 0,

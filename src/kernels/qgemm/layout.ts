@@ -32,7 +32,17 @@ export const FLIP = 52;
 export const OUT = 56;
 /** i32: tiles done for one panel before the next panel is taken. */
 export const TILE_BLOCK = 60;
-export const DESCRIPTOR_BYTES = 64;
+/** i32: 1 when no result can leave the range in which adding MAGIC rounds, so that bytes can be clamped instead of floats. */
+export const BOUNDED = 64;
+/** i32: bits of MAGIC minus the zero point. */
+export const MAGIC_ZERO = 68;
+/** i32: lower and upper clamp of the unsigned form, four times. */
+export const LOW_BYTES = 72;
+export const HIGH_BYTES = 76;
+export const DESCRIPTOR_BYTES = 80;
+
+/** Bits of 1.5 * 2^23 as f32. */
+export const MAGIC_BITS = 0x4b400000;
 
 /** Output forms: bytes by requantization, raw 32-bit accumulators, or f32 `acc * multiplier + bias`. */
 export const OUT_BYTES = 0;

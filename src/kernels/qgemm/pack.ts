@@ -31,6 +31,23 @@ export interface PackedWeights {
   readonly panelBytes: number;
   /** Sum of (weight - zero point) of every channel. */
   readonly sums: Int32Array;
+  /** Sum of their absolute values. */
+  readonly magnitudes: Int32Array;
+}
+
+/** Sums and magnitudes of rows, one a channel. */
+export function channelSums(rows: Int16Array, channels: number): { readonly sums: Int32Array; readonly magnitudes: Int32Array } {
+  const depth = channels === 0 ? 0 : rows.length / channels;
+  const sums = new Int32Array(channels);
+  const magnitudes = new Int32Array(channels);
+  for (let o = 0; o < channels; o++) {
+    for (let k = o * depth; k < (o + 1) * depth; k++) {
+      const weight = rows[k] ?? 0;
+      sums[o] = (sums[o] ?? 0) + weight;
+      magnitudes[o] = (magnitudes[o] ?? 0) + Math.abs(weight);
+    }
+  }
+  return { sums, magnitudes };
 }
 
 /** Bytes of one run as the kernels read it. */
@@ -85,24 +102,19 @@ export function packWeights(rows: Int16Array, channels: number, variant: Variant
   const depth = channels === 0 ? 0 : rows.length / channels;
   const panels = Math.ceil(channels / NR);
   const packed = variant === "simd128" ? new Int16Array(panels * NR * depth) : new Int8Array(panels * NR * depth);
-  const sums = new Int32Array(channels);
   const positions = new Int32Array(NR * depth);
   for (let at = 0; at < positions.length; at++) positions[at] = positionOf(variant, Math.floor(at / depth), at % depth);
   for (let o = 0; o < channels; o++) {
     const panel = Math.floor(o / NR) * NR * depth;
     const lane = (o % NR) * depth;
-    let sum = 0;
     for (let k = 0; k < depth; k++) {
-      const weight = rows[o * depth + k] ?? 0;
-      packed[panel + (positions[lane + k] ?? 0)] = weight;
-      sum += weight;
+      packed[panel + (positions[lane + k] ?? 0)] = rows[o * depth + k] ?? 0;
     }
-    sums[o] = sum;
   }
   return {
     variant,
     bytes: new Uint8Array(packed.buffer),
     panelBytes: NR * depth * packed.BYTES_PER_ELEMENT,
-    sums,
+    ...channelSums(rows, channels),
   };
 }

@@ -7,7 +7,7 @@
 import { ArgumentError } from "../../errors.ts";
 import * as at from "./layout.ts";
 import type { Variant } from "./list.ts";
-import type { Output } from "./post.ts";
+import type { Output, PackedPost } from "./post.ts";
 import type { PackedWeights } from "./pack.ts";
 
 /** One descriptor's worth of tables. Offsets are bytes from the x and y given to a call. */
@@ -21,7 +21,7 @@ export interface Part {
   /** Bytes of a run, a multiple of 4. */
   readonly runBytes: number;
   readonly weights: PackedWeights;
-  readonly post: Uint8Array;
+  readonly post: PackedPost;
   readonly output: Output;
   readonly flip: 0 | 0x80;
   /** Added to x and y of a call: the group's first channel. */
@@ -106,7 +106,7 @@ export class PartBlock {
         pixOut: table(part.pixOut),
         runs: this.#blocks.add(part.runs, () => bytesOf(part.runs)),
         weights: this.#blocks.add(part.weights.bytes, () => part.weights.bytes),
-        post: this.#blocks.add(part.post, () => part.post),
+        post: this.#blocks.add(part.post, () => part.post.bytes),
       };
     });
   }
@@ -138,6 +138,7 @@ export class PartBlock {
       set(at.POST, start + place.post);
       set(at.FLIP, part.flip * 0x01010101);
       set(at.TILE_BLOCK, tileBlock(part));
+      set(at.BOUNDED, part.post.bounded ? 1 : 0);
       writeOutput(view, descriptor, part.output);
       return {
         descriptor,
@@ -159,4 +160,7 @@ function writeOutput(view: DataView, descriptor: number, output: Output): void {
   view.setFloat32(descriptor + at.LOW, output.low - output.zeroPoint, true);
   view.setFloat32(descriptor + at.HIGH, output.high - output.zeroPoint, true);
   view.setInt32(descriptor + at.ZERO_POINT, output.zeroPoint, true);
+  view.setInt32(descriptor + at.MAGIC_ZERO, at.MAGIC_BITS - output.zeroPoint, true);
+  view.setUint32(descriptor + at.LOW_BYTES, output.low * 0x01010101, true);
+  view.setUint32(descriptor + at.HIGH_BYTES, output.high * 0x01010101, true);
 }

@@ -65,23 +65,51 @@ export function channelPost(epilogue: Epilogue, o: number, weightSum: number, re
   return { start, bias: real === 0 ? 0 : inUnits, multiplier: f32(scale / f32(output.scale)) };
 }
 
-/** The blocks of all panels: [panel][start i32 x 8, bias f32 x 8, multiplier f32 x 8]. */
-export function packPost(epilogue: Epilogue, sums: Int32Array, readZeroPoint: number): Uint8Array {
+/** Sums of a layer's weights, one a channel. */
+interface WeightSums {
+  readonly sums: Int32Array;
+  readonly magnitudes: Int32Array;
+}
+
+export interface PackedPost {
+  /** [panel][start i32 x 8, bias f32 x 8, multiplier f32 x 8]. */
+  readonly bytes: Uint8Array;
+  /** No input can give a result of BOUND or more in units of the output scale. */
+  readonly bounded: boolean;
+}
+
+/** Half of what MAGIC can round, which leaves room for the rounding of the bound itself. */
+const BOUND = 2 ** 21;
+const LARGEST_INPUT = 255;
+
+function checkPost(epilogue: Epilogue, channels: number): void {
   const { weightScales, bias } = epilogue;
-  if (weightScales.length !== 1 && weightScales.length !== sums.length) {
-    throw new ArgumentError("packPost", { scales: weightScales.length, channels: sums.length }, "weight scales must be one, or one a channel");
+  if (weightScales.length !== 1 && weightScales.length !== channels) {
+    throw new ArgumentError("packPost", { scales: weightScales.length, channels }, "weight scales must be one, or one a channel");
   }
-  if (bias.kind !== "none" && bias.values.length !== sums.length) {
-    throw new ArgumentError("packPost", { bias: bias.values.length, channels: sums.length }, "bias must have one value a channel");
+  if (bias.kind !== "none" && bias.values.length !== channels) {
+    throw new ArgumentError("packPost", { bias: bias.values.length, channels }, "bias must have one value a channel");
   }
+}
+
+/**
+ * The epilogue blocks of all panels; `readZeroPoint` is the input zero point as the kernel reads stored bytes.
+ * @throws ArgumentError when scales or bias do not match the channels.
+ */
+export function packPost(epilogue: Epilogue, { sums, magnitudes }: WeightSums, readZeroPoint: number): PackedPost {
+  checkPost(epilogue, sums.length);
   const bytes = new Uint8Array(Math.ceil(sums.length / NR) * POST_BYTES);
   const view = new DataView(bytes.buffer);
+  let bounded = true;
   sums.forEach((sum, o) => {
     const block = Math.floor(o / NR) * POST_BYTES + (o % NR) * 4;
     const post = channelPost(epilogue, o, sum, readZeroPoint);
     view.setInt32(block, post.start, true);
     view.setFloat32(block + POST_BIAS, post.bias, true);
     view.setFloat32(block + POST_MULTIPLIER, post.multiplier, true);
+    const integer = epilogue.bias.kind === "int32" ? Math.abs(epilogue.bias.values[o] ?? 0) : 0;
+    const largest = LARGEST_INPUT * (magnitudes[o] ?? 0) + integer + Math.abs(post.bias);
+    bounded &&= largest * post.multiplier < BOUND;
   });
-  return bytes;
+  return { bytes, bounded };
 }

@@ -2,12 +2,14 @@
 // activations. V = i8: the adding dot (exact where the machine reads activations as u8, or as s8
 // with flipped storage). V = i16: the 16-bit dot widened by a second one, for machines that saturate
 // pairs, exact when no pair of products leaves 16 bits. 6 pixels x 8 channels, K unrolled by 4 steps.
-import { bytes8, MAGIC, round4, storeRow } from "../shared/product-epilogue.as";
+import { bounded16, bounded4, MAGIC, storeRow } from "../shared/product-epilogue.as";
 import {
+  BOUNDED,
   CHANNELS,
   FLIP,
-  HIGH,
-  LOW,
+  HIGH_BYTES,
+  LOW_BYTES,
+  MAGIC_ZERO,
   OUT,
   OUT_BYTES,
   PANEL_BYTES,
@@ -22,7 +24,6 @@ import {
   RUNS,
   TILE_BLOCK,
   WEIGHTS,
-  ZERO_POINT,
 } from "./layout";
 
 /** acc + four products a lane. `ones` is only read by the 16-bit form. */
@@ -101,14 +102,17 @@ function tile<V>(d: usize, x: usize, y: usize, pi: usize, po: usize, w: usize, p
   }
   const s = v128.load(post, POST_BIAS), t = v128.load(post, POST_BIAS + 16);
   const f = v128.load(post, POST_MULTIPLIER), g = v128.load(post, POST_MULTIPLIER + 16);
-  const lo = v128.load32_splat(d, LOW), hi = v128.load32_splat(d, HIGH), flip = v128.load32_splat(d, FLIP);
-  const z = v128.load16_splat(d, ZERO_POINT), m = f32x4.splat(MAGIC);
-  v128.store64_lane(y + load<i32>(po), bytes8(round4(a0, s, f, lo, hi, m), round4(c0, t, g, lo, hi, m), z, flip), 0);
-  v128.store64_lane(y + load<i32>(po, 4), bytes8(round4(a1, s, f, lo, hi, m), round4(c1, t, g, lo, hi, m), z, flip), 0);
-  v128.store64_lane(y + load<i32>(po, 8), bytes8(round4(a2, s, f, lo, hi, m), round4(c2, t, g, lo, hi, m), z, flip), 0);
-  v128.store64_lane(y + load<i32>(po, 12), bytes8(round4(a3, s, f, lo, hi, m), round4(c3, t, g, lo, hi, m), z, flip), 0);
-  v128.store64_lane(y + load<i32>(po, 16), bytes8(round4(a4, s, f, lo, hi, m), round4(c4, t, g, lo, hi, m), z, flip), 0);
-  v128.store64_lane(y + load<i32>(po, 20), bytes8(round4(a5, s, f, lo, hi, m), round4(c5, t, g, lo, hi, m), z, flip), 0);
+  const m = f32x4.splat(MAGIC), z = v128.load32_splat(d, MAGIC_ZERO);
+  const lo = v128.load32_splat(d, LOW_BYTES), hi = v128.load32_splat(d, HIGH_BYTES), mask = v128.load32_splat(d, FLIP);
+  let u = bounded16(bounded4(a0, s, f, m, z), bounded4(c0, t, g, m, z), bounded4(a1, s, f, m, z), bounded4(c1, t, g, m, z), lo, hi, mask);
+  v128.store64_lane(y + load<i32>(po), u, 0);
+  v128.store64_lane(y + load<i32>(po, 4), u, 1);
+  u = bounded16(bounded4(a2, s, f, m, z), bounded4(c2, t, g, m, z), bounded4(a3, s, f, m, z), bounded4(c3, t, g, m, z), lo, hi, mask);
+  v128.store64_lane(y + load<i32>(po, 8), u, 0);
+  v128.store64_lane(y + load<i32>(po, 12), u, 1);
+  u = bounded16(bounded4(a4, s, f, m, z), bounded4(c4, t, g, m, z), bounded4(a5, s, f, m, z), bounded4(c5, t, g, m, z), lo, hi, mask);
+  v128.store64_lane(y + load<i32>(po, 16), u, 0);
+  v128.store64_lane(y + load<i32>(po, 20), u, 1);
 }
 
 /** Tiles tile0 <= t < tile1 of a descriptor, all panels; a block of tiles shares one panel in cache. */
@@ -117,6 +121,7 @@ function product<V>(d: usize, x: usize, y: usize, tile0: usize, tile1: usize): v
   const panelBytes = load<usize>(d, PANEL_BYTES);
   const block = load<usize>(d, TILE_BLOCK);
   const bytes = load<i32>(d, OUT) == OUT_BYTES;
+  const bounded = bytes && load<i32>(d, BOUNDED) != 0;
   const lane = bytes ? 0 : 2;
   for (let first = tile0; first < tile1; first += block) {
     const last = min(first + block, tile1);
@@ -125,7 +130,7 @@ function product<V>(d: usize, x: usize, y: usize, tile0: usize, tile1: usize): v
     let yp = y;
     for (let left = load<i32>(d, CHANNELS); left > 0; left -= 8) {
       const n = min(left, 8);
-      const full = bytes && n == 8;
+      const full = bounded && n == 8;
       let pi = load<usize>(d, PIX_IN) + first * 24;
       let po = load<usize>(d, PIX_OUT) + first * 24;
       for (let t = first; t < last; t++) {

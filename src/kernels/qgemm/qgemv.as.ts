@@ -28,7 +28,7 @@ function dot<V>(w: usize, v: v128, even: v128, odd: v128, ones: v128, acc: v128)
 
 /** Six panels from w and post on, all full or the last partial with n channels. */
 // prettier-ignore
-function sixPanels<V>(d: usize, x: usize, y: usize, w: usize, post: usize, n: i32, lane: i32): void {
+function sixPanels<V>(d: usize, x: usize, y: usize, w: usize, post: usize, n: i32, lane: usize): void {
   const size = load<usize>(d, PANEL_BYTES), step = stepBytes<V>();
   let w1 = w + size, w2 = w1 + size, w3 = w2 + size, w4 = w3 + size, w5 = w4 + size;
   let a0 = v128.load(post), c0 = v128.load(post, 16), a1 = v128.load(post, 96), c1 = v128.load(post, 112);
@@ -84,23 +84,23 @@ function onePanel<V>(d: usize, x: usize, y: usize, w: usize, post: usize, n: i32
 
 /** Pixel 0 of a descriptor, panels panel0 <= p < panel1. */
 @inline
-function row<V>(d: usize, x: usize, y: usize, panel0: i32, panel1: i32): void {
-  const lane = load<i32>(d, OUT) == OUT_BYTES ? 0 : 2;
+function row<V>(d: usize, x: usize, y: usize, panel0: usize, panel1: usize): void {
+  const lane: usize = load<i32>(d, OUT) == OUT_BYTES ? 0 : 2;
   const size = load<usize>(d, PANEL_BYTES);
   let w = load<usize>(d, WEIGHTS) + panel0 * size;
   let post = load<usize>(d, POST) + panel0 * POST_BYTES;
   x += load<i32>(load<usize>(d, PIX_IN));
-  y += load<i32>(load<usize>(d, PIX_OUT)) + ((<usize>panel0 * 8) << lane);
+  y += load<i32>(load<usize>(d, PIX_OUT)) + ((panel0 * 8) << lane);
   const channels = load<i32>(d, CHANNELS);
   let panel = panel0;
   for (; panel + 6 <= panel1; panel += 6) {
-    sixPanels<V>(d, x, y, w, post, min(8, channels - panel * 8 - 40), lane);
+    sixPanels<V>(d, x, y, w, post, min(8, channels - <i32>panel * 8 - 40), lane);
     w += 6 * size;
     post += 6 * POST_BYTES;
     y += 48 << lane;
   }
   for (; panel < panel1; panel++) {
-    onePanel<V>(d, x, y, w, post, min(8, channels - panel * 8));
+    onePanel<V>(d, x, y, w, post, min(8, channels - <i32>panel * 8));
     w += size;
     post += POST_BYTES;
     y += 8 << lane;
@@ -108,16 +108,16 @@ function row<V>(d: usize, x: usize, y: usize, panel0: i32, panel1: i32): void {
 }
 
 /** y[channel] = post(start + sum of w * x) of a one-pixel descriptor, panels panel0 <= p < panel1. */
-export function qgemv_1x48c4__relaxed_dot(d: usize, x: usize, y: usize, panel0: i32, panel1: i32): void {
+export function qgemv_1x48c4__relaxed_dot(d: usize, x: usize, y: usize, panel0: usize, panel1: usize): void {
   if (ASC_FEATURE_RELAXED_SIMD) row<i8>(d, x, y, panel0, panel1);
 }
 
 /** The same where pairs of products are added in 16 bits. */
-export function qgemv_1x48c4__relaxed_i16(d: usize, x: usize, y: usize, panel0: i32, panel1: i32): void {
+export function qgemv_1x48c4__relaxed_i16(d: usize, x: usize, y: usize, panel0: usize, panel1: usize): void {
   if (ASC_FEATURE_RELAXED_SIMD) row<i16>(d, x, y, panel0, panel1);
 }
 
 /** The same in plain SIMD, weights of 16 bits. */
-export function qgemv_1x48c2__simd128(d: usize, x: usize, y: usize, panel0: i32, panel1: i32): void {
+export function qgemv_1x48c2__simd128(d: usize, x: usize, y: usize, panel0: usize, panel1: usize): void {
   row<i32>(d, x, y, panel0, panel1);
 }

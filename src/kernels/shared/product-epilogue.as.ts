@@ -1,6 +1,7 @@
 // What happens to the eight accumulators of one pixel after the K loop: requantization to bytes, raw
 // i32, or scaled f32. The arithmetic is one add, one multiply and one rounding in f32, in the order
-// of reference.ts; rounding adds 1.5 * 2^23, exact for the clamped range.
+// of reference.ts; rounding adds 1.5 * 2^23, exact below 2^22. Fast paths rely on a bound known when the
+// layer is packed and clamp bytes; storeRow clamps floats first and serves everything else.
 import {
   FLIP,
   HIGH,
@@ -18,14 +19,28 @@ export const MAGIC: f32 = 12582912;
 
 /** Four lanes: clamp((acc + bias) * multiplier) rounded to even, as i32. */
 @inline
-export function round4(acc: v128, bias: v128, multiplier: v128, low: v128, high: v128, magic: v128): v128 {
+function round4(acc: v128, bias: v128, multiplier: v128, low: v128, high: v128, magic: v128): v128 {
   const v = f32x4.mul(f32x4.add(f32x4.convert_i32x4_s(acc), bias), multiplier);
   return i32x4.sub(f32x4.add(f32x4.pmin(high, f32x4.pmax(low, v)), magic), magic);
 }
 
+/** Four bounded lanes: rne((acc + bias) * multiplier) + zero point, as i32. */
+@inline
+export function bounded4(acc: v128, bias: v128, multiplier: v128, magic: v128, magicZero: v128): v128 {
+  const v = f32x4.mul(f32x4.add(f32x4.convert_i32x4_s(acc), bias), multiplier);
+  return i32x4.sub(f32x4.add(v, magic), magicZero);
+}
+
+/** Sixteen bounded results as stored bytes: two pixels of eight channels, or one of sixteen. */
+@inline
+export function bounded16(a: v128, b: v128, c: v128, e: v128, low: v128, high: v128, flip: v128): v128 {
+  const bytes = i8x16.narrow_i16x8_u(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, e));
+  return v128.xor(i8x16.min_u(i8x16.max_u(bytes, low), high), flip);
+}
+
 /** Eight rounded lanes plus zero point, as eight stored bytes in the low half. */
 @inline
-export function bytes8(low4: v128, high4: v128, zeroPoint: v128, flip: v128): v128 {
+function bytes8(low4: v128, high4: v128, zeroPoint: v128, flip: v128): v128 {
   const words = i16x8.add_sat_s(i16x8.narrow_i32x4_s(low4, high4), zeroPoint);
   return v128.xor(i8x16.narrow_i16x8_u(words, words), flip);
 }
