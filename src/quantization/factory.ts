@@ -32,8 +32,10 @@ export function factoryOf<T extends AnyModule, O>(
   callableArgs: { readonly [K in keyof O]?: () => O[K] } = {},
 ): ModuleFactory<T, O> {
   const make = (more: object = {}): T => {
-    const asked = Object.entries(callableArgs as Record<string, () => unknown>).map(([key, ask]) => [key, ask()]);
-    return new observer({ ...args, ...Object.fromEntries(asked), ...more });
+    const asked: Record<string, unknown> = {};
+    for (const [key, ask] of Object.entries(callableArgs as Record<string, () => unknown>)) asked[key] = ask();
+    const options: unknown = { ...args, ...asked, ...more };
+    return new observer(options as O);
   };
   return Object.freeze(
     Object.assign(make, {
@@ -61,7 +63,7 @@ export type FactoryLike<T extends AnyModule = AnyModule> = ModuleFactory<T, neve
 
 /** The factory of a class without options, or the factory itself. */
 export function toFactory<T extends AnyModule>(source: FactoryLike<T>): ModuleFactory<T> {
-  return isFactory(source) ? (source) : factoryOf(source as OptionsClass<T, Args>);
+  return isFactory(source) ? source : factoryOf(source as OptionsClass<T, Args>);
 }
 
 function sameValue(a: unknown, b: unknown): boolean {
