@@ -170,7 +170,7 @@ class SkipTail(models.SkipNet):
     def forward(self, x):
         x = self.relu1(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(x))
-        x = self.relu2(self.skip_add.add(x, y))
+        x = self.relu2(self.skip.add(x, y))
         x = self.quant(self.pool(x))
         x = self.relu3(self.conv3(x))
         x = torch.flatten(self.avg(x), 1)
