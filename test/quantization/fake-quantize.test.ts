@@ -2,13 +2,16 @@
 
 import { describe, expect, test } from "vitest";
 import { backward } from "../../src/autograd/backward.ts";
-import { ArgumentError } from "../../src/errors.ts";
+import { ArgumentError, QuantError } from "../../src/errors.ts";
+import { capture } from "../../src/graph/capture.ts";
 import { Identity } from "../../src/nn/linear.ts";
+import { Module } from "../../src/nn/module.ts";
 import { mul } from "../../src/ops/arithmetic.ts";
 import { sum } from "../../src/ops/reduce.ts";
 import * as q from "../../src/quantization/index.ts";
 import { ones, randn, tensor } from "../../src/tensor/create.ts";
 import { Generator } from "../../src/tensor/random.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
 
 const x = randn([3, 8], { generator: new Generator(7) });
 
@@ -91,12 +94,53 @@ describe("learned ranges", () => {
 describe("refusals", () => {
   test("of ranges and observers that do not fit", () => {
     expect(() => new q.FakeQuantize({ quantMin: 0, quantMax: 300 })).toThrow(ArgumentError);
-    expect(
-    ).not.toThrow();
     expect(() => new q.FusedMovingAvgObsFakeQuantize({ observer: q.MinMaxObserver })).toThrow(ArgumentError);
     expect(() => new q.FixedQParamsFakeQuantize({ observer: q.MinMaxObserver })).toThrow(ArgumentError);
     expect(() => new q.FakeQuantize({ observer: q.NoopObserver })).toThrow(ArgumentError);
     expect(() => new q.LearnableFakeQuantize({ quantMin: 5, quantMax: 5 })).toThrow(ArgumentError);
+  });
+});
+
+class OneFakeQuantize extends Module {
+  fake: q.FakeQuantize;
+
+  constructor(fake: q.FakeQuantize) {
+    super();
+    this.fake = fake;
+  }
+
+  forward(y: Tensor): Tensor {
+    return this.fake.forward(y);
+  }
+}
+
+describe("captured from inside", () => {
+  test.each([
+    ["plain", () => q.defaultFakeQuant()],
+    ["histogram", () => q.defaultHistogramFakeQuant()],
+    ["per channel", () => q.defaultPerChannelWeightFakeQuant()],
+    ["fused", () => q.defaultFusedActFakeQuant()],
+    ["fused per channel", () => q.defaultFusedPerChannelWtFakeQuant()],
+  ] as const)("%s keeps its statistics as the module does", (_, make) => {
+    const eager = make();
+    eager.forward(x);
+    const model = new OneFakeQuantize(eager.clone());
+    model.fake.captureInside = true;
+    const graph = capture(model, [x]);
+    expect(graph.graph.nodes.some((node) => node.kind === "module")).toBe(false);
+    const generator = new Generator(11);
+    for (let step = 0; step < 3; step++) {
+      const batch = randn([3, 8], { generator });
+      expect(graph.run(batch).tolist()).toEqual(eager.forward(batch).tolist());
+    }
+    const state = model.fake.stateDict();
+    for (const [key, value] of eager.stateDict()) expect([...state.get(key)!.data], key).toEqual([...value.data]);
+  });
+
+  test("needs to know the channels", () => {
+    const model = new OneFakeQuantize(q.defaultFusedPerChannelWtFakeQuant());
+    model.fake.captureInside = true;
+    expect(() => capture(model, [x])).toThrow(QuantError);
   });
 });
 

@@ -87,9 +87,15 @@ export abstract class FakeQuantizeBase extends Module {
     this.observerEnabled = full([1], 1, { dtype: flagDType });
   }
 
-  /** Captured graphs call a fake-quantize as a whole, unless its inside is captured on purpose. */
+  /**
+   * Set before a capture to record the operators inside, with state updates as assignments: for training steps that
+   * are compiled. Switches are then part of the graph, and per-channel modules must have seen one batch.
+   */
+  captureInside = false;
+
+  /** Captured graphs call a fake-quantize as a whole, unless `captureInside` says otherwise. */
   override get isGraphLeaf(): boolean {
-    return true;
+    return !this.captureInside;
   }
 
   abstract calculateQParams(): CalculatedQParams;
