@@ -12,7 +12,7 @@ import { broadcastShapes } from "../tensor/shape.ts";
 import type { Tensor, TensorType } from "../tensor/tensor.ts";
 import { equal, greater, greaterEqual, less } from "./compare.ts";
 import { mapTo, mapWith, zipTo, zipWith } from "./loops.ts";
-import type { ZipLoop } from "./loops.ts";
+import type { ZipKernel, ZipLoop } from "./loops.ts";
 import { apply, defineOp } from "./op.ts";
 import type { BackwardContext, Op } from "./op.ts";
 import { floor, log, neg } from "./unary.ts";
@@ -59,7 +59,7 @@ export function inferBroadcast(where: string, a: TensorType | number, b: TensorT
 /** Defines y = f(a, b), elementwise with broadcasting. */
 export function binary(
   name: string,
-  loop: ZipLoop,
+  kernel: ZipKernel | ZipLoop,
   backward: (grad: Tensor, context: PairContext) => readonly (Tensor | null)[],
   resultDType: (dtype: DType) => DType = (dtype) => dtype,
 ): Op<Pair, NoAttrs> {
@@ -69,43 +69,53 @@ export function binary(
       const type = inferBroadcast(name, a, b);
       return [{ dtype: resultDType(type.dtype), shape: type.shape }];
     },
-    forward: ([a, b], _, [type]) => [zipTo(type!, a, b, loop)],
+    forward: ([a, b], _, [type]) => [zipTo(type!, a, b, kernel)],
     backward,
   });
 }
 
-const addLoop: ZipLoop = (n, y, o, a, i, si, b, j, sj) => {
-  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = a[i]! + b[j]!;
+const addKernel: ZipKernel = {
+  f: (a, b) => a + b,
+  loop(n, y, o, a, i, si, b, j, sj) {
+    for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = a[i]! + b[j]!;
+  },
 };
 
-const subLoop: ZipLoop = (n, y, o, a, i, si, b, j, sj) => {
-  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = a[i]! - b[j]!;
+const subKernel: ZipKernel = {
+  f: (a, b) => a - b,
+  loop(n, y, o, a, i, si, b, j, sj) {
+    for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = a[i]! - b[j]!;
+  },
 };
 
-const mulLoop: ZipLoop = (n, y, o, a, i, si, b, j, sj) => {
-  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = a[i]! * b[j]!;
+const mulKernel: ZipKernel = {
+  f: (a, b) => a * b,
+  loop(n, y, o, a, i, si, b, j, sj) {
+    for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = a[i]! * b[j]!;
+  },
 };
 
-const divLoop: ZipLoop = (n, y, o, a, i, si, b, j, sj) => {
-  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = a[i]! / b[j]!;
+const divKernel: ZipKernel = {
+  f: (a, b) => a / b,
+  loop(n, y, o, a, i, si, b, j, sj) {
+    for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = a[i]! / b[j]!;
+  },
 };
 
 /** The sum of bools is their disjunction. */
-const orLoop: ZipLoop = (n, y, o, a, i, si, b, j, sj) => {
-  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = a[i] !== 0 || b[j] !== 0 ? 1 : 0;
-};
+const either = zipWith((a, b) => Number(a !== 0 || b !== 0));
 
 export const addOp = defineOp<Pair, NoAttrs>({
   name: "add",
   infer: ([a, b]) => [inferBroadcast("add", a, b)],
-  forward: ([a, b], _, [type]) => [zipTo(type!, a, b, type!.dtype === "bool" ? orLoop : addLoop)],
+  forward: ([a, b], _, [type]) => [zipTo(type!, a, b, type!.dtype === "bool" ? either : addKernel)],
   backward: (dy) => [dy, dy],
 });
 
-export const subOp = binary("sub", subLoop, (dy) => [dy, neg(dy)]);
+export const subOp = binary("sub", subKernel, (dy) => [dy, neg(dy)]);
 
 // d(ab) = b da + a db
-export const mulOp = binary("mul", mulLoop, (dy, { inputs: [a, b], needs }) => [
+export const mulOp = binary("mul", mulKernel, (dy, { inputs: [a, b], needs }) => [
   needs[0] ? mul(dy, b) : null,
   needs[1] ? mul(dy, a) : null,
 ]);
@@ -113,7 +123,7 @@ export const mulOp = binary("mul", mulLoop, (dy, { inputs: [a, b], needs }) => [
 // d(a/b) = da / b - a db / b^2
 export const divOp = binary(
   "div",
-  divLoop,
+  divKernel,
   (dy, { inputs: [a, b], needs }) => [
     needs[0] ? div(dy, b) : null,
     needs[1] ? neg(div(mul(dy, div(a, b)), b)) : null,
@@ -161,25 +171,16 @@ export const powOp = defineOp<Pair, NoAttrs>({
   ],
 });
 
-// The gradient of a tie is shared equally; NaN passes it to both.
-function choose(name: string, loop: ZipLoop, loses: (a: Operand, b: Operand) => Tensor): Op<Pair, NoAttrs> {
-  return binary(name, loop, (dy, { inputs: [a, b], needs }) => {
+// NaN where either is NaN, as Math.max has it. The gradient of a tie is shared equally; NaN passes it to both.
+function extreme(name: string, f: (a: number, b: number) => number, loses: (a: Operand, b: Operand) => Tensor): Op<Pair, NoAttrs> {
+  return binary(name, zipWith(f), (dy, { inputs: [a, b], needs }) => {
     const shared = where(equal(a, b), mul(dy, 0.5), dy);
     return [needs[0] ? maskedFill(shared, loses(a, b), 0) : null, needs[1] ? maskedFill(shared, loses(b, a), 0) : null];
   });
 }
 
-// Math.max and Math.min propagate NaN, as PyTorch's do.
-const maximumLoop: ZipLoop = (n, y, o, a, i, si, b, j, sj) => {
-  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = Math.max(a[i]!, b[j]!);
-};
-
-const minimumLoop: ZipLoop = (n, y, o, a, i, si, b, j, sj) => {
-  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = Math.min(a[i]!, b[j]!);
-};
-
-export const maximumOp = choose("maximum", maximumLoop, less);
-export const minimumOp = choose("minimum", minimumLoop, greater);
+export const maximumOp = extreme("maximum", Math.max, less);
+export const minimumOp = extreme("minimum", Math.min, greater);
 
 /** a mod b with the sign of b, as Python's; exact, for a finite quotient of any size. */
 export function remainderOf(a: number, b: number): number {

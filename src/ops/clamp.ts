@@ -8,7 +8,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import type { Operand } from "./arithmetic.ts";
 import { greater, greaterEqual, less, lessEqual } from "./compare.ts";
 import { isnan, logicalOr } from "./logical.ts";
-import { literalIn } from "./loops.ts";
+import { choose, literalIn } from "./loops.ts";
 import { apply } from "./op.ts";
 import { quantizedClamp } from "./quantized/activations.ts";
 import { unaryWith } from "./unary.ts";
@@ -23,8 +23,8 @@ export const clampOp = unaryWith<ClampAttrs>(
     const high = max === null ? Infinity : isFloat(dtype) ? literalIn(dtype, max) : Math.trunc(max);
     return (x, y) => {
       for (let i = 0; i < y.length; i++) {
-        const raised = x[i]! < low ? low : x[i]!;
-        y[i] = raised > high ? high : raised;
+        const raised = choose(x[i]! < low, low, x[i]!);
+        y[i] = choose(raised > high, high, raised);
       }
     };
   },

@@ -36,6 +36,21 @@ export type ZipLoop = (
   sj: number,
 ) => void;
 
+/** A function of two numbers, and its loop for hot operators; the loop then only meets float32, which V8 likes best. */
+export interface ZipKernel {
+  readonly f: (a: number, b: number) => number;
+  readonly loop: ZipLoop;
+}
+
+const alternatives = new Float64Array(2);
+
+/** `a` if the condition holds, else `b`, without a branch: one on the sign of random data is guessed wrong half the time. */
+export function choose(condition: boolean, a: number, b: number): number {
+  alternatives[0] = b;
+  alternatives[1] = a;
+  return alternatives[Number(condition)]!;
+}
+
 /** The values as floats: the tensor's own array, or doubles for integers. */
 export function floatsOf(x: Tensor): FloatArray {
   const { data } = x;
@@ -91,6 +106,11 @@ export function operandFloats(value: Tensor | number, dtype: DType): { data: Flo
   return { data, shape: [] };
 }
 
+function loopFor(kernel: ZipKernel | ZipLoop, ...arrays: readonly (FloatArray | Uint8Array)[]): ZipLoop {
+  if (typeof kernel === "function") return kernel;
+  return arrays.some((array) => array instanceof Float64Array) ? zipWith(kernel.f) : kernel.loop;
+}
+
 /**
  * A tensor of the given type from two operands, with broadcasting. `computed` is the dtype the operands are
  * promoted to, where it is not the result's.
@@ -99,13 +119,14 @@ export function zipTo(
   type: TensorType,
   left: Tensor | number,
   right: Tensor | number,
-  loop: ZipLoop,
+  kernel: ZipKernel | ZipLoop,
   computed: DType = type.dtype,
 ): Tensor {
   const a = operandFloats(left, computed);
   const b = operandFloats(right, computed);
   const bool = type.dtype === "bool";
   const out = bool ? new Uint8Array(numel(type.shape)) : emptyFloats(type.dtype, numel(type.shape));
+  const loop = loopFor(kernel, out, a.data, b.data);
   if (sameShape(a.shape, b.shape)) {
     loop(out.length, out, 0, a.data, 0, 1, b.data, 0, 1);
   } else {

@@ -8,7 +8,7 @@ import { broadcastShapes, broadcastStrides, numel } from "../tensor/shape.ts";
 import type { Tensor, TensorType } from "../tensor/tensor.ts";
 import { inferBroadcast } from "./arithmetic.ts";
 import type { Operand } from "./arithmetic.ts";
-import { emptyFloats, fromDoubles, operandFloats } from "./loops.ts";
+import { choose, emptyFloats, fromDoubles, operandFloats } from "./loops.ts";
 import { apply, defineOp } from "./op.ts";
 import { forEachRow } from "./strided.ts";
 
@@ -34,7 +34,7 @@ export const whereOp = defineOp<readonly [Tensor, Operand, Operand]>({
     let at = 0;
     forEachRow(shape, strides, [0, 0, 0], (size, [m, i, j], [sm, si, sj]) => {
       for (let k = 0; k < size; k++) {
-        out[at++] = mask[m! + k * sm!] !== 0 ? a.data[i! + k * si!]! : b.data[j! + k * sj!]!;
+        out[at++] = choose(mask[m! + k * sm!] !== 0, a.data[i! + k * si!]!, b.data[j! + k * sj!]!);
       }
     });
     return [fromDoubles(type!, out)];
