@@ -23,6 +23,7 @@ import {
   quantizedThreshold,
 } from "./quantized/activations.ts";
 import { sumToShape } from "./reduce.ts";
+import { reluBits, reluGradBits } from "./relu-bits.ts";
 import { reshape } from "./shape.ts";
 import { unary, unaryWith } from "./unary.ts";
 import { maskedFill, where } from "./where.ts";
@@ -33,6 +34,10 @@ type Gate = { readonly low: number; readonly high: number | null };
 const gateAbove =
   (low: number): ZipLoop =>
   (n, y, o, a, i, si, b, j, sj) => {
+    const singles = y instanceof Float32Array && a instanceof Float32Array && b instanceof Float32Array;
+    if (low === 0 && singles && si === 1 && sj === 1) {
+      return reluGradBits(a.subarray(i, i + n), b.subarray(j, j + n), y.subarray(o, o + n));
+    }
     for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = b[j]! <= low ? 0 : a[i]!;
   };
 
@@ -58,6 +63,7 @@ function gate(dy: Tensor, x: Tensor, attrs: Gate): Tensor {
 }
 
 const reluLoop: MapLoop = (x, y) => {
+  if (x instanceof Float32Array && y instanceof Float32Array) return reluBits(x, y);
   for (let i = 0; i < y.length; i++) y[i] = x[i]! < 0 ? 0 : x[i]!;
 };
 
