@@ -117,6 +117,6 @@ CUSTOM = [
 CUSTOM += [case("custom-module", "custom-module", {"default": "fbgemm"}, prepareCustom={"customScale": True})]
 
 EQUALIZATION = [case(f"equalization-{m}", m, {"global": MINMAX_Q}, equalization=True)
-                for m in ("linear", "mlp", "sequential", "conv-relu")]
+                for m in ("linear", "mlp", "sequential", "conv")]
 
 CASES = DEFAULTS + ENGINES + DYNAMIC + MAPPINGS + CUSTOM + EQUALIZATION
