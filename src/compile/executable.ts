@@ -3,7 +3,8 @@
  * what each step is, `dispose` gives the memory back.
  */
 
-import { Engine, defaultEngine } from "../engine/engine.ts";
+import type { Engine} from "../engine/engine.ts";
+import { defaultEngine } from "../engine/engine.ts";
 import { EngineError, ShapeError } from "../errors.ts";
 import { describe } from "../graph/graph.ts";
 import type { Graph } from "../graph/graph.ts";

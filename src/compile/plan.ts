@@ -60,11 +60,11 @@ export class Buffer implements Lifetime {
 export interface Place {
   readonly engine: Engine;
   /** Address of a buffer. */
-  at(buffer: Buffer): number;
+  readonly at: (buffer: Buffer) => number;
   /** Memory for a step's constants, kept as long as the executable. */
-  constant(bytes: number): number;
+  readonly constant: (bytes: number) => number;
   /** The tensor a host buffer holds while the plan runs. */
-  host(buffer: Buffer): { tensor: Tensor | null };
+  readonly host: (buffer: Buffer) => { tensor: Tensor | null };
 }
 
 export type Precision = "int8" | "float" | "copy" | "reference";

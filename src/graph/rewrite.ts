@@ -13,6 +13,9 @@ import { matchAt } from "./match.ts";
 import type { Match, Pattern } from "./match.ts";
 import { verify } from "./verify.ts";
 
+/** An operator's record (which makes sure that it is defined), or its name. */
+export type Callee = string | { readonly name: string };
+
 /** Makes the nodes of a replacement, right before the node that is replaced; types come from the operators. */
 export class Builder {
   private readonly graph: Graph;
@@ -25,17 +28,17 @@ export class Builder {
     this.source = before.source;
   }
 
-  call(opName: string, args: readonly Argument[], attrs: Attrs = {}, name = opName): Value {
-    return this.callMany(opName, args, attrs, name)[0]!;
+  /** A call of an operator (its record, or its name) with one output. */
+  call(operator: Callee, args: readonly Argument[], attrs: Attrs = {}, name?: string): Value {
+    return this.callMany(operator, args, attrs, name)[0]!;
   }
 
-  callMany(opName: string, args: readonly Argument[], attrs: Attrs = {}, name = opName): readonly Value[] {
+  callMany(operator: Callee, args: readonly Argument[], attrs: Attrs = {}, name?: string): readonly Value[] {
+    const target = typeof operator === "string" ? operator : operator.name;
     const inputs = args.map((arg) => (arg instanceof Value ? arg.type : arg));
-    const types = findOp(opName).infer(inputs, attrs);
-    return this.graph.insert(
-      { kind: "operator", target: opName, args, attrs, types, name, source: this.source },
-      this.before,
-    ).outputs;
+    const types = findOp(target).infer(inputs, attrs);
+    return this.graph.insert({ kind: "operator", target, args, attrs, types, name: name ?? target, source: this.source }, this.before)
+      .outputs;
   }
 
   /** Stores a new tensor and returns the value that stands for it. */

@@ -13,7 +13,7 @@ import { dequantize, quantizePerChannel, quantizePerTensor } from "../../src/ops
 import { manualSeed } from "../../src/tensor/context.ts";
 import { rand, randn, zeros } from "../../src/tensor/create.ts";
 import type { QuantizedDType } from "../../src/tensor/dtype.ts";
-import { Tensor } from "../../src/tensor/tensor.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
 
 manualSeed(11);
 

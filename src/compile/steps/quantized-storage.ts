@@ -19,8 +19,14 @@ export function dequantizerOf(type: TensorType, flip: 0 | 0x80, fused: boolean):
   return { ...parametersOf(type), offset: offsetOf(type), flip, fused };
 }
 
+interface QuantizerOptions {
+  readonly relu?: boolean;
+  /** The clamp NaN goes to. */
+  readonly nan?: "low" | "high";
+}
+
 /** How real numbers become bytes of this type; `relu` raises the lower clamp to the zero point. */
-export function quantizerOf(type: TensorType, flip: 0 | 0x80, rule: RoundingRule, { relu = false, nan = "low" as "low" | "high" } = {}): Quantizer {
+export function quantizerOf(type: TensorType, flip: 0 | 0x80, rule: RoundingRule, { relu = false, nan = "low" }: QuantizerOptions = {}): Quantizer {
   const { scale, zeroPoint } = parametersOf(type);
   const { min, max } = dtypeInfo[type.dtype];
   return { rule, scale, zeroPoint, low: relu ? zeroPoint : min, high: max, nan, offset: offsetOf(type), flip };

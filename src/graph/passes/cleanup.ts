@@ -38,8 +38,11 @@ export const commonSubexpressions: Pass = {
   },
 };
 
-/** Nodes that read stored tensors only are computed now. `accepts` limits which. Buffers that change are left alone. */
-export function constantFolding(accepts: (node: Node) => boolean = () => true): Pass {
+/**
+ * Nodes that read stored tensors only are computed now. `accepts` limits which; `stem` names the results, by default
+ * after the value they were. Buffers that change are left alone.
+ */
+export function constantFolding(accepts: (node: Node) => boolean = () => true, stem?: string): Pass {
   return {
     name: "constant-folding",
     run(graph) {
@@ -48,7 +51,7 @@ export function constantFolding(accepts: (node: Node) => boolean = () => true): 
         const inputs = node.args.map((arg): OpInput => (arg instanceof Value ? graph.tensorOf(arg) : arg));
         const results = noGrad(() => dispatch(findOp(node.target), inputs, node.attrs));
         node.outputs.forEach((value, i) => {
-          const folded = graph.attribute(graph.freeAttributeName(value.name), results[i]!.detach(), node.source);
+          const folded = graph.attribute(graph.freeAttributeName(stem ?? value.name), results[i]!.detach(), node.source);
           graph.replaceUses(value, folded);
         });
       }

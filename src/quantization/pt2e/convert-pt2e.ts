@@ -1,0 +1,36 @@
+/**
+ * convertPt2e: a calibrated (or trained) graph with quantize and dequantize nodes in place of observers.
+ * Source: torchao/quantization/pt2e/quantize_pt2e.py.
+ */
+
+import { GraphModule } from "../../graph/graph-module.ts";
+import { constantFolding } from "../../graph/passes/cleanup.ts";
+import { runPasses } from "../../graph/rewrite.ts";
+import type { Pass } from "../../graph/rewrite.ts";
+import { decomposedPairs, replaceObservers } from "./convert.ts";
+import type { ConvertOptions } from "./convert.ts";
+import { duplicateDequantize } from "./duplicate-dequantize.ts";
+
+export interface ConvertPt2eOptions extends ConvertOptions {
+  /** Store weights as integers instead of quantizing them at every run (default). */
+  readonly foldQuantize?: boolean;
+}
+
+const QUANTIZE = /^decomposedQuantize/;
+
+/** Quantize nodes on stored tensors, computed once. */
+const foldQuantizedWeights: Pass = {
+  ...constantFolding((node) => QUANTIZE.test(node.target), "_frozen_param"),
+  name: "fold-quantized-weights",
+};
+
+/**
+ * A copy of a prepared graph with its observers turned into quantize and dequantize nodes.
+ * @throws QuantError for observers that saw nothing.
+ */
+export function convertPt2e(model: GraphModule, options: ConvertPt2eOptions = {}): GraphModule {
+  const { graph } = model.graph.cloneWithMap();
+  replaceObservers(graph, decomposedPairs(options));
+  const passes = [duplicateDequantize, ...(options.foldQuantize === false ? [] : [foldQuantizedWeights])];
+  return new GraphModule(runPasses(graph, passes), false);
+}

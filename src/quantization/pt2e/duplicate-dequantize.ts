@@ -1,0 +1,37 @@
+/**
+ * Gives every reader of a dequantized value a dequantize node of its own.
+ *
+ * A pattern such as dequantize → conv → quantize can then be replaced without asking who else reads the dequantized
+ * value. Dynamic pairs are left alone: their parameters are values of the graph, and a second node would only read
+ * them again. Source: torchao/quantization/pt2e/duplicate_dq_pass.py.
+ */
+
+import { Value } from "../../graph/graph.ts";
+import type { Graph, Node } from "../../graph/graph.ts";
+import type { Pass } from "../../graph/rewrite.ts";
+
+const DEQUANTIZE = /^(decomposedDequantize|dequantize)/;
+
+/** Whether scale and zero point are literals or stored, not computed. */
+function isStatic(graph: Graph, node: Node): boolean {
+  return node.args.slice(1).every((arg) => !(arg instanceof Value) || graph.tensorOf(arg) !== null);
+}
+
+function duplicateFor(graph: Graph, node: Node, reader: Node): void {
+  const { kind, target, args, attrs, source, outputs } = node;
+  const copy = graph.insertAfter({ kind, target, args, attrs, source, types: [node.output.type], name: outputs[0]!.name }, node);
+  for (const [key, value] of node.meta) copy.meta.set(key, value);
+  graph.setArgs(reader, reader.args.map((arg) => (arg === node.output ? copy.output : arg)));
+}
+
+export const duplicateDequantize: Pass = {
+  name: "duplicate-dequantize",
+  run(graph) {
+    for (const node of [...graph.nodes]) {
+      if (node.kind !== "operator" || !DEQUANTIZE.test(node.target) || !isStatic(graph, node)) continue;
+      const returned = graph.outputs.includes(node.output);
+      const readers = [...new Set(node.output.users)];
+      for (const reader of returned ? readers : readers.slice(1)) duplicateFor(graph, node, reader);
+    }
+  },
+};

@@ -1,0 +1,45 @@
+/**
+ * preparePt2e and prepareQatPt2e: a captured graph with observers or fake-quantizes in it, ready for calibration or
+ * training. Source: torchao/quantization/pt2e/quantize_pt2e.py.
+ */
+
+import { QuantError } from "../../errors.ts";
+import type { Graph } from "../../graph/graph.ts";
+import { GraphModule } from "../../graph/graph-module.ts";
+import { foldBatchNorm } from "../../graph/passes/fold-batch-norm.ts";
+import { removeDead } from "../../graph/rewrite.ts";
+import { verify } from "../../graph/verify.ts";
+import { insertObservers } from "./insert.ts";
+import type { Quantizer } from "./quantizer.ts";
+
+function copyOf(model: GraphModule): Graph {
+  if (!(model instanceof GraphModule)) {
+    throw new QuantError("prepare", { given: (model as object).constructor.name }, "needs a captured graph", "Call capture(model, exampleInputs) first");
+  }
+  if ([...model.graph.modules.keys()].some((name) => name.startsWith("activation_post_process"))) {
+    throw new QuantError("prepare", { graph: model.graph.name }, "the graph is already prepared");
+  }
+  return model.graph.clone();
+}
+
+function finish(graph: Graph, quantizer: Quantizer, isQat: boolean): GraphModule {
+  const callback = quantizer.prepareObsOrFqCallback.bind(quantizer, graph);
+  insertObservers(graph, { isQat, callback });
+  verify(graph);
+  return new GraphModule(graph, isQat);
+}
+
+/**
+ * A copy of the graph with batch norms folded and observers where the quantizer asks for them.
+ * Calibrate by calling it, then `convertPt2e`.
+ * @throws QuantError for a module that is not a captured graph, and for annotations that contradict one another.
+ */
+export function preparePt2e(model: GraphModule, quantizer: Quantizer): GraphModule {
+  const graph = copyOf(model);
+  foldBatchNorm.run(graph);
+  removeDead(graph);
+  quantizer.transformForAnnotation(graph);
+  quantizer.annotate(graph);
+  quantizer.validate(graph);
+  return finish(graph, quantizer, false);
+}
