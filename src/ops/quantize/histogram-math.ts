@@ -35,7 +35,7 @@ export function histc(x: TypedArray, bins: number, min: number, max: number): Fl
   for (let i = 0; i < x.length; i++) {
     const v = x[i]!;
     if (!(v >= low && v <= high)) continue;
-    const bin = Math.trunc(fround(fround(fround(v - low) * bins) / width));
+    const bin = fround(fround(fround(v - low) * bins) / width) | 0;
     counts[bin < bins ? bin : bins - 1]! += 1;
   }
   return Float32Array.from(counts);
@@ -76,9 +76,8 @@ export function addCounts(a: ArrayLike<number>, b: ArrayLike<number>): Float32Ar
   return Float32Array.from({ length: a.length }, (_, i) => a[i]! + b[i]!);
 }
 
-/** The histogram after one more batch of finite values. `before` null: this is the first. */
-export function updateHistogram(before: Histogram | null, x: TypedArray, bins: number): Histogram {
-  const batch = rangeOf(x, 0, x.length);
+/** The histogram after one more batch of finite values with range `batch`. `before` null: this is the first. */
+export function updateHistogram(before: Histogram | null, x: TypedArray, batch: Range, bins: number): Histogram {
   const [batchMin, batchMax] = [fround(batch.min), fround(batch.max)];
   if (!before) return { counts: histc(x, bins, batchMin, batchMax), min: batchMin, max: batchMax };
   const min = Math.min(before.min, batchMin);

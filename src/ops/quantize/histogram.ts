@@ -13,6 +13,7 @@ import { updateHistogram } from "./histogram-math.ts";
 import type { Histogram } from "./histogram-math.ts";
 import { searchHistogram } from "./histogram-search.ts";
 import { rangeOf } from "./ranges.ts";
+import type { Range } from "./ranges.ts";
 
 const STATISTICS = "statistics are taken on values, outside of gradients";
 type State = readonly [histogram: Tensor, min: Tensor, max: Tensor];
@@ -26,13 +27,16 @@ export function histogramTensors({ counts, min, max }: Histogram): [histogram: T
   return [new Tensor("float32", [counts.length], counts), scalar(min), scalar(max)];
 }
 
-/** The values without infinities, rounded to float32. @throws ArgumentError for NaN. */
-function finiteValues(x: Tensor): TypedArray {
+/** The values without infinities, and their range; null when there are none. @throws ArgumentError for NaN. */
+function finiteValues(x: Tensor): { values: TypedArray; range: Range } | null {
   const { data } = x;
-  const { min, max } = rangeOf(data, 0, data.length);
-  if (min !== min) throw new ArgumentError("observeHistogram", {}, "a histogram cannot take NaN values");
-  if (min !== -Infinity && max !== Infinity) return data instanceof Float64Array ? Float32Array.from(data) : data;
-  return Float32Array.from(data).filter((v) => Math.abs(v) !== Infinity);
+  if (data.length === 0) return null;
+  const range = rangeOf(data, 0, data.length);
+  if (range.min !== range.min) throw new ArgumentError("observeHistogram", {}, "a histogram cannot take NaN values");
+  const finite = range.min !== -Infinity && range.max !== Infinity;
+  if (finite) return { values: data instanceof Float64Array ? Float32Array.from(data) : data, range };
+  const values = Float32Array.from(data).filter((v) => Math.abs(v) !== Infinity);
+  return values.length === 0 ? null : { values, range: rangeOf(values, 0, values.length) };
 }
 
 export const observeHistogramOp = defineOp<readonly [x: Tensor, ...State], { readonly bins: number }>({
@@ -43,11 +47,11 @@ export const observeHistogramOp = defineOp<readonly [x: Tensor, ...State], { rea
     return [histogram, min, max];
   },
   forward([x, ...state], { bins }) {
-    const values = x.numel === 0 ? null : finiteValues(x);
+    const batch = finiteValues(x);
     const before = readHistogram(state);
-    if (values === null || values.length === 0) return state.map((tensor) => tensor.copy());
+    if (batch === null) return state.map((tensor) => tensor.copy());
     const untouched = before.min === Infinity || before.max === -Infinity;
-    return histogramTensors(updateHistogram(untouched ? null : before, values, bins));
+    return histogramTensors(updateHistogram(untouched ? null : before, batch.values, batch.range, bins));
   },
   backward: STATISTICS,
 });
