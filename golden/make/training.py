@@ -57,17 +57,6 @@ def recurrent(s):
         g = randn(gen, 2, 4)
         result[0].backward(g)
         s.case(label, kind, {"x": x, "hx": flat(hx), "state": dict(module.state_dict()), "gradOutput": g}, {"inputSize": 3, "hiddenSize": 4, **kw}, {"outputs": result, "grads": {"x": x.grad, **{k: p.grad for k, p in module.named_parameters()}}})
-    for batch_first in (False, True):
-        label = f"MultiheadAttention batchFirst={batch_first}"
-        torch.manual_seed(seed_of(label))
-        gen = rng(label)
-        module = nn.MultiheadAttention(8, 2, batch_first=batch_first)
-        shape = [2, 4, 8] if batch_first else [4, 2, 8]
-        q, k, v = (randn(gen, *shape).requires_grad_() for _ in range(3))
-        out, weights = module(q, k, v)
-        g = randn(gen, *out.shape)
-        out.backward(g)
-        s.case(label, "MultiheadAttention", {"query": q, "key": k, "value": v, "state": dict(module.state_dict()), "gradOutput": g}, {"embedDim": 8, "numHeads": 2, "batchFirst": batch_first}, {"outputs": [out, weights], "grads": {"query": q.grad, "key": k.grad, "value": v.grad, **{n: p.grad for n, p in module.named_parameters()}}})
 
 
 def losses(s):
