@@ -7,10 +7,12 @@ import { qdepthwise } from "../../src/kernels/qdepthwise/list.ts";
 import { qelementwise } from "../../src/kernels/qelementwise/list.ts";
 import { qgemm } from "../../src/kernels/qgemm/list.ts";
 import { qlut } from "../../src/kernels/qlut/list.ts";
+import { qnorm } from "../../src/kernels/qnorm/list.ts";
 import { qpool } from "../../src/kernels/qpool/list.ts";
 import { quantize } from "../../src/kernels/quantize/list.ts";
+import { wonly } from "../../src/kernels/wonly/list.ts";
 
-const families: { readonly [folder: string]: readonly { readonly name: string }[] } = { qgemm, quantize, qlut, qelementwise, qdepthwise, qpool };
+const families: { readonly [folder: string]: readonly { readonly name: string }[] } = { qgemm, quantize, qlut, qelementwise, qdepthwise, qpool, qnorm, wonly };
 const root = new URL("../../src/kernels/", import.meta.url);
 
 function exportsOf(folder: string): string[] {

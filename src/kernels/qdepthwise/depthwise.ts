@@ -16,7 +16,7 @@ import type { PackedWeights } from "../qgemm/pack.ts";
 import type { Part, PlacedPart } from "../qgemm/parts.ts";
 import { packPost } from "../qgemm/post.ts";
 import { chooseVariant, storageFlip } from "../qgemm/variant.ts";
-import { qdepthwise } from "./list.ts";
+import type { qdepthwise } from "./list.ts";
 import type { DepthwiseName } from "./list.ts";
 
 /** Where the sliding form finds its rows, in bytes. */

@@ -1,0 +1,118 @@
+/**
+ * Weight-only quantization: packing of 8-bit and 4-bit weights with per-channel or per-group scales, and
+ * calls. Activations stay f32; only the memory traffic of the weights shrinks.
+ */
+
+import { ArgumentError } from "../../errors.ts";
+
+export interface WeightOnlyProblem {
+  /** 8: integers -128..127. 4: integers low..low + 15. */
+  readonly bits: 4 | 8;
+  readonly channels: number;
+  readonly depth: number;
+  /** Elements of k that share a scale; depth for one scale a channel. Even for 4 bits unless it covers depth. */
+  readonly groupSize: number;
+  /** Integers, [channels][depth]. */
+  readonly values: ArrayLike<number>;
+  /** [channels][groups]. */
+  readonly scales: ArrayLike<number>;
+  /** [channels][groups]; 0 when absent. */
+  readonly zeroPoints?: ArrayLike<number>;
+  /** Smallest 4-bit integer, -8 or 0. */
+  readonly low?: number;
+  /** [channels]; 0 when absent. */
+  readonly bias?: ArrayLike<number>;
+}
+
+export interface PackedWeightOnly {
+  readonly bits: 4 | 8;
+  readonly channels: number;
+  readonly depth: number;
+  readonly groupSize: number;
+  /** Panels, then the bias padded to whole panels at `biasOffset`. */
+  readonly bytes: Uint8Array;
+  readonly biasOffset: number;
+}
+
+const NR = 8;
+const HEAD = 64;
+
+function check({ bits, channels, depth, groupSize, values, scales, zeroPoints, bias }: WeightOnlyProblem): void {
+  const groups = Math.ceil(depth / groupSize);
+  if (values.length !== channels * depth) throw new ArgumentError("packWeightOnly", { values: values.length, channels, depth }, "values must have channels * depth entries");
+  if (scales.length !== channels * groups) throw new ArgumentError("packWeightOnly", { scales: scales.length, channels, groups }, "scales must have channels * groups entries");
+  if (zeroPoints !== undefined && zeroPoints.length !== scales.length) {
+    throw new ArgumentError("packWeightOnly", { zeroPoints: zeroPoints.length, scales: scales.length }, "zero points must match the scales");
+  }
+  if (bias !== undefined && bias.length !== channels) throw new ArgumentError("packWeightOnly", { bias: bias.length, channels }, "bias must have one value a channel");
+  if (groupSize < 1 || (bits === 4 && groupSize % 2 === 1 && groupSize < depth)) {
+    throw new ArgumentError("packWeightOnly", { groupSize, depth }, "the group size must be positive, and even for 4 bits");
+  }
+}
+
+/** Bytes of the integers of `k` steps of a panel. */
+function integerBytes(bits: 4 | 8, k: number): number {
+  return bits === 8 ? k * NR : Math.ceil(k / 2) * NR;
+}
+
+function panelBytes({ bits, depth, groupSize }: WeightOnlyProblem): number {
+  let bytes = 0;
+  for (let k = 0; k < depth; k += groupSize) bytes += HEAD + integerBytes(bits, Math.min(groupSize, depth - k));
+  return bytes;
+}
+
+/** Writes one channel's share of a panel. */
+function packChannel(problem: WeightOnlyProblem, o: number, view: DataView, panel: number): void {
+  const { bits, depth, groupSize, values, scales, zeroPoints, low = 0 } = problem;
+  const groups = Math.ceil(depth / groupSize);
+  const shift = bits === 4 ? -low : 0;
+  let at = panel;
+  for (let g = 0; g < groups; g++) {
+    view.setFloat32(at + (o % NR) * 4, scales[o * groups + g] ?? NaN, true);
+    view.setFloat32(at + 32 + (o % NR) * 4, (zeroPoints?.[o * groups + g] ?? 0) + shift, true);
+    const length = Math.min(groupSize, depth - g * groupSize);
+    for (let i = 0; i < length; i++) {
+      const q = (values[o * depth + g * groupSize + i] ?? 0) + shift;
+      if (bits === 8) view.setInt8(at + HEAD + i * NR + (o % NR), q);
+      else {
+        const byte = at + HEAD + (i >> 1) * NR + (o % NR);
+        view.setUint8(byte, view.getUint8(byte) | (q << (4 * (i & 1))));
+      }
+    }
+    at += HEAD + integerBytes(bits, length);
+  }
+}
+
+/** @throws ArgumentError when array lengths or the group size do not fit. */
+export function packWeightOnly(problem: WeightOnlyProblem): PackedWeightOnly {
+  check(problem);
+  const { bits, channels, depth, groupSize, bias } = problem;
+  const panels = Math.ceil(channels / NR);
+  const size = panelBytes(problem);
+  const biasOffset = panels * size;
+  const view = new DataView(new ArrayBuffer(biasOffset + panels * NR * 4));
+  for (let o = 0; o < channels; o++) {
+    packChannel(problem, o, view, Math.floor(o / NR) * size);
+    view.setFloat32(biasOffset + o * 4, bias?.[o] ?? 0, true);
+  }
+  return { bits, channels, depth, groupSize, bytes: new Uint8Array(view.buffer), biasOffset };
+}
+
+type RowsCall = (rows: number, depth: number, group: number, channels: number, x: number, xStride: number, w: number, bias: number, y: number, yStride: number) => void;
+type RowCall = (depth: number, group: number, channels: number, x: number, w: number, bias: number, y: number) => void;
+/** The exports this family needs; the engine's kernels have them. */
+export interface WeightOnlyKernels {
+  readonly wonly_s8_4x8: RowsCall;
+  readonly wonly_u4_4x8: RowsCall;
+  readonly wonly_s8_1x32: RowCall;
+  readonly wonly_u4_1x32: RowCall;
+}
+
+/** y [rows, channels] of x [rows, depth], both dense f32; `weights` is the address of the packed bytes. */
+export function runWeightOnly(kernels: WeightOnlyKernels, packed: PackedWeightOnly, weights: number, rows: number, x: number, y: number): void {
+  const { bits, channels, depth, groupSize, biasOffset } = packed;
+  if (rows === 0 || channels === 0) return;
+  const bias = weights + biasOffset;
+  if (rows === 1) return (bits === 8 ? kernels.wonly_s8_1x32 : kernels.wonly_u4_1x32)(depth, groupSize, channels, x, weights, bias, y);
+  (bits === 8 ? kernels.wonly_s8_4x8 : kernels.wonly_u4_4x8)(rows, depth, groupSize, channels, x, depth * 4, weights, bias, y, channels * 4);
+}
