@@ -14,10 +14,17 @@ import type { BuildName } from "./loader.ts";
 import { EngineMemory } from "./memory.ts";
 import { hasRelaxedSimd, hasSimd, probeDot } from "./probe.ts";
 import type { DotClass } from "./probe.ts";
+import { ThreadPool } from "./threads/pool.ts";
+import type { Split } from "./threads/pool.ts";
+import { canShareMemory } from "./threads/spawn.ts";
 
 const PAGE = 65536;
 const INITIAL_PAGES = 16;
 const MAX_PAGES = 65536;
+/** Most pages a shared memory asks for: hosts set its address space aside at once. */
+const MAX_SHARED_PAGES = 32768;
+/** Multiplications and additions below which a call is not worth sharing. */
+const SHARED_WORK = 1e6;
 /** Where the probe puts its operands: inside the bytes no block uses. */
 const PROBE_AT = 64;
 
@@ -31,6 +38,11 @@ export interface EngineOptions {
    * direct sums, two to three times as fast). Default true.
    */
   readonly winograd?: boolean;
+  /**
+   * Threads to compute with, the calling one included; default 1. Results are the same for any number. Where
+   * memory cannot be shared (a page that is not cross-origin isolated), the engine has one thread.
+   */
+  readonly threads?: number;
   /** Most bytes the memory may grow to; by default 4 GiB. */
   readonly maxBytes?: number;
 }
@@ -45,13 +57,16 @@ export class Engine {
   readonly memory: EngineMemory;
   /** The exported kernels: pointers are byte offsets into `memory`. */
   readonly kernels: KernelExports;
+  readonly #pool: ThreadPool | undefined;
 
   /** @throws EngineError when the host has no WebAssembly SIMD or lacks the forced build. */
   constructor(options: EngineOptions = {}) {
     if (!hasSimd()) throw new EngineError("engine", {}, "this host has no WebAssembly SIMD, which the kernels need");
     this.build = options.build ?? (hasRelaxedSimd() ? "relaxed" : "simd");
     this.winograd = options.winograd ?? true;
-    const maximum = Math.min(MAX_PAGES, Math.floor((options.maxBytes ?? MAX_PAGES * PAGE) / PAGE));
+    const shared = (options.threads ?? 1) > 1 && canShareMemory();
+    const limit = shared ? MAX_SHARED_PAGES : MAX_PAGES;
+    const maximum = Math.min(limit, Math.floor((options.maxBytes ?? MAX_PAGES * PAGE) / PAGE));
     const initial = Math.min(INITIAL_PAGES, maximum);
     if (initial < 1)
       throw new EngineError(
@@ -59,11 +74,37 @@ export class Engine {
         { maxBytes: options.maxBytes },
         "maxBytes must be at least one page of 65536 bytes",
       );
-    const module = compileBuild(this.build, false);
-    const wasm = new WebAssembly.Memory({ initial, maximum });
+    const module = compileBuild(this.build, shared);
+    const wasm = new WebAssembly.Memory({ initial, maximum, shared });
     this.memory = new EngineMemory(wasm, maximum * PAGE);
     this.kernels = instantiate(module, wasm);
+    this.#pool = shared ? new ThreadPool(options.threads ?? 1, module, wasm, { ...this.kernels }) : undefined;
     this.dot = options.dot ?? probeDot(this.kernels, new Uint8Array(wasm.buffer), PROBE_AT);
+  }
+
+  /** Threads that compute, the calling one included. */
+  get threads(): number {
+    return this.#pool?.threads ?? 1;
+  }
+
+  /**
+   * Calls a kernel with its range (two neighbouring arguments, see Split) shared among the threads when
+   * `operations` make it worth while, and returns when all is done.
+   * @throws EngineError when a worker died in the middle; the engine stays usable.
+   */
+  share<K extends keyof KernelExports>(
+    kernel: K,
+    args: Parameters<KernelExports[K]>,
+    split: Split,
+    operations: number,
+  ): void {
+    if (this.#pool && operations >= SHARED_WORK) this.#pool.run(kernel, args, split);
+    else (this.kernels[kernel])(...args);
+  }
+
+  /** Ends the worker threads; calls after that compute alone. */
+  dispose(): void {
+    this.#pool?.stop();
   }
 }
 

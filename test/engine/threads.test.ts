@@ -1,0 +1,139 @@
+import { afterAll, describe, expect, test } from "vitest";
+import { Engine } from "../../src/engine/engine.ts";
+import { compileBuild, instantiate } from "../../src/engine/loader.ts";
+import { ThreadPool } from "../../src/engine/threads/pool.ts";
+import { CONTROL_AT, CONTROL_WORDS, MAX_CHUNKS, WORD, chunkStart } from "../../src/engine/threads/protocol.ts";
+import { canShareMemory } from "../../src/engine/threads/spawn.ts";
+import { EngineError } from "../../src/errors.ts";
+import { floats } from "../kernels/support.ts";
+
+/** Enough that the engine finds every call worth sharing. */
+const MUCH = 1e9;
+const SPLIT = { at: 0, unit: 6 } as const;
+
+function waitForWorkers(pool: ThreadPool): void {
+  const until = performance.now() + 5000;
+  while (pool.ready < pool.threads - 1 && performance.now() < until);
+}
+
+/** rows x 40 = [rows x 30] [30 x 40], shared. */
+function product(engine: Engine, rows: number): Float32Array {
+  const [k, n] = [30, 40];
+  const { memory, kernels } = engine;
+  return memory.scope((alloc) => {
+    const put = (values: Float32Array): number => {
+      const at = alloc(values.byteLength);
+      memory.f32(at, values.length).set(values);
+      return at;
+    };
+    const [x, w, init, y] = [put(floats(rows * k, 1)), put(floats(k * n, 2)), put(floats(n, 3)), alloc(rows * n * 4)];
+    const [table, out, taps] = [alloc(rows * 4), alloc(rows * 4), put(new Float32Array(1))];
+    kernels.layout_grid(table, 0, 1, 0, 1, 0, 1, 0, rows, k * 4);
+    kernels.layout_grid(out, 0, 1, 0, 1, 0, 1, 0, rows, n * 4);
+    memory.f32(y, rows * n).fill(NaN);
+    const args = [0, rows, table, out, x, 1, taps, k, w, k * 32, init, 0, y, n, -Infinity, Infinity, 6] as const;
+    engine.share("f32_gemm_6x8", [...args], SPLIT, MUCH);
+    return memory.f32(y, rows * n).slice();
+  });
+}
+
+test("chunks cover a range without gaps, in whole units", () => {
+  for (const [chunks, start, end, unit] of [
+    [4, 0, 100, 6],
+    [3, 5, 18, 4],
+    [1, 0, 1, 6],
+    [7, 0, 7, 1],
+  ] as const) {
+    expect(chunkStart(0, chunks, start, end, unit)).toBe(start);
+    expect(chunkStart(chunks, chunks, start, end, unit)).toBe(end);
+    for (let i = 0; i < chunks; i++) expect((chunkStart(i, chunks, start, end, unit) - start) % unit).toBe(0);
+  }
+});
+
+describe.runIf(canShareMemory())("threads", () => {
+  const one = new Engine();
+  const engines = [2, 3].map((threads) => new Engine({ threads }));
+  afterAll(() => {
+    for (const engine of engines) engine.dispose();
+  });
+
+  test("the same bits for any number of threads", () => {
+    for (const engine of engines) {
+      for (const rows of [1, 6, 7, 100, 1001]) expect(product(engine, rows)).toEqual(product(one, rows));
+      for (let i = 0; i < 300; i++) product(engine, 61);
+      expect(product(engine, 61)).toEqual(product(one, 61));
+    }
+  });
+
+  test("memory may grow while workers sleep", () => {
+    const engine = engines[0]!;
+    const block = engine.memory.alloc(20_000_000);
+    expect(product(engine, 500)).toEqual(product(one, 500));
+    engine.memory.free(block);
+  });
+
+  test("an engine whose workers were ended computes alone", () => {
+    const engine = new Engine({ threads: 2 });
+    engine.dispose();
+    expect(product(engine, 50)).toEqual(product(one, 50));
+  });
+
+  /** A pool over its own memory whose main thread runs `body` before the kernel proper. */
+  function poolWith(body: (control: Int32Array) => void): { pool: ThreadPool; y: Float32Array } {
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+    const module = compileBuild("simd", true);
+    const kernels = instantiate(module, memory);
+    const control = new Int32Array(memory.buffer, CONTROL_AT, CONTROL_WORDS);
+    const calls = Object.fromEntries(
+      Object.entries(kernels).map(([name, kernel]) => [
+        name,
+        (...args: number[]) => {
+          body(control);
+          (kernel as (...args: number[]) => unknown)(...args);
+        },
+      ]),
+    );
+    return { pool: new ThreadPool(2, module, memory, calls), y: new Float32Array(memory.buffer, 8192, 64) };
+  }
+
+  /** Clamps 64 lines of one float from zeros at 12288. */
+  const CLAMP = [0, 64, 16384, 16384, 12288, 8192, 1, 1, 2] as const;
+
+  test("workers really take chunks", () => {
+    const { pool } = poolWith((control) => {
+      const until = performance.now() + 2000;
+      while ((Atomics.load(control, WORD.ticket) & MAX_CHUNKS) > 0 && performance.now() < until);
+    });
+    waitForWorkers(pool);
+    expect(pool.ready).toBe(1);
+    const started = performance.now();
+    pool.run("f32_clamp", CLAMP, { at: 0, unit: 1 });
+    pool.stop();
+    expect(performance.now() - started).toBeLessThan(1500);
+  });
+
+  test("a worker that dies in a chunk is an error, not a hang, and the pool works again", () => {
+    let stolen = false;
+    const { pool, y } = poolWith((control) => {
+      // Claim a chunk as a worker would, and never do it.
+      if (!stolen && (Atomics.load(control, WORD.ticket) & MAX_CHUNKS) > 0) {
+        Atomics.sub(control, WORD.ticket, 1);
+        stolen = true;
+      }
+    });
+    expect(() => {
+      while (!stolen) pool.run("f32_clamp", CLAMP, { at: 0, unit: 1 });
+    }).toThrow(EngineError);
+    pool.run("f32_clamp", CLAMP, { at: 0, unit: 1 });
+    expect(y[0]).toBe(1);
+    pool.stop();
+  });
+
+  test("a kernel that leaves the memory is an error", () => {
+    const { pool } = poolWith(() => undefined);
+    expect(() => {
+      pool.run("f32_clamp", [0, 64, 16384, 16384, 12288, 70000, 1, 1, 2], { at: 0, unit: 1 });
+    }).toThrow(/memory/);
+    pool.stop();
+  });
+});
