@@ -1,4 +1,6 @@
-/** Layers, containers and initialization, as in torch.nn. */
+/** Layers, containers and initialization, as in torch.nn. Installs the method forms of operators, which models use. */
+
+import "../ops/methods.ts";
 
 export * from "./activation.ts";
 export * from "./batch-norm.ts";
