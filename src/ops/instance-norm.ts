@@ -1,19 +1,20 @@
 /**
  * Instance normalization (Ulyanov, Vedaldi and Lempitsky, 2016): each channel of each sample by itself.
  *
- * With running statistics it is batch normalization of one sample with N * C channels, as PyTorch does it; the
- * new running statistics are the average over the samples.
+ * Running statistics, where they are kept, are the average over the samples, as in PyTorch.
  */
 
 import { ArgumentError, ShapeError } from "../errors.ts";
+import { noGrad } from "../tensor/context.ts";
 import { numel } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { batchNorm, batchNormOp } from "./batch-norm.ts";
+import { add, mul } from "./arithmetic.ts";
+import { batchNorm } from "./batch-norm.ts";
 import { normalization } from "./norm.ts";
 import type { NormOptions } from "./norm.ts";
-import { apply, dispatch } from "./op.ts";
+import { apply } from "./op.ts";
 import { mean } from "./reduce.ts";
-import { expand, reshape } from "./shape.ts";
+import { variance } from "./reduce-moments.ts";
 
 export const instanceNormOp = normalization<{ readonly eps: number }>(
   "instanceNorm",
@@ -32,23 +33,20 @@ export interface InstanceNormOptions extends NormOptions {
   readonly runningVar?: Tensor | null;
   /** False: normalize by the running statistics. */
   readonly useInputStats?: boolean;
+  /** Share of the new batch in the running statistics, which are changed in place. */
   readonly momentum?: number;
 }
 
-/** Normalizes by x's own statistics and averages them into the running ones, which are changed in place. */
-function normalizeAndTrack(x: Tensor, running: readonly [Tensor, Tensor], options: InstanceNormOptions): Tensor {
-  const { weight = null, bias = null, eps = 1e-5, momentum = 0.1 } = options;
-  const [batch, channels] = [x.shape[0]!, x.shape[1]!];
-  const repeat = (t: Tensor | null): Tensor | null => t && reshape(expand(t, [batch, channels]), [batch * channels]);
-  const one = reshape(x, [1, batch * channels, ...x.shape.slice(2)]);
-  const [y, newMean, newVar] = dispatch(
-    batchNormOp,
-    [one, repeat(weight), repeat(bias), repeat(running[0]), repeat(running[1])],
-    { training: true, momentum, eps },
-  );
-  running[0].assign(mean(reshape(newMean!, [batch, channels]), 0));
-  running[1].assign(mean(reshape(newVar!, [batch, channels]), 0));
-  return reshape(y!, x.shape);
+/** Averages the samples' means and unbiased variances into the running statistics. */
+function track(x: Tensor, running: readonly [Tensor, Tensor], momentum: number): void {
+  const spatial = x.shape.slice(2).map((_, i) => i + 2);
+  const blend = (target: Tensor, statistics: Tensor): void => {
+    target.assign(add(mul(mean(statistics, 0), momentum), mul(target, 1 - momentum)));
+  };
+  noGrad(() => {
+    blend(running[0], mean(x, spatial));
+    blend(running[1], variance(x, spatial));
+  });
 }
 
 /**
@@ -62,6 +60,7 @@ export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tens
     if (!runningMean || !runningVar) throw new ArgumentError("instanceNorm", { useInputStats }, "running statistics are needed");
     return batchNorm(x, { runningMean, runningVar, weight, bias, eps });
   }
-  if (runningMean && runningVar) return normalizeAndTrack(x, [runningMean, runningVar], options);
-  return apply(instanceNormOp, [x, weight, bias], { eps });
+  const y = apply(instanceNormOp, [x, weight, bias], { eps });
+  if (runningMean && runningVar) track(x, [runningMean, runningVar], options.momentum ?? 0.1);
+  return y;
 }
