@@ -98,8 +98,10 @@ export class Engine {
     split: Split,
     operations: number,
   ): void {
-    if (this.#pool && operations >= SHARED_WORK) this.#pool.run(kernel, args, split);
-    else (this.kernels[kernel])(...args);
+    const numbers: readonly number[] = args;
+    const call: (...values: number[]) => unknown = this.kernels[kernel];
+    if (this.#pool && operations >= SHARED_WORK) this.#pool.run(kernel, numbers, split);
+    else call(...numbers);
   }
 
   /** Ends the worker threads; calls after that compute alone. */

@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, test } from "vitest";
+import { convNdBackwardInputF32, convNdBackwardWeightF32, convNdF32 } from "../../src/engine/eager/index.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { compileBuild, instantiate } from "../../src/engine/loader.ts";
 import { ThreadPool } from "../../src/engine/threads/pool.ts";
@@ -63,6 +64,26 @@ describe.runIf(canShareMemory())("threads", () => {
       for (let i = 0; i < 300; i++) product(engine, 61);
       expect(product(engine, 61)).toEqual(product(one, 61));
     }
+  });
+
+  test.each([false, true])("convolutions and their gradients, winograd: %s", (winograd) => {
+    const shape = {
+      batch: 2,
+      inChannels: 16,
+      outChannels: 24,
+      groups: 1,
+      size: [17, 15],
+      kernel: [3, 3],
+      stride: [1, 1],
+      padding: [1, 1],
+      dilation: [1, 1],
+    };
+    const [x, w, dy] = [floats(2 * 16 * 255, 1), floats(24 * 16 * 9, 2), floats(2 * 24 * 255, 3)];
+    const [alone, both] = [new Engine({ winograd }), new Engine({ winograd, threads: 2 })];
+    expect(convNdF32(x, w, null, shape, both)).toEqual(convNdF32(x, w, null, shape, alone));
+    expect(convNdBackwardInputF32(dy, w, shape, both)).toEqual(convNdBackwardInputF32(dy, w, shape, alone));
+    expect(convNdBackwardWeightF32(dy, x, shape, both)).toEqual(convNdBackwardWeightF32(dy, x, shape, alone));
+    both.dispose();
   });
 
   test("memory may grow while workers sleep", () => {

@@ -35,7 +35,6 @@ function weightRuns(image: Image, c: Conv3d): { offsets: number[]; run: number }
 
 /** Sums every group's gradient into `dw`, [outChannels][point][inChannels / groups]. */
 function denseWeight(engine: Engine, alloc: Alloc, image: Image, dy: Image, dw: number, c: Conv3d): void {
-  const { kernels } = engine;
   const { offsets, run } = weightRuns(image, c);
   const tapTable = tableFrom(engine, alloc, offsets);
   const lineGrid = [c.outSize[0], c.outSize[1], 1] as const;
@@ -52,23 +51,13 @@ function denseWeight(engine: Engine, alloc: Alloc, image: Image, dy: Image, dw: 
   const dwRow = c.points * inputs * 4;
   for (let line = 0; line < lines; line += block) {
     for (let g = 0; g < c.groups; g++) {
-      kernels.f32_conv_weight_6x8(
-        0,
-        outputs,
-        Math.min(block, lines - line),
-        xLines + line * 4,
-        dyLines + line * 4,
-        c.outSize[2],
-        image.at + g * inputs * 4,
-        c.stride[2] * image.pixelBytes,
-        offsets.length,
-        tapTable,
-        run,
-        dy.at + g * outputs * 4,
-        dy.pixelBytes,
-        dw + g * outputs * dwRow,
-        dwRow,
-      );
+      const count = Math.min(block, lines - line);
+      // prettier-ignore
+      engine.share("f32_conv_weight_6x8", [
+        0, outputs, count, xLines + line * 4, dyLines + line * 4, c.outSize[2],
+        image.at + g * inputs * 4, c.stride[2] * image.pixelBytes, offsets.length, tapTable, run,
+        dy.at + g * outputs * 4, dy.pixelBytes, dw + g * outputs * dwRow, dwRow,
+      ], { at: 0, unit: 6 }, 2 * count * c.outSize[2] * outputs * offsets.length * run);
     }
   }
 }

@@ -72,25 +72,10 @@ function multiply(
   for (let from = 0; from === 0 || from < k; from += K_BLOCK) {
     const run = Math.min(K_BLOCK, k - from);
     const accumulate = from > 0 ? 1 : 0;
-    kernels.f32_gemm_6x8(
-      0,
-      m,
-      rows,
-      out,
-      a + from * 4,
-      1,
-      tap,
-      run,
-      b.at + from * 32,
-      b.panelBytes,
-      init,
-      accumulate,
-      y,
-      n,
-      -Infinity,
-      Infinity,
-      ROW_BLOCK,
-    );
+    // prettier-ignore
+    engine.share("f32_gemm_6x8", [
+      0, m, rows, out, a + from * 4, 1, tap, run, b.at + from * 32, b.panelBytes, init, accumulate, y, n, -Infinity, Infinity, ROW_BLOCK,
+    ], { at: 0, unit: 6 }, 2 * m * run * n);
   }
 }
 

@@ -71,25 +71,12 @@ export function runDense(engine: Engine, alloc: Alloc, operands: Operands, produ
       kernels.f32_pack(inputs, outputs, from, strideC * 4, strideO * 4, panelBytes, packed + i * inputs * 32);
     });
     const init = initialSums(engine, alloc, bias?.subarray(g * outputs, (g + 1) * outputs) ?? null, outputs);
-    kernels.f32_gemm_6x8(
-      0,
-      product.rows,
-      product.table,
-      product.out,
-      operands.source + g * inputs * 4,
-      runs.starts.length,
-      tapTable,
-      runs.length,
-      packed,
-      panelBytes,
-      init,
-      0,
-      operands.result + g * outputs * 4,
-      outputs,
-      -Infinity,
-      Infinity,
-      rowBlock,
-    );
+    const operations = 2 * product.rows * product.taps.length * inputs * outputs;
+    // prettier-ignore
+    engine.share("f32_gemm_6x8", [
+      0, product.rows, product.table, product.out, operands.source + g * inputs * 4, runs.starts.length, tapTable, runs.length,
+      packed, panelBytes, init, 0, operands.result + g * outputs * 4, outputs, -Infinity, Infinity, rowBlock,
+    ], { at: 0, unit: 6 }, operations);
   }
 }
 
@@ -114,21 +101,11 @@ export function runDepthwise(engine: Engine, alloc: Alloc, operands: Operands, p
     product.taps.map((tap) => tap.offset),
   );
   const init = initialSums(engine, alloc, operands.bias, channels);
-  kernels.f32_depthwise_4x8(
-    0,
-    product.rows,
-    product.table,
-    product.out,
-    operands.source,
-    product.taps.length,
-    tapTable,
-    weights,
-    init,
-    operands.result,
-    channels,
-    -Infinity,
-    Infinity,
-  );
+  // prettier-ignore
+  engine.share("f32_depthwise_4x8", [
+    0, product.rows, product.table, product.out, operands.source, product.taps.length, tapTable,
+    weights, init, operands.result, channels, -Infinity, Infinity,
+  ], { at: 0, unit: 4 }, 2 * product.rows * product.taps.length * channels);
 }
 
 /** Whether every group has exactly one channel in and one out. */

@@ -49,7 +49,11 @@ export function groupSize(channels: number, outputs: number): number {
 
 /** Bytes of scratch the kernels need. */
 export function scratchBytes(channels: number, outputs: number, group: number): number {
-  return 4 * (36 * group * (channels + outputs) + 2 * group + outputs + 8) + 72 * GAP_BYTES + TEMPORARY_BYTES;
+  return (
+    Math.ceil(
+      (4 * (36 * group * (channels + outputs) + 2 * group + outputs + 8) + 72 * GAP_BYTES + TEMPORARY_BYTES) / 64,
+    ) * 64
+  );
 }
 
 /** A bordered image, and the address of its first window. */
@@ -94,14 +98,16 @@ export function runWinograd(
   kernels.f32_winograd_weights(weight, strideO * 4, strideC * 4, stepY, stepX, channels, outputs, u, temporary);
   const blocks = blocksOf(images, height, width);
   const group = groupSize(channels, outputs);
-  const scratch = alloc(scratchBytes(channels, outputs, group));
+  const bytes = scratchBytes(channels, outputs, group);
+  const scratch = alloc(engine.threads * bytes);
   const bias = initialSums(engine, alloc, operands.bias, outputs);
   const pixel = outputs * 4;
+  const operations = 2 * images * height * width * channels * outputs * 9;
   // prettier-ignore
-  kernels.f32_winograd_conv(
+  engine.share("f32_winograd_conv", [
     0, blocks.all, blocks.perRow, blocks.perImage, image.first, image.planeBytes, image.rowBytes, channels, u, bias,
     operands.result, height * width * pixel, width * pixel, pixel, outputs, height, width, -Infinity, Infinity, scratch, group,
-  );
+  ], { at: 0, unit: GROUPS.step, scratch: { at: 19, bytes } }, operations);
 }
 
 /** Weight gradient [outChannels][9][inChannels] at `dw` from NCHW arrays. */
