@@ -171,7 +171,7 @@ export function buildPlan(source: Graph, inputs: readonly Tensor[], engine: Engi
   let nextInput = 0;
   for (const node of graph.nodes) {
     if (node.kind === "input") emitInput(plan, node, nextInput++, exchange);
-    else if (node.kind !== "attribute") emitNode(plan, node, options.fallback);
+    else if (node.kind !== "attribute" && !plan.absorbed.has(node)) emitNode(plan, node, options.fallback);
   }
   returnedValues(graph).forEach((value, i) => emitOutput(plan, value, i, exchange));
   return new Plan(graph, bindPlan(plan), exchange);

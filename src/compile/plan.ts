@@ -16,6 +16,8 @@ import type { Lifetime } from "./arena.ts";
 import { fillBorder } from "./border.ts";
 import { elementBytes, elementOf, flat, formBytes, imageOf, unsignedZeroPoint } from "./form.ts";
 import type { Element, Form } from "./form.ts";
+import { clampOf, unlimited } from "./steps/clamps.ts";
+import type { Range } from "./steps/clamps.ts";
 
 /** A value in one form, somewhere in the arena. */
 export class Buffer implements Lifetime {
@@ -109,6 +111,8 @@ export class PlanBuilder {
   readonly flip: 0 | 0x80;
   readonly allowWinograd: boolean;
   readonly steps: StepSpec[] = [];
+  /** Nodes whose work an earlier step has taken over. */
+  readonly absorbed = new Set<Node>();
   private readonly forms = new Map<Value, Buffer[]>();
   private readonly borders: ReadonlyMap<Value, Border>;
   private readonly convert: Converter;
@@ -154,6 +158,23 @@ export class PlanBuilder {
   /** A new buffer for a value, as an image with the border its readers need, or flat. */
   write(value: Value, kind: "flat" | "image"): Buffer {
     return this.make(value, kind === "image" ? this.imageForm(value) : flat(this.type(value).shape));
+  }
+
+  /** A buffer for something that is no value of the graph. */
+  scratch(type: TensorType, form: Form): Buffer {
+    return new Buffer(form, type, 0, null);
+  }
+
+  /**
+   * If the only reader of a node's output limits it to a range (relu), takes that over: the step then writes the
+   * reader's output, and the reader has nothing left to do.
+   */
+  absorbClamp(node: Node): { output: Value; range: Range } {
+    const reader = node.output.users[0];
+    const range = reader && this.graph.useCount(node.output) === 1 ? clampOf(reader) : null;
+    if (!reader || !range || this.type(reader.output).dtype !== "float32") return { output: node.output, range: unlimited };
+    this.absorbed.add(reader);
+    return { output: reader.output, range };
   }
 
   /** Says that `value` is the bytes of `buffer` in another shape. */

@@ -144,10 +144,11 @@ function emit(node: Node, plan: PlanBuilder): string | void {
   if (!weight || (b !== null && !bias)) return "the weight or bias is not a stored tensor";
   if (plan.type(x!).dtype !== "float32") return "only float32 convolutions have a kernel";
   const shape = convShapeOf(weight.shape, node.attrs as ConvAttrs);
-  const output = plan.write(node.output, "image");
+  const { output: value, range } = plan.absorbClamp(node);
+  const output = plan.write(value, "image");
   const input = plan.read(x!, node, { kind: "image", border: borderOf(node, 0, weight.shape) });
   const depthwise = shape.groups > 1 && shape.groups === shape.inChannels && shape.groups === shape.outChannels;
-  const step: ConvStep = { shape, input, output, weight, bias, low: -Infinity, high: Infinity };
+  const step: ConvStep = { shape, input, output, weight, bias, ...range };
   plan.step({
     node,
     kernel: kernelName(plan.engine, depthwise),

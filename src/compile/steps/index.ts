@@ -7,8 +7,10 @@ import type { Node } from "../../graph/graph.ts";
 import { findOp, hasOp } from "../../ops/op.ts";
 import type { StepRule } from "../plan.ts";
 import { convRules } from "./conv.ts";
+import { elementwiseRules } from "./elementwise.ts";
 import { linearRules } from "./linear.ts";
 import { moveRules } from "./move.ts";
+import { poolRules } from "./pool.ts";
 import { quantizeRules } from "./quantize.ts";
 import { quantizedConvRules } from "./quantized-conv.ts";
 import { pairRules, tableRule } from "./quantized-elementwise.ts";
@@ -18,6 +20,8 @@ import { shapeRules } from "./shape.ts";
 const rules: ReadonlyMap<string, StepRule> = new Map([
   ...convRules,
   ...linearRules,
+  ...elementwiseRules,
+  ...poolRules,
   ...quantizedConvRules,
   ...quantizedLinearRules,
   ...quantizeRules,

@@ -21,7 +21,8 @@ function emit(node: Node, plan: PlanBuilder): string | void {
   const [n, k] = weight.shape as [number, number];
   const rows = numel(plan.type(x!).shape) / k;
   const input = plan.read(x!, node, { kind: "flat" });
-  const output = plan.write(node.output, "flat");
+  const { output: value, range } = plan.absorbClamp(node);
+  const output = plan.write(value, "flat");
   plan.step({
     node,
     kernel: `f32 gemm ${rows === 1 ? "1x48" : "6x8"} ${plan.engine.build}`,
@@ -42,12 +43,12 @@ function emit(node: Node, plan: PlanBuilder): string | void {
       });
       const init = constantF32(place, bias ? bias.data : [], Math.ceil(n / PANEL) * PANEL);
       const [source, target] = [at(input), at(output)];
-      if (rows === 1) return () => kernels.f32_gemv_1x48(source, k, packed, panelBytes, init, target, n, -Infinity, Infinity);
+      if (rows === 1) return () => kernels.f32_gemv_1x48(source, k, packed, panelBytes, init, target, n, range.low, range.high);
       const table = constantI32(place, Array.from({ length: rows }, (_, i) => i * k * FLOAT));
       const out = constantI32(place, Array.from({ length: rows }, (_, i) => i * n * FLOAT));
       const tap = constantI32(place, [0]);
       return () =>
-        kernels.f32_gemm_6x8(0, rows, table, out, source, 1, tap, k, packed, panelBytes, init, 0, target, n, -Infinity, Infinity, ROW_BLOCK);
+        kernels.f32_gemm_6x8(0, rows, table, out, source, 1, tap, k, packed, panelBytes, init, 0, target, n, range.low, range.high, ROW_BLOCK);
     },
   });
 }
