@@ -10,8 +10,8 @@ import { numel } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { add, div, mul } from "./arithmetic.ts";
 import { greater, less, lessEqual } from "./compare.ts";
-import { literalIn, zipTo, zipWith } from "./loops.ts";
-import type { MapLoop, ZipLoop } from "./loops.ts";
+import { choose, literalIn, zipTo, zipWith } from "./loops.ts";
+import type { MapLoop, ZipKernel } from "./loops.ts";
 import { apply, defineOp, requireFloat } from "./op.ts";
 import type { Op } from "./op.ts";
 import {
@@ -23,7 +23,6 @@ import {
   quantizedThreshold,
 } from "./quantized/activations.ts";
 import { sumToShape } from "./reduce.ts";
-import { reluBits, reluGradBits } from "./relu-bits.ts";
 import { reshape } from "./shape.ts";
 import { unary, unaryWith } from "./unary.ts";
 import { maskedFill, where } from "./where.ts";
@@ -31,21 +30,23 @@ import { maskedFill, where } from "./where.ts";
 type Pair = readonly [Tensor, Tensor];
 type Gate = { readonly low: number; readonly high: number | null };
 
-const gateAbove =
-  (low: number): ZipLoop =>
-  (n, y, o, a, i, si, b, j, sj) => {
-    const singles = y instanceof Float32Array && a instanceof Float32Array && b instanceof Float32Array;
-    if (low === 0 && singles && si === 1 && sj === 1) {
-      return reluGradBits(a.subarray(i, i + n), b.subarray(j, j + n), y.subarray(o, o + n));
-    }
-    for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = b[j]! <= low ? 0 : a[i]!;
+function gateAbove(low: number): ZipKernel {
+  return {
+    f: (d, v) => (v <= low ? 0 : d),
+    loop(n, y, o, a, i, si, b, j, sj) {
+      for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = choose(b[j]! <= low, 0, a[i]!);
+    },
   };
+}
 
-const gateBetween =
-  (low: number, high: number): ZipLoop =>
-  (n, y, o, a, i, si, b, j, sj) => {
-    for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = b[j]! > low && b[j]! < high ? a[i]! : 0;
+function gateBetween(low: number, high: number): ZipKernel {
+  return {
+    f: (d, v) => (v > low && v < high ? d : 0),
+    loop(n, y, o, a, i, si, b, j, sj) {
+      for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = choose(b[j]! > low, choose(b[j]! < high, a[i]!, 0), 0);
+    },
   };
+}
 
 /**
  * dy where low < x < high, else 0: the gradient of a line cut at its ends. NaN is between no two bounds, but passes
@@ -63,15 +64,14 @@ function gate(dy: Tensor, x: Tensor, attrs: Gate): Tensor {
 }
 
 const reluLoop: MapLoop = (x, y) => {
-  if (x instanceof Float32Array && y instanceof Float32Array) return reluBits(x, y);
-  for (let i = 0; i < y.length; i++) y[i] = x[i]! < 0 ? 0 : x[i]!;
+  for (let i = 0; i < y.length; i++) y[i] = choose(x[i]! < 0, 0, x[i]!);
 };
 
 function clampLoop(low: number, high: number): MapLoop {
   return (x, y) => {
     for (let i = 0; i < y.length; i++) {
-      const v = x[i]!;
-      y[i] = v < low ? low : v > high ? high : v;
+      const raised = choose(x[i]! < low, low, x[i]!);
+      y[i] = choose(raised > high, high, raised);
     }
   };
 }
@@ -124,7 +124,7 @@ export const leakyReluOp = unaryWith<{ readonly negativeSlope: number }>(
   ({ negativeSlope }, dtype) => {
     const slope = literalIn(dtype, negativeSlope);
     return (x, y) => {
-      for (let i = 0; i < y.length; i++) y[i] = x[i]! > 0 ? x[i]! : x[i]! * slope;
+      for (let i = 0; i < y.length; i++) y[i] = x[i]! * choose(x[i]! > 0, 1, slope);
     };
   },
   (dy, x, _, { negativeSlope }) => where(greater(x, 0), dy, mul(dy, negativeSlope)),

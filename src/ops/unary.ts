@@ -24,7 +24,7 @@ type UnaryBackward = (dy: Tensor, x: Tensor, y: Tensor) => Tensor;
 export interface UnaryOptions<A extends Attrs = NoAttrs> {
   /** Integers stay integers, become float32, or are refused with a DtypeError. */
   readonly integers?: "keep" | "toFloat" | "refuse";
-  /** The loop over elements, for hot operators. */
+  /** The loop over elements, for hot operators: it only meets float32, which V8 likes best. */
   readonly loop?: MapLoop;
   /** The quantized operator of the same meaning; see Op.quantized. */
   readonly quantized?: (x: Tensor, attrs: A) => Tensor;
@@ -63,7 +63,7 @@ export function unary(
   backward: UnaryBackward,
   { integers = "toFloat", loop = mapWith(f), quantized }: UnaryOptions = {},
 ): Op<One, NoAttrs> {
-  return unaryWith<NoAttrs>(name, () => loop, backward, { integers, quantized });
+  return unaryWith<NoAttrs>(name, (_, dtype) => (dtype === "float32" ? loop : mapWith(f)), backward, { integers, quantized });
 }
 
 /** Gradient of step functions. PyTorch's is zero too. */
