@@ -29,9 +29,10 @@ function largest(x: FloatArray, start: number, step: number, count: number): num
 
 const softmaxLane: LaneLoop = (x, y, start, step, count) => {
   const most = largest(x, start, step, count);
+  const powers = new Float64Array(count);
   let total = 0;
-  for (let k = 0, i = start; k < count; k++, i += step) total += Math.exp(x[i]! - most);
-  for (let k = 0, i = start; k < count; k++, i += step) y[i] = Math.exp(x[i]! - most) / total;
+  for (let k = 0, i = start; k < count; k++, i += step) total += powers[k] = Math.exp(x[i]! - most);
+  for (let k = 0, i = start; k < count; k++, i += step) y[i] = powers[k]! / total;
 };
 
 const logSoftmaxLane: LaneLoop = (x, y, start, step, count) => {

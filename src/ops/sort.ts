@@ -24,21 +24,38 @@ function ascending(a: number, b: number): number {
   return b !== b ? -1 : a - b || 0;
 }
 
+/** From this many wanted values on, sorting everything is as quick as keeping the best. */
+const MANY = 32;
+
+/** Positions of the `k` values of a lane that come first, in order; of equals the one that was first. */
+function firstInOrder(lane: Float64Array, k: number, descending: boolean): number[] {
+  const compare = descending
+    ? (i: number, j: number): number => ascending(lane[j]!, lane[i]!)
+    : (i: number, j: number): number => ascending(lane[i]!, lane[j]!);
+  if (k >= MANY || k === lane.length) return Array.from({ length: lane.length }, (_, i) => i).sort(compare).slice(0, k);
+  const best: number[] = [];
+  for (let i = 0; i < lane.length && k > 0; i++) {
+    if (best.length === k && compare(i, best[k - 1]!) >= 0) continue;
+    let at = best.length === k ? k - 1 : best.length;
+    for (; at > 0 && compare(i, best[at - 1]!) < 0; at--) best[at] = best[at - 1]!;
+    best[at] = i;
+  }
+  return best;
+}
+
 /** The first `k` of every lane when sorted: values and positions, in a shape where axis `dim` has size k. */
 function sortedLanes(x: Tensor, dim: number, descending: boolean, k: number, types: readonly TensorType[]): Tensor[] {
   const data = floatsOf(x);
-  const size = x.shape[dim] ?? 1;
-  const values = new Float64Array(x.numel === 0 ? 0 : (x.numel / size) * k);
+  const lane = new Float64Array(x.shape[dim] ?? 1);
+  const values = new Float64Array(x.numel === 0 ? 0 : (x.numel / lane.length) * k);
   const indices = new Float64Array(values.length);
-  forEachLane(x.shape, dim, (start, stride, lane) => {
-    const at = (i: number): number => data[start + i * stride]!;
-    const order = Array.from({ length: size }, (_, i) => i);
-    order.sort(descending ? (i, j) => ascending(at(j), at(i)) : (i, j) => ascending(at(i), at(j)));
-    const outStart = Math.floor(lane / stride) * stride * k + (lane % stride);
-    for (let i = 0; i < k; i++) {
-      values[outStart + i * stride] = at(order[i]!);
-      indices[outStart + i * stride] = order[i]!;
-    }
+  forEachLane(x.shape, dim, (start, stride, which) => {
+    for (let i = 0; i < lane.length; i++) lane[i] = data[start + i * stride]!;
+    const outStart = Math.floor(which / stride) * stride * k + (which % stride);
+    firstInOrder(lane, k, descending).forEach((from, i) => {
+      values[outStart + i * stride] = lane[from]!;
+      indices[outStart + i * stride] = from;
+    });
   });
   return [fromDoubles(types[0]!, values), fromDoubles(types[1]!, indices)];
 }
