@@ -83,6 +83,11 @@ def quantize_float_qparams(s):
             q = torch.quantize_per_channel(x, scales, zps, 0, dtype)
             attrs = {"axis": 0, "dtype": dtype}
             s.case(name, "quantizePerChannel", {"x": x, "scales": scales, "zeroPoints": zps}, attrs, {"output": q, "dequantized": q.dequantize()})
+    for dtype in (torch.quint8, torch.quint4x2):
+        x = torch.cat([SPECIAL, torch.tensor([1e10])]).repeat(2, 1)
+        scales, zps = torch.tensor([0.1, 7.0]), torch.tensor([3.5, 0.25])
+        q = torch.quantize_per_channel(x, scales, zps, 0, dtype)
+        s.case(f"quantizePerChannel floatQParams {str(dtype)[6:]} special", "quantizePerChannel", {"x": x, "scales": scales, "zeroPoints": zps}, {"axis": 0, "dtype": dtype}, {"output": q, "dequantized": q.dequantize()})
     name = "quantizePerChannel floatQParams quint8 clipped"
     x = randn(rng(name), 3, 11, scale=5)
     scales, zps = torch.tensor([0.01, 0.2, 1.0]), torch.tensor([0.5, 100.25, -3.0])
@@ -194,6 +199,13 @@ def fake_quantize(s):
     y = torch.fake_quantize_per_channel_affine(x, scales, zps, 0, -128, 127)
     y.backward(g)
     s.case(name, "fakeQuantizePerChannelAffine", {"x": x, "scales": scales, "zeroPoints": zps, "gradOutput": g}, {"axis": 0, "quantMin": -128, "quantMax": 127}, {"output": y, "gradX": x.grad})
+    name = "fakeQuantizePerChannelAffine float zero points special"
+    x = torch.stack([SPECIAL, SPECIAL * 3]).requires_grad_()
+    g = torch.ones_like(x)
+    scales, zps = torch.tensor([0.1, 3.0]), torch.tensor([0.75, 4.5])
+    y = torch.fake_quantize_per_channel_affine(x, scales, zps, 0, 0, 255)
+    y.backward(g)
+    s.case(name, "fakeQuantizePerChannelAffine", {"x": x, "scales": scales, "zeroPoints": zps, "gradOutput": g}, {"axis": 0, "quantMin": 0, "quantMax": 255}, {"output": y, "gradX": x.grad})
     name = "fakeQuantizePerChannelAffine float zero points"
     gen = rng(name)
     x = randn(gen, 4, 6, scale=2).requires_grad_()
