@@ -17,7 +17,7 @@ import { Tensor } from "../../tensor/tensor.ts";
 import type { TensorType } from "../../tensor/tensor.ts";
 import { apply, defineOp } from "../op.ts";
 import type { InputTypes, Op } from "../op.ts";
-import { dequantizeRun, forEachChannelRun, roundThenAddRun } from "./loops.ts";
+import { dequantizeRun, forEachRun, roundThenAddRun } from "./loops.ts";
 
 const { fround } = Math;
 
@@ -67,12 +67,6 @@ export function valueOf(value: Operand | null, channel: number): number {
   return typeof value === "number" ? value : value.data[channel]!;
 }
 
-/** Calls `f` with each run of elements and the index of its parameters. */
-function forEachRun(x: Tensor, axis: number | null, f: (start: number, end: number, channel: number) => void): void {
-  if (axis === null) f(0, x.numel, 0);
-  else forEachChannelRun(x.shape, axis, f);
-}
-
 /** Rounds values in place to an 8- or 16-bit float dtype; other dtypes round by being stored. */
 export function roundStored(out: Tensor): Tensor {
   if (!isFloat(out.dtype) || dtypeInfo[out.dtype].bits >= 32) return out;
@@ -96,7 +90,7 @@ function quantizeOp(name: string): Op<Inputs, DecomposedQuantizeAttrs> {
     },
     forward([x, scale, zeroPoint], { quantMin: low, quantMax: high, axis, dtype }) {
       const out = allocate(dtype, x.numel);
-      forEachRun(x, axis, (start, end, c) => {
+      forEachRun(x.shape, axis, (start, end, c) => {
         const inverse = fround(1 / valueOf(scale, c));
         roundThenAddRun(x.data, out, { start, end, inverse, zeroPoint: valueOf(zeroPoint, c), low, high });
       });
@@ -125,7 +119,7 @@ function dequantizeOp(name: string): Op<Inputs, DecomposedDequantizeAttrs> {
       const out = allocate(outDType, q.numel);
       // A scale that is a number multiplies as float32; one that is a float64 tensor with a slice each, as it is.
       const exact = axis !== null;
-      forEachRun(q, axis, (start, end, c) => {
+      forEachRun(q.shape, axis, (start, end, c) => {
         const s = valueOf(scale, c);
         dequantizeRun(q.data, out, start, end, exact ? s : fround(s), valueOf(zeroPoint, c));
       });

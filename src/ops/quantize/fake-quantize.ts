@@ -20,7 +20,7 @@ import {
   fakeQuantizeRun,
   fakeQuantizeRunFloatZero,
   fakeQuantizeRunWide,
-  forEachChannelRun,
+  forEachRun,
   straightThroughRun,
   straightThroughRunFloatZero,
 } from "./loops.ts";
@@ -43,16 +43,14 @@ function isFloatZeroPoint(zeroPoint: Operand, axis: number | null): boolean {
 }
 
 /** Calls `f` for each run of x that shares its parameters. */
-function forEachRun([x, scale, zeroPoint]: FakeInputs, attrs: FakeQuantAttrs, f: (run: FakeRun) => void): void {
+function withRuns([x, scale, zeroPoint]: FakeInputs, attrs: FakeQuantAttrs, f: (run: FakeRun) => void): void {
   const { axis, quantMin, quantMax } = attrs;
-  const one = (start: number, end: number, channel: number): void => {
+  forEachRun(x.shape, axis, (start, end, channel) => {
     f({
       start, end, quantMin, quantMax,
       scale: valueOf(scale, channel), zeroPoint: valueOf(zeroPoint, channel), overflowsHigh: axis === null,
     }); // prettier-ignore
-  };
-  if (axis === null) one(0, x.numel, 0);
-  else forEachChannelRun(x.shape, axis, one);
+  });
 }
 
 /** Values of a float16 or bfloat16 result are rounded after the float32 arithmetic. */
@@ -74,7 +72,7 @@ function forwardData(inputs: FakeInputs, attrs: FakeQuantAttrs, type: TensorType
     : wide
       ? fakeQuantizeRunWide
       : fakeQuantizeRun;
-  forEachRun(inputs, attrs, (run) => loop(x.data, y, run));
+  withRuns(inputs, attrs, (run) => loop(x.data, y, run));
   return roundToDType(new Tensor(type.dtype, type.shape, y));
 }
 
@@ -82,7 +80,7 @@ function backwardData(dy: Tensor, inputs: FakeInputs, attrs: FakeQuantAttrs): Te
   const [x, , zeroPoint] = inputs;
   const dx = allocate(dy.dtype, dy.numel);
   const float = isFloatZeroPoint(zeroPoint, attrs.axis);
-  forEachRun(inputs, attrs, (run) => {
+  withRuns(inputs, attrs, (run) => {
     if (float) straightThroughRunFloatZero(dy.data, x.data, dx, run);
     else straightThroughRun(dy.data, x.data, dx, run, x.dtype === "float64");
   });

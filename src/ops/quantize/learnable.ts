@@ -18,7 +18,7 @@ import { rint } from "../../tensor/rounding.ts";
 import { apply, defineOp, dispatch } from "../op.ts";
 import { fakeQuantizeOp, inferFakeQuantize } from "./fake-quantize.ts";
 import type { FakeQuantAttrs } from "./fake-quantize.ts";
-import { forEachChannelRun } from "./loops.ts";
+import { forEachRun } from "./loops.ts";
 import { ROUND_BIAS, clampNanLow, inverseScale } from "./numerics.ts";
 
 const { fround } = Math;
@@ -92,8 +92,7 @@ export const fakeQuantizeLearnableGradientOp = defineOp<readonly [dy: Tensor, ..
       ds[c]! += s;
       dz[c]! += z;
     };
-    if (attrs.axis === null) run(0, x.numel, 0);
-    else forEachChannelRun(x.shape, attrs.axis, run);
+    forEachRun(x.shape, attrs.axis, run);
     const factor = fround(attrs.gradFactor);
     const scaled = (like: Tensor, sums: Float64Array): Tensor => {
       const out = allocate(like.dtype, sums.length);

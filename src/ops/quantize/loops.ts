@@ -6,6 +6,7 @@
 
 import type { TypedArray } from "../../tensor/dtype.ts";
 import { axisView } from "../loops.ts";
+import { numel } from "../../tensor/shape.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import { ROUND_BIAS, clampNanLow, inverseScale } from "./numerics.ts";
 
@@ -56,6 +57,15 @@ export function addThenRoundTwiceRun(x: TypedArray, out: TypedArray, run: Run, n
   for (let i = start; i < end; i++) {
     const q = fround(fround(x[i]! * inverse) + zeroPoint) + BIAS - BIAS;
     out[i] = isExact(q) ? clampExact(q, low, high) : q > high ? high : q < low ? low : nan;
+  }
+}
+
+/** The same for float zero points, whose integers PyTorch cuts to 32 bits before clamping: infinities become 0. */
+export function addThenRoundRunFloatZero(x: TypedArray, out: TypedArray, run: Run): void {
+  const { start, end, inverse, zeroPoint, low, high } = run;
+  for (let i = start; i < end; i++) {
+    const q = fround(x[i]! * inverse + zeroPoint) + BIAS - BIAS;
+    out[i] = clampExact(q | 0, low, high);
   }
 }
 
@@ -167,7 +177,11 @@ export function fakeQuantizeRunFloatZero(x: TypedArray, y: TypedArray, run: Fake
   const inverse = inverseScale(scale);
   for (let i = start; i < end; i++) {
     const q = fround(x[i]! * inverse + zeroPoint) + BIAS - BIAS;
-    const clamped = isExact(q) ? clampExact(q, quantMin, quantMax) : q > quantMax ? quantMax : quantMin;
+    const clamped = isExact(q)
+      ? clampExact(q, quantMin, quantMax)
+      : q > quantMax && q < INT64_LIMIT
+        ? quantMax
+        : quantMin;
     y[i] = (clamped - zeroPoint) * scale;
   }
 }
@@ -195,4 +209,23 @@ export function forEachChannelRun(
       start += inner;
     }
   }
+}
+
+/**
+ * Elements a call. A loop that is called often is compiled as a whole function; one that is called once for
+ * everything spends a good part of its time in half-optimized code, again at every call.
+ */
+const CHUNK = 8192;
+
+/** `forEachChannelRun`, or for axis null all elements (channel 0), in pieces of at most CHUNK. */
+export function forEachRun(
+  shape: Shape,
+  axis: number | null,
+  f: (start: number, end: number, channel: number) => void,
+): void {
+  const inPieces = (start: number, end: number, channel: number): void => {
+    for (let at = start; at < end; at += CHUNK) f(at, Math.min(at + CHUNK, end), channel);
+  };
+  if (axis === null) inPieces(0, numel(shape), 0);
+  else forEachChannelRun(shape, axis, inPieces);
 }

@@ -15,29 +15,35 @@ import type { TensorType } from "../../tensor/tensor.ts";
 import { emptyOutputs } from "../loops.ts";
 import { apply, defineOp, requireFloat } from "../op.ts";
 import { cast } from "../unary.ts";
-import { addThenRoundRun, addThenRoundTwiceRun, dequantizeRun, forEachChannelRun } from "./loops.ts";
+import { addThenRoundRun, addThenRoundRunFloatZero, addThenRoundTwiceRun, dequantizeRun, forEachRun } from "./loops.ts";
 import { chooseQuantizationParams, inverseScale, nativeNan } from "./numerics.ts";
 import { rangeOf } from "./ranges.ts";
 
 const { fround } = Math;
 const NOT_DIFFERENTIABLE = "quantized tensors have no gradient; fake-quantize is the differentiable form";
 
+/** Parameters as lists, with axis null for one in all. */
+function listed(qparams: QParams): { axis: number | null; scales: readonly number[]; zeroPoints: readonly number[] } {
+  if (qparams.kind !== "perTensor") return qparams;
+  return { axis: null, scales: [qparams.scale], zeroPoints: [qparams.zeroPoint] };
+}
+
+/** The native rule of a kind of parameters. qint32 has no vector form in PyTorch and takes the scalar one. */
+function ruleOf(kind: QParams["kind"], dtype: DType): typeof addThenRoundRun {
+  if (kind === "perChannelFloat") return addThenRoundRunFloatZero;
+  return kind === "perChannel" || dtype === "qint32" ? addThenRoundTwiceRun : addThenRoundRun;
+}
+
 function quantizeData(x: Tensor, dtype: DType, qparams: QParams): Tensor {
   const out = allocate(dtype, x.numel);
   const { min: low, max: high } = dtypeInfo[dtype];
   const nan = nativeNan(dtype, qparams.kind);
-  if (qparams.kind === "perTensor") {
-    const { scale, zeroPoint } = qparams;
-    // qint32 has no vector form in PyTorch and takes the scalar one, with two roundings.
-    const rule = dtype === "qint32" ? addThenRoundTwiceRun : addThenRoundRun;
-    rule(x.data, out, { start: 0, end: out.length, inverse: inverseScale(scale), zeroPoint, low, high }, nan);
-  } else {
-    const rule = qparams.kind === "perChannel" ? addThenRoundTwiceRun : addThenRoundRun;
-    const inverses = qparams.scales.map(inverseScale);
-    forEachChannelRun(x.shape, qparams.axis, (start, end, c) => {
-      rule(x.data, out, { start, end, inverse: inverses[c]!, zeroPoint: qparams.zeroPoints[c]!, low, high }, nan);
-    });
-  }
+  const rule = ruleOf(qparams.kind, dtype);
+  const { axis, scales, zeroPoints } = listed(qparams);
+  const inverses = scales.map(inverseScale);
+  forEachRun(x.shape, axis, (start, end, c) => {
+    rule(x.data, out, { start, end, inverse: inverses[c]!, zeroPoint: zeroPoints[c]!, low, high }, nan);
+  });
   return new Tensor(dtype, x.shape, out, qparams);
 }
 
@@ -167,15 +173,13 @@ function dequantizeData(q: Tensor, type: TensorType): Tensor {
   const out = allocate(type.dtype, q.numel);
   const { data } = q;
   const qparams = q.qparams!;
-  if (qparams.kind === "perTensor") {
-    const scale = fround(qparams.scale);
-    if (q.dtype === "qint32") dequantizeInt32(data, out, scale, qparams.zeroPoint);
-    else dequantizeRun(data, out, 0, out.length, scale, qparams.zeroPoint);
-  } else {
-    const { kind, scales, zeroPoints, axis } = qparams;
-    // With integer zero points the scale stays a double, and the product is rounded once.
-    forEachChannelRun(q.shape, axis, (start, end, c) => {
-      dequantizeRun(data, out, start, end, kind === "perChannel" ? scales[c]! : fround(scales[c]!), zeroPoints[c]!);
+  const { axis, scales, zeroPoints } = listed(qparams);
+  if (axis === null && q.dtype === "qint32") dequantizeInt32(data, out, fround(scales[0]!), zeroPoints[0]!);
+  else {
+    // With integer zero points a channel the scale stays a double, and the product is rounded once.
+    const factors = qparams.kind === "perChannel" ? scales : scales.map(fround);
+    forEachRun(q.shape, axis, (start, end, c) => {
+      dequantizeRun(data, out, start, end, factors[c]!, zeroPoints[c]!);
     });
   }
   return new Tensor(type.dtype, type.shape, out);
