@@ -9,6 +9,7 @@
 import { Engine } from "../src/engine/engine.ts";
 import { convBorder, convParts } from "../src/kernels/qconv/conv.ts";
 import { imageSize, NO_BORDER } from "../src/kernels/qconv/image.ts";
+import { PAIR_BYTES, productQuantizer, writePair } from "../src/kernels/qelementwise/reference.ts";
 import { gemmPart } from "../src/kernels/qgemm/gemm.ts";
 import type { Variant } from "../src/kernels/qgemm/list.ts";
 import { depthwisePart, runDepthwise } from "../src/kernels/qdepthwise/depthwise.ts";
@@ -16,6 +17,10 @@ import { PartBlock } from "../src/kernels/qgemm/parts.ts";
 import type { Part } from "../src/kernels/qgemm/parts.ts";
 import type { Epilogue } from "../src/kernels/qgemm/post.ts";
 import { runParts } from "../src/kernels/qgemm/run.ts";
+
+import { ruleCode, writeDequantizer, writeQuantizer } from "../src/kernels/quantize/rules.ts";
+import type { Dequantizer, Quantizer, RoundingRule } from "../src/kernels/quantize/rules.ts";
+import { packWeightOnly, runWeightOnly } from "../src/kernels/wonly/weights.ts";
 
 const BATCHES = 15;
 const BATCH_MS = 8;
@@ -139,6 +144,58 @@ function print(title: string, works: readonly (() => Work)[]): void {
   }
 }
 
+const N = 16384;
+
+/** Elementwise kernels on 16384 elements: GB of input a second, one kernel a line. */
+function bytesSection(): void {
+  if (!"bytes".includes(wanted)) return;
+  const { kernels, memory } = engine;
+  const [x, b, y, record, table] = [memory.alloc(N * 4), memory.alloc(N), memory.alloc(N * 4), memory.alloc(PAIR_BYTES), memory.alloc(256)];
+  memory.u8(b, N).set(bytesOf(N, 7));
+  const view = (): DataView => new DataView(memory.wasm.buffer);
+  const output = (rule: RoundingRule): Quantizer => ({ rule, scale: 0.1, zeroPoint: 3, low: 0, high: 255, offset: 0, flip: 0, nan: "high" });
+  const input = (fused: boolean): Dequantizer => ({ scale: 0.07, zeroPoint: 5, offset: 0, flip: 0, fused });
+  const line = (name: string, bytes: number, run: () => void): void => {
+    const [ms] = best([run]);
+    console.log(`${name.padEnd(44)}${(bytes / (ms ?? NaN) / 1e6).toFixed(1).padStart(8)}`);
+  };
+  console.log("\nbytes, GB/s of input");
+  for (const rule of ["roundThenAdd", "divideThenRound", "addThenRoundTwice", "addThenRound"] as const) {
+    memory.f32(x, N).set(Float32Array.from({ length: N }, (_, i) => (i % 100) / 10));
+    writeQuantizer(view(), record, output(rule));
+    line(`quantize ${rule}`, N * 4, () => kernels.quantize_bytes(ruleCode(rule), N, x, y, record));
+    line(`quantize NCHW to NHWC ${rule}`, N * 4, () => kernels.quantize_nchw_nhwc(ruleCode(rule), 16, 32, 32, x, y, 512, 16, record));
+    for (const fused of [false, true]) {
+      writePair(view(), record, { a: input(fused), b: input(fused), output: output(rule) });
+      line(`add ${rule}${fused ? ", fused" : ""}`, N * 2, () => kernels.qadd_rows(ruleCode(rule), 1, N, b, N, b, N, y, N, record));
+    }
+  }
+  writePair(view(), record, { a: input(false), b: input(false), output: productQuantizer(input(false), input(false), output("roundThenAdd")) });
+  line("mul", N * 2, () => kernels.qmul_rows(1, N, b, N, b, N, y, N, record));
+  writeDequantizer(view(), record, input(false));
+  line("dequantize", N, () => kernels.dequantize_bytes(N, b, y, record));
+  line("clamp", N, () => kernels.qclamp_rows(1, N, b, N, y, N, 3, 200, 0));
+  line("table", N, () => kernels.qlut_rows(1, N, b, N, y, N, table));
+}
+
+/** Weight-only products: GFLOP/s. */
+function weightOnlySection(): void {
+  if (!"weight-only".includes(wanted)) return;
+  console.log("\nweight-only 1024 x 1024, groups of 64, GFLOP/s");
+  for (const bits of [8, 4] as const) {
+    const [depth, channels, groupSize] = [1024, 1024, 64];
+    const packed = packWeightOnly({ bits, depth, channels, groupSize, values: bytesOf(depth * channels, 1).map((v) => v & 15), scales: new Float32Array((channels * depth) / groupSize).fill(0.01) });
+    const w = engine.memory.alloc(packed.bytes.length);
+    engine.memory.u8(w, packed.bytes.length).set(packed.bytes);
+    for (const rows of [1, 4, 64]) {
+      const [x, y] = [engine.memory.alloc(rows * depth * 4), engine.memory.alloc(rows * channels * 4)];
+      engine.memory.f32(x, rows * depth).fill(0.5);
+      const [ms] = best([() => runWeightOnly(engine.kernels, packed, w, rows, x, y)]);
+      console.log(`int${bits}, ${rows} rows`.padEnd(28) + ((2 * rows * depth * channels) / (ms ?? NaN) / 1e6).toFixed(1).padStart(8));
+    }
+  }
+}
+
 console.log(`Node ${process.version}, build ${engine.build}, dot class ${engine.dot}; GOP/s, best of ${BATCHES}`);
 print("3x3", [16, 32, 64, 128].flatMap((c) => [8, 16, 32, 56].map((size) => () => conv(c, c, size, 3, 1))));
 print("others", [() => conv(3, 16, 32, 3, 1), () => conv(16, 32, 16, 3, 2), () => conv(32, 64, 8, 3, 2), () => conv(512, 512, 7, 3, 1)]);
@@ -153,3 +210,5 @@ print("depthwise 3x3", [
   () => depthwise(64, 28, 2, "taps"),
 ]);
 print("matrix products", [() => gemm(1024, 1024, 1024), () => gemm(64, 768, 768), () => gemm(1, 192, 1024), () => gemm(1, 960, 1024), () => gemm(1, 96, 512)]);
+bytesSection();
+weightOnlySection();

@@ -18,6 +18,7 @@ import {
   addendOf,
   dequantize4,
   factorOf,
+  fusesHere,
   isFused,
   lanes0,
   lanes1,
@@ -60,8 +61,12 @@ function addRow<R, F>(n: usize, a: usize, b: usize, y: usize, records: usize): v
 
 @inline
 function addRowBy<R>(n: usize, a: usize, b: usize, y: usize, records: usize): void {
-  if (isFused(records)) addRow<R, i16>(n, a, b, y, records);
-  else addRow<R, i8>(n, a, b, y, records);
+  if (isFused(records)) {
+    if (fusesHere(records)) addRow<R, i32>(n, a, b, y, records);
+    else addRow<R, i16>(n, a, b, y, records);
+    return;
+  }
+  addRow<R, i8>(n, a, b, y, records);
 }
 
 /**

@@ -41,8 +41,8 @@ export interface PlacedPart {
 }
 
 const ALIGN = 16;
-/** Input bytes a block of tiles may touch before the next panel of weights is taken: half a small L2. */
-const BLOCK_BYTES = 131072;
+/** Input bytes a block of tiles may touch before the next panel of weights is taken: what L1 holds. */
+const BLOCK_BYTES = 32768;
 /** Weights up to this size stay in L1 whatever the order. */
 const RESIDENT_BYTES = 24576;
 

@@ -32,4 +32,6 @@ export const D_OFFSET = 8;
 export const D_FLIP = 12;
 /** i32: 1 when product and offset are rounded once. */
 export const D_FUSED = 16;
+/** f32: a number whose square needs more than 24 bits, by which kernels see whether relaxed_madd rounds once. */
+export const D_PROBE = 20;
 export const D_BYTES = 32;

@@ -86,6 +86,7 @@ export function writeDequantizer(view: DataView, base: number, d: Dequantizer): 
   view.setFloat32(base + at.D_OFFSET, d.fused ? f32(f32(d.scale) * -d.zeroPoint) : 0, true);
   view.setInt32(base + at.D_FLIP, d.flip * 0x01010101, true);
   view.setInt32(base + at.D_FUSED, d.fused ? 1 : 0, true);
+  view.setFloat32(base + at.D_PROBE, 1 + 2 ** -12, true);
 }
 
 /** The stored byte of a real number: the specification of every quantizing kernel. */

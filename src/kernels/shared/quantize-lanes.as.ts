@@ -1,8 +1,10 @@
 // Four lanes at a time between f32 and stored bytes: the inlined arithmetic of every family with f32 in
 // the middle. R stands for a rounding rule, so that each loop is compiled for its rule: i8 round then
 // add, i16 add then round, i32 add then round twice, i64 divide then round. F is i8 for a plain
-// dequantization and i16 for a fused one. Constants come in as splats, which the loops hoist.
-import { D_FUSED, D_OFFSET, D_SCALE, Q_FACTOR, Q_NAN_HIGH, Q_OFFSET } from "../quantize/layout";
+// dequantization, i16 for a fused one through f64 and i32 for a fused one by relaxed_madd, which gives the
+// same where the machine fuses, since the product and the sum of a byte fit f64 exactly. Constants come in as splats, which the loops hoist.
+import { D_FUSED, D_OFFSET, D_PROBE, D_SCALE, Q_FACTOR, Q_NAN_HIGH, Q_OFFSET } from "../quantize/layout";
+import { madd } from "./vector.as";
 
 /** 1.5 * 2^23: adding it leaves rne(v) in the low bits, |v| < 2^22. */
 export const MAGIC: f32 = 12582912;
@@ -87,13 +89,23 @@ export function addendOf<F>(d: usize): v128 {
 @inline
 export function dequantize4<F>(q: v128, scale: v128, addend: v128): v128 {
   const real = f32x4.convert_i32x4_s(q);
-  return sizeof<F>() == 1 ? f32x4.mul(real, scale) : fused4(real, scale, addend);
+  if (sizeof<F>() == 1) return f32x4.mul(real, scale);
+  if (sizeof<F>() == 4) return madd(real, scale, addend);
+  return fused4(real, scale, addend);
 }
 
-/** Whether a record is to be dequantized by F = i16. */
+/** Whether a record is to be dequantized in one rounding, F = i16 or i32. */
 @inline
 export function isFused(d: usize): bool {
   return load<i32>(d, D_FUSED) != 0;
+}
+
+/** Whether F = i32 rounds once here: only then is p * p minus its rounded self not zero. */
+@inline
+export function fusesHere(d: usize): bool {
+  if (!ASC_FEATURE_RELAXED_SIMD) return false;
+  const p = v128.load32_splat(d, D_PROBE);
+  return f32x4.extract_lane(madd(p, p, f32x4.neg(f32x4.mul(p, p))), 0) != 0;
 }
 
 /** Integers minus `subtract` (i16x8) of sixteen unsigned bytes, lanes 4k..4k+3. */
