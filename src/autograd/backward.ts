@@ -9,6 +9,7 @@
 import { AutogradError } from "../errors.ts";
 import { add } from "../ops/arithmetic.ts";
 import { sumToShape } from "../ops/reduce.ts";
+import { cast } from "../ops/unary.ts";
 import { enableGrad, noGrad } from "../tensor/context.ts";
 import { full } from "../tensor/create.ts";
 import { sameShape } from "../tensor/shape.ts";
@@ -67,7 +68,7 @@ function applyRule(node: TapeNode, gradients: Gradients): void {
   results.forEach((gradient, i) => {
     const input = inputs[i];
     if (!gradient || !needs[i] || !(input instanceof Tensor)) return;
-    const summed = sumToShape(gradient, input.shape);
+    const summed = cast(sumToShape(gradient, input.shape), input.dtype);
     const before = gradients.get(input);
     gradients.set(input, before ? add(before, summed) : summed);
   });

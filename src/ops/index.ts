@@ -8,6 +8,8 @@ export type { GeluApproximation } from "./activation-smooth.ts";
 export { logSoftmax, softmax, softmin } from "./activation-softmax.ts";
 export { add, div, maximum, minimum, mul, pow, remainder, sub } from "./arithmetic.ts";
 export type { Operand } from "./arithmetic.ts";
+export { scaledDotProductAttention } from "./attention.ts";
+export type { AttentionOptions } from "./attention.ts";
 export { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveAvgPool3d, avgPool1d, avgPool2d, avgPool3d } from "./avg-pool.ts";
 export type { AvgPoolOptions, OutputSize } from "./avg-pool.ts";
 export { batchNorm } from "./batch-norm.ts";

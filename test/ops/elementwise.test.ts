@@ -51,6 +51,12 @@ describe("promotion", () => {
     expect(ops.cast(tensor([1.004]), "bfloat16").mul(1.004).tolist()).toEqual([1.015625]);
   });
 
+  it("gives gradients in the dtype of the input", () => {
+    const x = tensor([1, 2]).requireGrad();
+    x.mul(tensor([3, 4], { dtype: "float64" })).sum().backward();
+    expect(x.grad!.dtype).toBe("float32");
+  });
+
   it("names what does not broadcast", () => {
     expect(() => tensor([1, 2]).add(tensor([1, 2, 3]))).toThrow(ShapeError);
     expect(() => ops.silu(int(1))).toThrow(DtypeError);
