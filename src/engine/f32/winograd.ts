@@ -18,7 +18,7 @@ const GROUPS = { least: 12, most: 48, step: 6 };
 /** Bytes the kernels leave between transformed planes. */
 const GAP_BYTES = 64;
 /** Bytes the kernels want beside the transformed blocks. */
-const TEMPORARY_BYTES = 1024 + 64;
+export const WINOGRAD_TEMPORARY_BYTES = 1024 + 64;
 
 /** Whether Winograd is legal and pays for this convolution. */
 export function takesWinograd(engine: Engine, c: Conv3d): boolean {
@@ -51,9 +51,14 @@ export function groupSize(channels: number, outputs: number): number {
 export function scratchBytes(channels: number, outputs: number, group: number): number {
   return (
     Math.ceil(
-      (4 * (36 * group * (channels + outputs) + 2 * group + outputs + 8) + 72 * GAP_BYTES + TEMPORARY_BYTES) / 64,
+      (4 * (36 * group * (channels + outputs) + 2 * group + outputs + 8) + 72 * GAP_BYTES + WINOGRAD_TEMPORARY_BYTES) / 64,
     ) * 64
   );
+}
+
+/** Bytes of transformed weights. */
+export function winogradWeightBytes(channels: number, outputs: number): number {
+  return 36 * (Math.ceil(outputs / 8) * channels * 32 + GAP_BYTES);
 }
 
 /** A bordered image, and the address of its first window. */
@@ -91,10 +96,10 @@ export function runWinograd(
 ): void {
   const { kernels } = engine;
   const { sourceChannels: channels, resultChannels: outputs, strideO, strideC } = operands;
-  const u = alloc(36 * (Math.ceil(outputs / 8) * channels * 32 + GAP_BYTES));
+  const u = alloc(winogradWeightBytes(channels, outputs));
   const weight = operands.weight + (flip ? 8 * 4 : 0);
   const [stepY, stepX] = flip ? [-12, -4] : [12, 4];
-  const temporary = alloc(TEMPORARY_BYTES);
+  const temporary = alloc(WINOGRAD_TEMPORARY_BYTES);
   kernels.f32_winograd_weights(weight, strideO * 4, strideC * 4, stepY, stepX, channels, outputs, u, temporary);
   const blocks = blocksOf(images, height, width);
   const group = groupSize(channels, outputs);
@@ -142,5 +147,5 @@ export function winogradWeight(
     blocks.all, blocks.perRow, blocks.perImage, image.first, image.planeBytes, image.rowBytes, channels,
     grad.at, grad.planeBytes, grad.rowBytes, outputs, du, scratch, group,
   );
-  kernels.f32_winograd_weight_grad(channels, outputs, du, dw, alloc(TEMPORARY_BYTES));
+  kernels.f32_winograd_weight_grad(channels, outputs, du, dw, alloc(WINOGRAD_TEMPORARY_BYTES));
 }
