@@ -43,7 +43,8 @@ function gateBetween(low: number, high: number): ZipKernel {
   return {
     f: (d, v) => (v > low && v < high ? d : 0),
     loop(n, y, o, a, i, si, b, j, sj) {
-      for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = choose(b[j]! > low, choose(b[j]! < high, a[i]!, 0), 0);
+      for (const end = o + n; o < end; o++, i += si, j += sj)
+        y[o] = choose(b[j]! > low, choose(b[j]! < high, a[i]!, 0), 0);
     },
   };
 }
@@ -55,7 +56,9 @@ function gateBetween(low: number, high: number): ZipKernel {
 export const gateOp: Op<Pair, Gate> = defineOp<Pair, Gate>({
   name: "gate",
   infer: ([dy]) => [{ dtype: dy.dtype, shape: dy.shape }],
-  forward: ([dy, x], { low, high }, [type]) => [zipTo(type!, dy, x, high === null ? gateAbove(low) : gateBetween(low, high))],
+  forward: ([dy, x], { low, high }, [type]) => [
+    zipTo(type!, dy, x, high === null ? gateAbove(low) : gateBetween(low, high)),
+  ],
   backward: (d, { inputs: [, x], attrs }) => [gate(d, x, attrs), null],
 });
 
@@ -77,18 +80,28 @@ function clampLoop(low: number, high: number): MapLoop {
 }
 
 // 1 above 0, else 0
-export const reluOp = unary("relu", (x) => (x < 0 ? 0 : x), (dy, _, y) => gate(dy, y, { low: 0, high: null }), {
-  integers: "keep",
-  loop: reluLoop,
-  quantized: (x) => quantizedRelu(x),
-});
+export const reluOp = unary(
+  "relu",
+  (x) => (x < 0 ? 0 : x),
+  (dy, _, y) => gate(dy, y, { low: 0, high: null }),
+  {
+    integers: "keep",
+    loop: reluLoop,
+    quantized: (x) => quantizedRelu(x),
+  },
+);
 
 // 1 inside (0, 6), else 0
-export const relu6Op = unary("relu6", (x) => Math.min(Math.max(x, 0), 6), (dy, x) => gate(dy, x, { low: 0, high: 6 }), {
-  integers: "keep",
-  loop: clampLoop(0, 6),
-  quantized: (x) => quantizedRelu6(x),
-});
+export const relu6Op = unary(
+  "relu6",
+  (x) => Math.min(Math.max(x, 0), 6),
+  (dy, x) => gate(dy, x, { low: 0, high: 6 }),
+  {
+    integers: "keep",
+    loop: clampLoop(0, 6),
+    quantized: (x) => quantizedRelu6(x),
+  },
+);
 
 // 1 inside (min, max), else 0
 export const hardtanhOp = unaryWith<{ readonly minVal: number; readonly maxVal: number }>(
@@ -150,7 +163,11 @@ const preluLoop = zipWith((x, w) => (x > 0 ? x : w * x));
 function slopeShape(x: { readonly shape: readonly number[] }, weight: { readonly shape: readonly number[] }): number[] {
   const count = numel(weight.shape);
   if (weight.shape.length > 1 || (count !== 1 && count !== x.shape[1])) {
-    throw new ShapeError("prelu", { x: x.shape, weight: weight.shape }, "there must be one slope, or one for every channel (axis 1)");
+    throw new ShapeError(
+      "prelu",
+      { x: x.shape, weight: weight.shape },
+      "there must be one slope, or one for every channel (axis 1)",
+    );
   }
   return count === 1 ? [] : [count, ...x.shape.slice(2).map(() => 1)];
 }

@@ -48,7 +48,12 @@ export const sigmoidOp = unary("sigmoid", sigmoidOf, (dy, _, y) => mul(dy, mul(y
   quantized: (x) => quantizedSigmoid(x),
 });
 // dy sigmoid(-x)
-export const logSigmoidOp = unary("logSigmoid", (x) => -softplusOf(-x), (dy, x) => mul(dy, sigmoid(neg(x))), refuse);
+export const logSigmoidOp = unary(
+  "logSigmoid",
+  (x) => -softplusOf(-x),
+  (dy, x) => mul(dy, sigmoid(neg(x))),
+  refuse,
+);
 // dy / (1 + |x|)^2
 export const softsignOp = unary(
   "softsign",
@@ -95,7 +100,8 @@ function eluLike<A extends Attrs>(name: string, shapeOf: (attrs: A) => EluShape)
       const shape = shapeOf(attrs);
       const [positive, negative, inner] = [shape.positive, shape.negative, shape.inner].map((v) => literalIn(dtype, v));
       return (x, y) => {
-        for (let i = 0; i < y.length; i++) y[i] = x[i]! > 0 ? x[i]! * positive! : Math.expm1(x[i]! * inner!) * negative!;
+        for (let i = 0; i < y.length; i++)
+          y[i] = x[i]! > 0 ? x[i]! * positive! : Math.expm1(x[i]! * inner!) * negative!;
       };
     },
     (dy, x, _, attrs) => {
@@ -110,7 +116,11 @@ function eluLike<A extends Attrs>(name: string, shapeOf: (attrs: A) => EluShape)
 const SELU_ALPHA = 1.6732632423543772;
 const SELU_SCALE = 1.0507009873554805;
 
-export const eluOp = eluLike<{ readonly alpha: number }>("elu", ({ alpha }) => ({ positive: 1, negative: alpha, inner: 1 }));
+export const eluOp = eluLike<{ readonly alpha: number }>("elu", ({ alpha }) => ({
+  positive: 1,
+  negative: alpha,
+  inner: 1,
+}));
 export const celuOp = eluLike<{ readonly alpha: number }>("celu", ({ alpha }) => ({
   positive: 1,
   negative: alpha,

@@ -124,10 +124,7 @@ export const mulOp = binary("mul", mulKernel, (dy, { inputs: [a, b], needs }) =>
 export const divOp = binary(
   "div",
   divKernel,
-  (dy, { inputs: [a, b], needs }) => [
-    needs[0] ? div(dy, b) : null,
-    needs[1] ? neg(div(mul(dy, div(a, b)), b)) : null,
-  ],
+  (dy, { inputs: [a, b], needs }) => [needs[0] ? div(dy, b) : null, needs[1] ? neg(div(mul(dy, div(a, b)), b)) : null],
   (dtype) => (isFloat(dtype) ? dtype : "float32"),
 );
 
@@ -172,7 +169,11 @@ export const powOp = defineOp<Pair, NoAttrs>({
 });
 
 // NaN where either is NaN, as Math.max has it. The gradient of a tie is shared equally; NaN passes it to both.
-function extreme(name: string, f: (a: number, b: number) => number, loses: (a: Operand, b: Operand) => Tensor): Op<Pair, NoAttrs> {
+function extreme(
+  name: string,
+  f: (a: number, b: number) => number,
+  loses: (a: Operand, b: Operand) => Tensor,
+): Op<Pair, NoAttrs> {
   return binary(name, zipWith(f), (dy, { inputs: [a, b], needs }) => {
     const shared = where(equal(a, b), mul(dy, 0.5), dy);
     return [needs[0] ? maskedFill(shared, loses(a, b), 0) : null, needs[1] ? maskedFill(shared, loses(b, a), 0) : null];

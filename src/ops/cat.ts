@@ -26,7 +26,11 @@ function catType(inputs: readonly TensorType[], dim: number): TensorType {
     requireUnquantized("cat", input);
     const rest = (shape: Shape): Shape => shape.filter((_, axis) => axis !== dim);
     if (input.shape.length !== first.shape.length || !sameShape(rest(input.shape), rest(first.shape))) {
-      throw new ShapeError("cat", { shapes: inputs.map(({ shape }) => shape), dim }, "sizes must agree in every axis but the joined one");
+      throw new ShapeError(
+        "cat",
+        { shapes: inputs.map(({ shape }) => shape), dim },
+        "sizes must agree in every axis but the joined one",
+      );
     }
     size += input.shape[dim]!;
     dtype = promote(dtype, input.dtype);
@@ -68,7 +72,8 @@ export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
   const joined = tensors.filter(({ shape }) => !(shape.length === 1 && shape[0] === 0));
   const first = joined[0] ?? tensors[0];
   if (!first) throw new ArgumentError("cat", {}, "needs at least one tensor");
-  if (first.rank === 0) throw new ShapeError("cat", { shape: first.shape }, "tensors without axes cannot be joined", "Use stack");
+  if (first.rank === 0)
+    throw new ShapeError("cat", { shape: first.shape }, "tensors without axes cannot be joined", "Use stack");
   return apply(catOp, joined.length > 0 ? joined : [first], { dim: normalizeAxis("cat", dim, first.rank) });
 }
 
@@ -77,8 +82,15 @@ export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
   const first = tensors[0];
   if (!first) throw new ArgumentError("stack", {}, "needs at least one tensor");
   if (tensors.some(({ shape }) => !sameShape(shape, first.shape))) {
-    throw new ShapeError("stack", { shapes: tensors.map(({ shape }) => shape) }, "all tensors must have the same shape");
+    throw new ShapeError(
+      "stack",
+      { shapes: tensors.map(({ shape }) => shape) },
+      "all tensors must have the same shape",
+    );
   }
   const axis = normalizeAxis("stack", dim, first.rank + 1);
-  return cat(tensors.map((one) => unsqueeze(one, axis)), axis);
+  return cat(
+    tensors.map((one) => unsqueeze(one, axis)),
+    axis,
+  );
 }

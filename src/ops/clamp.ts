@@ -42,7 +42,8 @@ export const clampOp = unaryWith<ClampAttrs>(
  */
 export function clamp(x: Tensor, min?: Tensor | number | null, max?: Tensor | number | null): Tensor {
   const [low, high] = [min ?? null, max ?? null];
-  if (low === null && high === null) throw new ArgumentError("clamp", { min: low, max: high }, "needs at least one limit");
+  if (low === null && high === null)
+    throw new ArgumentError("clamp", { min: low, max: high }, "needs at least one limit");
   if (typeof low !== "object" || low === null) {
     if (typeof high !== "object" || high === null) return apply(clampOp, [x], { min: low, max: high });
   }

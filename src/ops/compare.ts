@@ -29,29 +29,53 @@ function comparison(name: string, f: (a: number, b: number) => boolean, loop: Zi
   });
 }
 
-export const equalOp = comparison("equal", (a, b) => a === b, (n, y, o, a, i, si, b, j, sj) => {
-  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = Number(a[i]! === b[j]!);
-});
+export const equalOp = comparison(
+  "equal",
+  (a, b) => a === b,
+  (n, y, o, a, i, si, b, j, sj) => {
+    for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = Number(a[i]! === b[j]!);
+  },
+);
 
-export const notEqualOp = comparison("notEqual", (a, b) => a !== b, (n, y, o, a, i, si, b, j, sj) => {
-  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = Number(a[i]! !== b[j]!);
-});
+export const notEqualOp = comparison(
+  "notEqual",
+  (a, b) => a !== b,
+  (n, y, o, a, i, si, b, j, sj) => {
+    for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = Number(a[i]! !== b[j]!);
+  },
+);
 
-export const lessOp = comparison("less", (a, b) => a < b, (n, y, o, a, i, si, b, j, sj) => {
-  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = Number(a[i]! < b[j]!);
-});
+export const lessOp = comparison(
+  "less",
+  (a, b) => a < b,
+  (n, y, o, a, i, si, b, j, sj) => {
+    for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = Number(a[i]! < b[j]!);
+  },
+);
 
-export const lessEqualOp = comparison("lessEqual", (a, b) => a <= b, (n, y, o, a, i, si, b, j, sj) => {
-  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = Number(a[i]! <= b[j]!);
-});
+export const lessEqualOp = comparison(
+  "lessEqual",
+  (a, b) => a <= b,
+  (n, y, o, a, i, si, b, j, sj) => {
+    for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = Number(a[i]! <= b[j]!);
+  },
+);
 
-export const greaterOp = comparison("greater", (a, b) => a > b, (n, y, o, a, i, si, b, j, sj) => {
-  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = Number(a[i]! > b[j]!);
-});
+export const greaterOp = comparison(
+  "greater",
+  (a, b) => a > b,
+  (n, y, o, a, i, si, b, j, sj) => {
+    for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = Number(a[i]! > b[j]!);
+  },
+);
 
-export const greaterEqualOp = comparison("greaterEqual", (a, b) => a >= b, (n, y, o, a, i, si, b, j, sj) => {
-  for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = Number(a[i]! >= b[j]!);
-});
+export const greaterEqualOp = comparison(
+  "greaterEqual",
+  (a, b) => a >= b,
+  (n, y, o, a, i, si, b, j, sj) => {
+    for (const end = o + n; o < end; o++, i += si, j += sj) y[o] = Number(a[i]! >= b[j]!);
+  },
+);
 
 /** a = b. Broadcasts. @throws ShapeError, DtypeError */
 export function equal(a: Operand, b: Operand): Tensor {

@@ -46,7 +46,12 @@ function cumsumFromEnd(x: Tensor, dim: number): Tensor {
 }
 
 // each element is in all sums from its own place on
-export const cumsumOp = running("cumsum", (total, v) => total + v, 0, (dy, _, __, dim) => cumsumFromEnd(dy, dim));
+export const cumsumOp = running(
+  "cumsum",
+  (total, v) => total + v,
+  0,
+  (dy, _, __, dim) => cumsumFromEnd(dy, dim),
+);
 
 /** Each lane moved on by one place, its last value lost and `value` in front. */
 function delay(x: Tensor, dim: number, value: number): Tensor {
@@ -86,8 +91,11 @@ function recurrenceFromEnd(a: Tensor, b: Tensor, dim: number): Tensor {
 }
 
 // product of all before, times what the products from here on are made of
-export const cumprodOp = running("cumprod", (total, v) => total * v, 1, (dy, x, _, dim) =>
-  mul(cumprod(delay(x, dim, 1), dim), recurrenceFromEnd(x, dy, dim)),
+export const cumprodOp = running(
+  "cumprod",
+  (total, v) => total * v,
+  1,
+  (dy, x, _, dim) => mul(cumprod(delay(x, dim, 1), dim), recurrenceFromEnd(x, dy, dim)),
 );
 
 /** Sums of the first 1, 2, ... values along an axis; integers give int64. */

@@ -28,14 +28,25 @@ export function requireIndex(where: string, index: TensorType): void {
 
 function checkIndex(name: string, x: TensorType, index: TensorType, dim: number): void {
   requireIndex(name, index);
-  const fits = index.shape.length === x.shape.length && index.shape.every((size, axis) => axis === dim || size <= x.shape[axis]!);
+  const fits =
+    index.shape.length === x.shape.length && index.shape.every((size, axis) => axis === dim || size <= x.shape[axis]!);
   if (!fits) {
-    throw new ShapeError(name, { x: x.shape, index: index.shape, dim }, "the index must have x's rank and be no larger outside the axis");
+    throw new ShapeError(
+      name,
+      { x: x.shape, index: index.shape, dim },
+      "the index must have x's rank and be no larger outside the axis",
+    );
   }
 }
 
 /** Calls `visit(at, offset)` for each element of the index: its position there and the offset it stands for in x. */
-function forEachIndexed(name: string, shape: readonly number[], index: Tensor, dim: number, visit: (at: number, offset: number) => void): void {
+function forEachIndexed(
+  name: string,
+  shape: readonly number[],
+  index: Tensor,
+  dim: number,
+  visit: (at: number, offset: number) => void,
+): void {
   const strides = stridesOf(shape);
   const [size, along] = [shape[dim] ?? 1, strides[dim] ?? 1];
   const others = strides.map((stride, axis) => (axis === dim ? 0 : stride));
@@ -70,7 +81,11 @@ export const gatherOp: Op<readonly [Tensor, Tensor], DimAttrs> = defineOp<readon
 
 function scatterType(name: string, x: TensorType, index: TensorType, source: TensorType, dim: number): TensorType {
   checkIndex(name, x, index, dim);
-  if (source.dtype !== x.dtype || source.shape.length !== index.shape.length || index.shape.some((size, i) => size > source.shape[i]!)) {
+  if (
+    source.dtype !== x.dtype ||
+    source.shape.length !== index.shape.length ||
+    index.shape.some((size, i) => size > source.shape[i]!)
+  ) {
     throw new ShapeError(
       name,
       { x: x.dtype, source: source.dtype, index: index.shape, sourceShape: source.shape },
@@ -97,7 +112,12 @@ type ScatterInputs = readonly [x: Tensor, index: Tensor, source: Tensor];
 function sourceGradient(dy: Tensor, index: Tensor, source: Tensor, dim: number): Tensor {
   const read = gather(dy, dim, index);
   const missing = source.shape.map((size, axis) => size - index.shape[axis]!);
-  return missing.every((n) => n === 0) ? read : pad(read, [...missing].reverse().flatMap((n) => [0, n]));
+  return missing.every((n) => n === 0)
+    ? read
+    : pad(
+        read,
+        [...missing].reverse().flatMap((n) => [0, n]),
+      );
 }
 
 export const scatterOp = defineOp<ScatterInputs, DimAttrs>({
@@ -155,8 +175,18 @@ export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Tensor
 export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
   const axis = normalizeAxis("indexSelect", dim, x.rank);
   if (index.rank > 1) throw new ShapeError("indexSelect", { index: index.shape }, "the index must have one axis");
-  const lined = reshape(index, x.shape.map((_, i) => (i === axis ? index.numel : 1)));
-  return gather(x, axis, expand(lined, x.shape.map((size, i) => (i === axis ? index.numel : size))));
+  const lined = reshape(
+    index,
+    x.shape.map((_, i) => (i === axis ? index.numel : 1)),
+  );
+  return gather(
+    x,
+    axis,
+    expand(
+      lined,
+      x.shape.map((size, i) => (i === axis ? index.numel : size)),
+    ),
+  );
 }
 
 /** The elements that `index` names in the flattened tensor, in the index's shape. @throws DtypeError, ArgumentError */

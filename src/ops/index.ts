@@ -3,14 +3,33 @@
  */
 
 export { hardsigmoid, hardswish, hardtanh, leakyRelu, prelu, relu, relu6, threshold } from "./activation-linear.ts";
-export { celu, elu, gelu, glu, logSigmoid, mish, selu, sigmoid, silu, softplus, softsign } from "./activation-smooth.ts";
+export {
+  celu,
+  elu,
+  gelu,
+  glu,
+  logSigmoid,
+  mish,
+  selu,
+  sigmoid,
+  silu,
+  softplus,
+  softsign,
+} from "./activation-smooth.ts";
 export type { GeluApproximation } from "./activation-smooth.ts";
 export { logSoftmax, softmax, softmin } from "./activation-softmax.ts";
 export { add, div, maximum, minimum, mul, pow, remainder, sub } from "./arithmetic.ts";
 export type { Operand } from "./arithmetic.ts";
 export { scaledDotProductAttention } from "./attention.ts";
 export type { AttentionOptions } from "./attention.ts";
-export { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveAvgPool3d, avgPool1d, avgPool2d, avgPool3d } from "./avg-pool.ts";
+export {
+  adaptiveAvgPool1d,
+  adaptiveAvgPool2d,
+  adaptiveAvgPool3d,
+  avgPool1d,
+  avgPool2d,
+  avgPool3d,
+} from "./avg-pool.ts";
 export type { AvgPoolOptions, OutputSize } from "./avg-pool.ts";
 export { batchNorm } from "./batch-norm.ts";
 export type { BatchNormOptions } from "./batch-norm.ts";
@@ -38,11 +57,30 @@ export { bitwiseAnd, bitwiseOr, bitwiseXor, isfinite, isinf, isnan } from "./log
 export { logicalAnd, logicalNot, logicalOr, logicalXor } from "./logical.ts";
 export { crossEntropy, nllLoss } from "./loss-classes.ts";
 export type { ClassLossOptions, CrossEntropyOptions } from "./loss-classes.ts";
-export { binaryCrossEntropy, binaryCrossEntropyWithLogits, huberLoss, klDiv, l1Loss, mseLoss, smoothL1Loss } from "./loss.ts";
+export {
+  binaryCrossEntropy,
+  binaryCrossEntropyWithLogits,
+  huberLoss,
+  klDiv,
+  l1Loss,
+  mseLoss,
+  smoothL1Loss,
+} from "./loss.ts";
 export type { KlDivOptions, LogitsLossOptions, LossOptions, Reduction, WeightedLossOptions } from "./loss.ts";
 export { bmm, matmul, mm } from "./matmul.ts";
-export { adaptiveMaxPool1d, adaptiveMaxPool2d, adaptiveMaxPool3d, maxPool1d, maxPool2d, maxPool3d } from "./max-pool.ts";
-export { adaptiveMaxPool1dWithIndices, adaptiveMaxPool2dWithIndices, adaptiveMaxPool3dWithIndices } from "./max-pool.ts";
+export {
+  adaptiveMaxPool1d,
+  adaptiveMaxPool2d,
+  adaptiveMaxPool3d,
+  maxPool1d,
+  maxPool2d,
+  maxPool3d,
+} from "./max-pool.ts";
+export {
+  adaptiveMaxPool1dWithIndices,
+  adaptiveMaxPool2dWithIndices,
+  adaptiveMaxPool3dWithIndices,
+} from "./max-pool.ts";
 export { maxPool1dWithIndices, maxPool2dWithIndices, maxPool3dWithIndices } from "./max-pool.ts";
 export type { MaxPoolOptions } from "./max-pool.ts";
 export { groupNorm, layerNorm, rmsNorm } from "./norm.ts";
@@ -55,7 +93,13 @@ export { channelShuffle, pixelShuffle, pixelUnshuffle } from "./pixel-shuffle.ts
 export { fakeQuantizePerChannelAffine, fakeQuantizePerTensorAffine } from "./quantize/fake-quantize.ts";
 export { fusedMovingAvgObsFakeQuant } from "./quantize/fused.ts";
 export { fakeQuantizeLearnablePerChannelAffine, fakeQuantizeLearnablePerTensorAffine } from "./quantize/learnable.ts";
-export { dequantize, intRepr, quantizePerChannel, quantizePerTensor, quantizePerTensorDynamic } from "./quantize/native.ts";
+export {
+  dequantize,
+  intRepr,
+  quantizePerChannel,
+  quantizePerTensor,
+  quantizePerTensorDynamic,
+} from "./quantize/native.ts";
 export { amax, amin, argmax, argmin, max, min } from "./reduce-extremes.ts";
 export type { ValuesAndIndices } from "./reduce-extremes.ts";
 export { all, any } from "./reduce-logical.ts";

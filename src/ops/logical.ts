@@ -48,7 +48,8 @@ function bitwise(name: string, f: (a: bigint, b: bigint) => bigint): Op<Pair, No
     name,
     infer([a, b]) {
       const type = inferBroadcast(name, a, b);
-      if (dtypeInfo[type.dtype].kind === "float") throw new DtypeError(name, { dtype: type.dtype }, "needs integers or bools");
+      if (dtypeInfo[type.dtype].kind === "float")
+        throw new DtypeError(name, { dtype: type.dtype }, "needs integers or bools");
       return [type];
     },
     forward: ([a, b], _, [type]) => [zipTo(type!, a, b, loop)],

@@ -152,7 +152,11 @@ export function axisView(shape: Shape, axis: number): AxisView {
 }
 
 /** Calls `f(start, stride, lane)` for each lane along `axis`. */
-export function forEachLane(shape: Shape, axis: number, f: (start: number, stride: number, lane: number) => void): void {
+export function forEachLane(
+  shape: Shape,
+  axis: number,
+  f: (start: number, stride: number, lane: number) => void,
+): void {
   const { outer, size, inner } = axisView(shape, axis);
   for (let o = 0; o < outer; o++) {
     for (let i = 0; i < inner; i++) f(o * size * inner + i, inner, o * inner + i);

@@ -86,7 +86,10 @@ export function nllLoss(
 
 /** Class weights in a shape that broadcasts against the input. */
 function alongClasses(weight: Tensor, input: Tensor, axis: number): Tensor {
-  return reshape(weight, input.shape.map((size, i) => (i === axis ? size : 1)));
+  return reshape(
+    weight,
+    input.shape.map((size, i) => (i === axis ? size : 1)),
+  );
 }
 
 /** Cross entropy with the even distribution: the part of the loss that label smoothing adds. */
@@ -97,7 +100,11 @@ function evenLoss(logits: Tensor, target: Tensor, axis: number, options: Require
   return weightedMean(loss, targetsOf(logits, target, weight, ignoreIndex).weights, reduction);
 }
 
-function probabilityLoss(logits: Tensor, target: Tensor, { weight, labelSmoothing, reduction }: Required<CrossEntropyOptions>): Tensor {
+function probabilityLoss(
+  logits: Tensor,
+  target: Tensor,
+  { weight, labelSmoothing, reduction }: Required<CrossEntropyOptions>,
+): Tensor {
   const axis = logits.rank === 1 ? 0 : 1;
   const classes = logits.size(axis);
   const smooth = labelSmoothing > 0 ? add(mul(target, 1 - labelSmoothing), labelSmoothing / classes) : target;
@@ -118,7 +125,11 @@ export function crossEntropy(input: Tensor, target: Tensor, options: CrossEntrop
   const complete = { weight, ignoreIndex, reduction, labelSmoothing };
   if (isFloat(target.dtype)) {
     if (!sameShape(input.shape, target.shape)) {
-      throw new ShapeError("crossEntropy", { input: input.shape, target: target.shape }, "probabilities must have the input's shape");
+      throw new ShapeError(
+        "crossEntropy",
+        { input: input.shape, target: target.shape },
+        "probabilities must have the input's shape",
+      );
     }
     return probabilityLoss(logSoftmax(input, input.rank === 1 ? 0 : 1), target, complete);
   }

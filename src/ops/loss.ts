@@ -43,7 +43,11 @@ export function l1Loss(input: Tensor, target: Tensor, { reduction }: LossOptions
 }
 
 /** e^2 / (2 beta) for an error e below beta, else |e| - beta / 2. @throws ShapeError, ArgumentError for a negative beta */
-export function smoothL1Loss(input: Tensor, target: Tensor, { beta = 1, reduction }: LossOptions & { beta?: number } = {}): Tensor {
+export function smoothL1Loss(
+  input: Tensor,
+  target: Tensor,
+  { beta = 1, reduction }: LossOptions & { beta?: number } = {},
+): Tensor {
   if (beta < 0) throw new ArgumentError("smoothL1Loss", { beta }, "beta must not be negative");
   if (beta === 0) return l1Loss(input, target, { reduction });
   const error = abs(sub(input, target));
@@ -52,7 +56,11 @@ export function smoothL1Loss(input: Tensor, target: Tensor, { beta = 1, reductio
 }
 
 /** e^2 / 2 for an error e up to delta, else delta (|e| - delta / 2). @throws ShapeError, ArgumentError unless delta is positive */
-export function huberLoss(input: Tensor, target: Tensor, { delta = 1, reduction }: LossOptions & { delta?: number } = {}): Tensor {
+export function huberLoss(
+  input: Tensor,
+  target: Tensor,
+  { delta = 1, reduction }: LossOptions & { delta?: number } = {},
+): Tensor {
   if (!(delta > 0)) throw new ArgumentError("huberLoss", { delta }, "delta must be positive");
   const error = abs(sub(input, target));
   const loss = where(lessEqual(error, delta), mul(mul(error, error), 0.5), mul(sub(error, delta / 2), delta));
@@ -72,9 +80,12 @@ export const binaryCrossEntropyOp = defineOp<readonly [Tensor, Tensor]>({
   },
   forward([x, target], _, [type]) {
     for (const p of floatsOf(x)) {
-      if (p < 0 || p > 1) throw new ArgumentError("binaryCrossEntropy", { value: p }, "inputs must be probabilities, in 0..1");
+      if (p < 0 || p > 1)
+        throw new ArgumentError("binaryCrossEntropy", { value: p }, "inputs must be probabilities, in 0..1");
     }
-    const loss = zipWith((p, t) => (t - 1) * Math.max(Math.log1p(-p), LOWEST_LOG) - t * Math.max(Math.log(p), LOWEST_LOG));
+    const loss = zipWith(
+      (p, t) => (t - 1) * Math.max(Math.log1p(-p), LOWEST_LOG) - t * Math.max(Math.log(p), LOWEST_LOG),
+    );
     return [zipTo(type!, x, target, loss)];
   },
   backward: (dy, { inputs: [x, target], needs }) => [
@@ -87,7 +98,11 @@ export const binaryCrossEntropyOp = defineOp<readonly [Tensor, Tensor]>({
  * -(t ln x + (1 - t) ln(1 - x)) of probabilities x. The gradient is finite at 0 and 1.
  * @throws ArgumentError for an input outside 0..1, ShapeError
  */
-export function binaryCrossEntropy(input: Tensor, target: Tensor, { weight = null, reduction }: WeightedLossOptions = {}): Tensor {
+export function binaryCrossEntropy(
+  input: Tensor,
+  target: Tensor,
+  { weight = null, reduction }: WeightedLossOptions = {},
+): Tensor {
   const loss = apply(binaryCrossEntropyOp, [input, target], {});
   return reduceLoss(weight ? mul(loss, weight) : loss, reduction);
 }
@@ -117,7 +132,11 @@ export interface KlDivOptions {
 }
 
 /** t (ln t - input) for log-probabilities `input` and probabilities t; 0 where t is 0. @throws ShapeError */
-export function klDiv(input: Tensor, target: Tensor, { reduction = "mean", logTarget = false }: KlDivOptions = {}): Tensor {
+export function klDiv(
+  input: Tensor,
+  target: Tensor,
+  { reduction = "mean", logTarget = false }: KlDivOptions = {},
+): Tensor {
   const entropy = logTarget ? mul(exp(target), target) : mul(target, log(where(equal(target, 0), 1, target)));
   const loss = sub(entropy, mul(logTarget ? exp(target) : target, input));
   return reduction === "batchmean" ? div(sum(loss), input.shape[0] ?? 1) : reduceLoss(loss, reduction);

@@ -16,7 +16,18 @@ import { clamp, clampMax, clampMin } from "./clamp.ts";
 import { equal, greater, greaterEqual, less, lessEqual, notEqual } from "./compare.ts";
 import { cumprod, cumsum } from "./cumulative.ts";
 import { gather, indexSelect, scatter, scatterAdd, take } from "./gather.ts";
-import { bitwiseAnd, bitwiseOr, bitwiseXor, isfinite, isinf, isnan, logicalAnd, logicalNot, logicalOr, logicalXor } from "./logical.ts";
+import {
+  bitwiseAnd,
+  bitwiseOr,
+  bitwiseXor,
+  isfinite,
+  isinf,
+  isnan,
+  logicalAnd,
+  logicalNot,
+  logicalOr,
+  logicalXor,
+} from "./logical.ts";
 import { bmm, matmul, mm } from "./matmul.ts";
 import { amax, amin, argmax, argmin, max, min } from "./reduce-extremes.ts";
 import type { ValuesAndIndices } from "./reduce-extremes.ts";

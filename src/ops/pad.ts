@@ -98,7 +98,11 @@ function forEachPaddedRow(to: Shape, tables: readonly Int32Array[], row: (at: nu
 function fillOf({ qparams, shape, dtype }: TensorType, { value, mode }: PadAttrs): number {
   if (qparams === undefined || mode !== "constant") return value;
   if (qparams.kind === "perTensor" && value === 0) return qparams.zeroPoint;
-  throw new DtypeError("pad", { dtype, shape, value }, "a quantized tensor is padded with 0 and per-tensor parameters only");
+  throw new DtypeError(
+    "pad",
+    { dtype, shape, value },
+    "a quantized tensor is padded with 0 and per-tensor parameters only",
+  );
 }
 
 export const padOp: Op<readonly [Tensor], PadAttrs> = defineOp<readonly [Tensor], PadAttrs>({

@@ -29,7 +29,12 @@ const above: Beats = (a, b) => a > b || (a !== a && b === b);
 const below: Beats = (a, b) => a < b || (a !== a && b === b);
 
 /** Position within its lane of the extreme of every lane. */
-function findExtremes(where: string, x: Tensor, dim: readonly number[], beats: Beats): { values: Float64Array; indices: Float64Array } {
+function findExtremes(
+  where: string,
+  x: Tensor,
+  dim: readonly number[],
+  beats: Beats,
+): { values: Float64Array; indices: Float64Array } {
   const { bases, steps } = lanesOf(x.shape, dim);
   if (steps.length === 0 && bases.length > 0) {
     throw new ShapeError(where, { shape: x.shape, dim }, "nothing to choose from: a reduced axis is empty");
@@ -139,10 +144,21 @@ export function min(x: Tensor, dim?: number, options: ReduceOptions = {}): Tenso
   return dim === undefined ? amin(x) : alongAxis(minOp, x, dim, options);
 }
 
-function indexAlong(op: Op<One, ReduceAttrs>, x: Tensor, dim: number | null | undefined, options: ReduceOptions): Tensor {
-  if (dim !== undefined && dim !== null) return apply(op, [x], reduceAttrs(op.name, x, normalizeAxis(op.name, dim, x.rank), options));
+function indexAlong(
+  op: Op<One, ReduceAttrs>,
+  x: Tensor,
+  dim: number | null | undefined,
+  options: ReduceOptions,
+): Tensor {
+  if (dim !== undefined && dim !== null)
+    return apply(op, [x], reduceAttrs(op.name, x, normalizeAxis(op.name, dim, x.rank), options));
   const index = apply(op, [reshape(x, [numel(x.shape)])], { dim: [0], keepdim: false });
-  return options.keepdim ? reshape(index, x.shape.map(() => 1)) : index;
+  return options.keepdim
+    ? reshape(
+        index,
+        x.shape.map(() => 1),
+      )
+    : index;
 }
 
 /** Index (int64) of the largest value along an axis, or in the flattened tensor; the first of equals. @throws ShapeError */

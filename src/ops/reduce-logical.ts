@@ -19,7 +19,8 @@ function quantifier(name: string, decisive: boolean): Op<readonly [Tensor], Redu
     },
     forward: ([x], { dim }, [type]) => [
       reduceLanes(type!, x, dim, (data, base, steps) => {
-        for (let k = 0; k < steps.length; k++) if ((data[base + steps[k]!]! !== 0) === decisive) return Number(decisive);
+        for (let k = 0; k < steps.length; k++)
+          if ((data[base + steps[k]!]! !== 0) === decisive) return Number(decisive);
         return Number(!decisive);
       }),
     ],

@@ -47,7 +47,11 @@ export const stdOp = laneReduction<VarianceAttrs>(
     return (data, base, steps) => Math.sqrt(variance(data, base, steps));
   },
   (dy, x, y, attrs) => {
-    const slope = maskedFill(div(dy, mul(y, Math.max(0, reducedCount(x.shape, attrs.dim) - attrs.correction))), equal(y, 0), 0);
+    const slope = maskedFill(
+      div(dy, mul(y, Math.max(0, reducedCount(x.shape, attrs.dim) - attrs.correction))),
+      equal(y, 0),
+      0,
+    );
     return mul(restoreDims(slope, x.shape, attrs), sub(x, mean(x, attrs.dim, { keepdim: true })));
   },
 );

@@ -42,7 +42,12 @@ export function reducedShape(shape: Shape, { dim, keepdim }: ReduceAttrs): numbe
 
 /** A reduced tensor seen with its reduced axes as size 1, so that it broadcasts against the input. */
 export function restoreDims(y: Tensor, shape: Shape, { dim, keepdim }: ReduceAttrs): Tensor {
-  return keepdim ? y : reshape(y, shape.map((size, axis) => (dim.includes(axis) ? 1 : size)));
+  return keepdim
+    ? y
+    : reshape(
+        y,
+        shape.map((size, axis) => (dim.includes(axis) ? 1 : size)),
+      );
 }
 
 /** Sums, in double, over the axes `dim`; the result is laid out as if those axes had size 1. */

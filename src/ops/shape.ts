@@ -23,7 +23,11 @@ function reshapeQParams(x: TensorType, shape: Shape): QParams | undefined {
     const before = numel(x.shape.slice(0, axis));
     const found = shape.findIndex((size, i) => size === x.shape[axis] && numel(shape.slice(0, i)) === before);
     if (found < 0) {
-      throw new ShapeError("reshape", { from: x.shape, to: shape, axis }, "the channel axis of a per-channel quantized tensor must stay whole");
+      throw new ShapeError(
+        "reshape",
+        { from: x.shape, to: shape, axis },
+        "the channel axis of a per-channel quantized tensor must stay whole",
+      );
     }
     return found;
   });
@@ -51,9 +55,20 @@ export const permuteOp = defineOp<One, { readonly dims: readonly number[] }>({
   },
   forward([x], { dims }, [type]) {
     const strides = stridesOf(x.shape);
-    return [readStrided(type!, x.data, dims.map((axis) => strides[axis]!))];
+    return [
+      readStrided(
+        type!,
+        x.data,
+        dims.map((axis) => strides[axis]!),
+      ),
+    ];
   },
-  backward: (dy, { attrs: { dims } }) => [permute(dy, dims.map((_, axis) => dims.indexOf(axis)))],
+  backward: (dy, { attrs: { dims } }) => [
+    permute(
+      dy,
+      dims.map((_, axis) => dims.indexOf(axis)),
+    ),
+  ],
 });
 
 function expandedShape(from: Shape, to: Shape): number[] {
@@ -70,7 +85,13 @@ export const expandOp = defineOp<One, { readonly shape: Shape }>({
   name: "expand",
   infer([x], { shape }) {
     const lead = shape.length - x.shape.length;
-    return [{ dtype: x.dtype, shape: expandedShape(x.shape, shape), qparams: moveQParamsAxis(x.qparams, (axis) => axis + lead) }];
+    return [
+      {
+        dtype: x.dtype,
+        shape: expandedShape(x.shape, shape),
+        qparams: moveQParamsAxis(x.qparams, (axis) => axis + lead),
+      },
+    ];
   },
   forward: ([x], _, [type]) => [readStrided(type!, x.data, broadcastStrides(x.shape, type!.shape))],
   backward: (dy) => [dy],
@@ -93,14 +114,22 @@ export function permute(x: Tensor, dims: readonly number[]): Tensor {
 export function transpose(x: Tensor, dim0: number, dim1: number): Tensor {
   const a = normalizeAxis("transpose", dim0, x.rank);
   const b = normalizeAxis("transpose", dim1, x.rank);
-  return permute(x, x.shape.map((_, axis) => (axis === a ? b : axis === b ? a : axis)));
+  return permute(
+    x,
+    x.shape.map((_, axis) => (axis === a ? b : axis === b ? a : axis)),
+  );
 }
 
 /** Moves axes `source` to positions `destination`; the others keep their order. */
-export function movedim(x: Tensor, source: number | readonly number[], destination: number | readonly number[]): Tensor {
+export function movedim(
+  x: Tensor,
+  source: number | readonly number[],
+  destination: number | readonly number[],
+): Tensor {
   const from = normalizeAxes("movedim", source, x.rank);
   const to = normalizeAxes("movedim", destination, x.rank);
-  if (from.length !== to.length) throw new ShapeError("movedim", { source, destination }, "there must be as many destinations as sources");
+  if (from.length !== to.length)
+    throw new ShapeError("movedim", { source, destination }, "there must be as many destinations as sources");
   const rest = x.shape.map((_, axis) => axis).filter((axis) => !from.includes(axis));
   const dims = x.shape.map((_, axis) => (to.includes(axis) ? from[to.indexOf(axis)]! : rest.shift()!));
   return permute(x, dims);
@@ -115,7 +144,10 @@ export function expand(x: Tensor, shape: Shape): Tensor {
 /** Removes axes of size 1: all of them, or those named (a named axis of another size stays). */
 export function squeeze(x: Tensor, dim?: number | readonly number[]): Tensor {
   const axes = normalizeAxes("squeeze", dim, x.rank);
-  return reshape(x, x.shape.filter((size, axis) => size !== 1 || !axes.includes(axis)));
+  return reshape(
+    x,
+    x.shape.filter((size, axis) => size !== 1 || !axes.includes(axis)),
+  );
 }
 
 /** Inserts an axis of size 1 at `dim`, which may be negative. @throws ShapeError */
@@ -135,5 +167,9 @@ export function flatten(x: Tensor, startDim = 0, endDim = -1): Tensor {
 /** Splits one axis into several whose product it is; one size may be -1. */
 export function unflatten(x: Tensor, dim: number, sizes: Shape): Tensor {
   const axis = normalizeAxis("unflatten", dim, x.rank);
-  return reshape(x, [...x.shape.slice(0, axis), ...resolveReshape([x.shape[axis]!], sizes), ...x.shape.slice(axis + 1)]);
+  return reshape(x, [
+    ...x.shape.slice(0, axis),
+    ...resolveReshape([x.shape[axis]!], sizes),
+    ...x.shape.slice(axis + 1),
+  ]);
 }

@@ -87,7 +87,10 @@ export const splitOp = defineOp<One, { readonly sizes: readonly number[]; readon
     });
   },
   backward: (_, { attrs: { dim }, grads, outputs }) => [
-    cat(grads.map((grad, i) => grad ?? zeros(outputs[i]!.shape, { dtype: outputs[i]!.dtype })), dim),
+    cat(
+      grads.map((grad, i) => grad ?? zeros(outputs[i]!.shape, { dtype: outputs[i]!.dtype })),
+      dim,
+    ),
   ],
 });
 
@@ -96,14 +99,25 @@ export const flipOp = defineOp<One, { readonly dims: readonly number[] }>({
   infer([x], { dims }) {
     const { qparams } = x;
     if (qparams !== undefined && qparams.kind !== "perTensor" && dims.includes(qparams.axis)) {
-      throw new ShapeError("flip", { dims, axis: qparams.axis }, "the channel axis of a quantized tensor cannot be flipped");
+      throw new ShapeError(
+        "flip",
+        { dims, axis: qparams.axis },
+        "the channel axis of a quantized tensor cannot be flipped",
+      );
     }
     return [{ dtype: x.dtype, shape: x.shape, qparams }];
   },
   forward([x], { dims }, [type]) {
     const strides = stridesOf(x.shape);
     const offset = dims.reduce((sum, axis) => sum + strides[axis]! * (x.shape[axis]! - 1), 0);
-    return [readStrided(type!, x.data, strides.map((step, axis) => (dims.includes(axis) ? -step : step)), offset)];
+    return [
+      readStrided(
+        type!,
+        x.data,
+        strides.map((step, axis) => (dims.includes(axis) ? -step : step)),
+        offset,
+      ),
+    ];
   },
   backward: (dy, { attrs: { dims } }) => [flip(dy, dims)],
 });
@@ -120,7 +134,8 @@ function bound(index: number, size: number): number {
 export function slice(x: Tensor, dim: number, start = 0, end = Infinity, step = 1): Tensor {
   const axis = normalizeAxis("slice", dim, x.rank);
   if (x.rank === 0) throw new ShapeError("slice", { shape: x.shape }, "a tensor without axes has no slices");
-  if (!Number.isInteger(step) || step < 1) throw new ArgumentError("slice", { step }, "the step must be a positive integer");
+  if (!Number.isInteger(step) || step < 1)
+    throw new ArgumentError("slice", { step }, "the step must be a positive integer");
   const first = bound(start, x.shape[axis]!);
   const last = Math.max(first, bound(end, x.shape[axis]!));
   if (first === 0 && last === x.shape[axis]! && step === 1) return x;
@@ -140,7 +155,10 @@ export function narrow(x: Tensor, dim: number, start: number, length: number): T
 /** The slice at one index, without the axis: `x[index]` for dim 0. @throws ShapeError when there is none. */
 export function select(x: Tensor, dim: number, index: number): Tensor {
   const axis = normalizeAxis("select", dim, x.rank);
-  return reshape(narrow(x, axis, index, 1), x.shape.filter((_, i) => i !== axis));
+  return reshape(
+    narrow(x, axis, index, 1),
+    x.shape.filter((_, i) => i !== axis),
+  );
 }
 
 /**
@@ -159,14 +177,19 @@ export function split(x: Tensor, splitSize: number | readonly number[], dim = 0)
     return dispatch(splitOp, [x], { sizes, dim: axis });
   }
   if (splitSize.some((size) => size < 0) || splitSize.reduce((sum, size) => sum + size, 0) !== total) {
-    throw new ShapeError("split", { shape: x.shape, dim, sizes: splitSize }, "the sizes must add up to the size of the axis");
+    throw new ShapeError(
+      "split",
+      { shape: x.shape, dim, sizes: splitSize },
+      "the sizes must add up to the size of the axis",
+    );
   }
   return dispatch(splitOp, [x], { sizes: splitSize, dim: axis });
 }
 
 /** At most `chunks` parts of equal size (the last may be smaller) along one axis. */
 export function chunk(x: Tensor, chunks: number, dim = 0): readonly Tensor[] {
-  if (!Number.isInteger(chunks) || chunks < 1) throw new ArgumentError("chunk", { chunks }, "there must be at least one chunk");
+  if (!Number.isInteger(chunks) || chunks < 1)
+    throw new ArgumentError("chunk", { chunks }, "there must be at least one chunk");
   return split(x, Math.max(1, Math.ceil(x.size(dim) / chunks)), dim);
 }
 

@@ -32,7 +32,10 @@ function firstInOrder(lane: Float64Array, k: number, descending: boolean): numbe
   const compare = descending
     ? (i: number, j: number): number => ascending(lane[j]!, lane[i]!)
     : (i: number, j: number): number => ascending(lane[i]!, lane[j]!);
-  if (k >= MANY || k === lane.length) return Array.from({ length: lane.length }, (_, i) => i).sort(compare).slice(0, k);
+  if (k >= MANY || k === lane.length)
+    return Array.from({ length: lane.length }, (_, i) => i)
+      .sort(compare)
+      .slice(0, k);
   const best: number[] = [];
   for (let i = 0; i < lane.length && k > 0; i++) {
     if (best.length === k && compare(i, best[k - 1]!) >= 0) continue;
@@ -61,7 +64,11 @@ function sortedLanes(x: Tensor, dim: number, descending: boolean, k: number, typ
 }
 
 /** Every value's gradient goes back to where it came from. */
-function toOrigin(dy: Tensor, { inputs: [x], outputs }: BackwardContext<One, SortAttrs | TopkAttrs>, dim: number): [Tensor] {
+function toOrigin(
+  dy: Tensor,
+  { inputs: [x], outputs }: BackwardContext<One, SortAttrs | TopkAttrs>,
+  dim: number,
+): [Tensor] {
   return [x.rank === 0 ? dy : scatter(zeros(x.shape, { dtype: x.dtype }), dim, outputs[1]!, dy)];
 }
 
@@ -80,10 +87,17 @@ export const topkOp = defineOp<One, TopkAttrs>({
   infer([x], { k, dim }) {
     requireUnquantized("topk", x);
     if (!Number.isInteger(k) || k < 0 || k > (x.shape[dim] ?? 1)) {
-      throw new ArgumentError("topk", { k, shape: x.shape, dim }, "k must be an integer from 0 to the size of the axis");
+      throw new ArgumentError(
+        "topk",
+        { k, shape: x.shape, dim },
+        "k must be an integer from 0 to the size of the axis",
+      );
     }
     const shape = x.shape.map((size, axis) => (axis === dim ? k : size));
-    return [{ dtype: x.dtype, shape }, { dtype: "int64", shape }];
+    return [
+      { dtype: x.dtype, shape },
+      { dtype: "int64", shape },
+    ];
   },
   forward: ([x], { k, dim, largest }, types) => sortedLanes(x, dim, largest, x.rank === 0 ? 1 : k, types),
   backward: (dy, context) => toOrigin(dy, context, context.attrs.dim),

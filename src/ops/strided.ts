@@ -73,7 +73,9 @@ export function bitsOf(data: TypedArray): Uint8Array | Uint16Array | Uint32Array
   const { buffer, byteOffset, length, BYTES_PER_ELEMENT } = data;
   if (data instanceof Float64Array) return data;
   if (BYTES_PER_ELEMENT === 4) return new Uint32Array(buffer, byteOffset, length);
-  return BYTES_PER_ELEMENT === 2 ? new Uint16Array(buffer, byteOffset, length) : new Uint8Array(buffer, byteOffset, length);
+  return BYTES_PER_ELEMENT === 2
+    ? new Uint16Array(buffer, byteOffset, length)
+    : new Uint8Array(buffer, byteOffset, length);
 }
 
 /** The elements of `data` at offset + index · strides, in row-major order of the type's shape. */

@@ -13,7 +13,10 @@ import { cast } from "./unary.ts";
 
 type DiagonalAttrs = { readonly diagonal: number };
 
-function triangle(name: string, keeps: (column: number, diagonal: number) => boolean): Op<readonly [Tensor], DiagonalAttrs> {
+function triangle(
+  name: string,
+  keeps: (column: number, diagonal: number) => boolean,
+): Op<readonly [Tensor], DiagonalAttrs> {
   const op: Op<readonly [Tensor], DiagonalAttrs> = defineOp<readonly [Tensor], DiagonalAttrs>({
     name,
     infer([x]) {

@@ -63,7 +63,10 @@ export function unary(
   backward: UnaryBackward,
   { integers = "toFloat", loop = mapWith(f), quantized }: UnaryOptions = {},
 ): Op<One, NoAttrs> {
-  return unaryWith<NoAttrs>(name, (_, dtype) => (dtype === "float32" ? loop : mapWith(f)), backward, { integers, quantized });
+  return unaryWith<NoAttrs>(name, (_, dtype) => (dtype === "float32" ? loop : mapWith(f)), backward, {
+    integers,
+    quantized,
+  });
 }
 
 /** Gradient of step functions. PyTorch's is zero too. */
@@ -100,7 +103,12 @@ function signOf(x: number): number {
 }
 
 // -x
-export const negOp = unary("neg", (x) => -x, (dy) => neg(dy), { integers, loop: negLoop });
+export const negOp = unary(
+  "neg",
+  (x) => -x,
+  (dy) => neg(dy),
+  { integers, loop: negLoop },
+);
 // d|x| = sign(x) dx
 export const absOp = unary("abs", Math.abs, (dy, x) => mul(dy, sign(x)), { integers, loop: absLoop });
 export const signOp = unary("sign", signOf, flat, { integers });
@@ -116,9 +124,17 @@ export const log1pOp = unary("log1p", Math.log1p, (dy, x) => div(dy, add(x, 1)))
 // d sqrt(x) = dx / (2 sqrt(x))
 export const sqrtOp = unary("sqrt", Math.sqrt, (dy, _, y) => div(dy, mul(y, 2)), { loop: sqrtLoop });
 // d x^(-1/2) = -1/2 y^3 dx
-export const rsqrtOp = unary("rsqrt", (x) => 1 / Math.sqrt(x), (dy, _, y) => mul(mul(dy, -0.5), pow(y, 3)));
+export const rsqrtOp = unary(
+  "rsqrt",
+  (x) => 1 / Math.sqrt(x),
+  (dy, _, y) => mul(mul(dy, -0.5), pow(y, 3)),
+);
 // d (1/x) = -y^2 dx
-export const reciprocalOp = unary("reciprocal", (x) => 1 / x, (dy, _, y) => neg(mul(dy, mul(y, y))));
+export const reciprocalOp = unary(
+  "reciprocal",
+  (x) => 1 / x,
+  (dy, _, y) => neg(mul(dy, mul(y, y))),
+);
 export const sinOp = unary("sin", Math.sin, (dy, x) => mul(dy, cos(x)));
 export const cosOp = unary("cos", Math.cos, (dy, x) => neg(mul(dy, sin(x))));
 // d tanh(x) = (1 - y^2) dx
@@ -152,7 +168,8 @@ export const castOp = defineOp<One, { readonly dtype: DType }>({
   name: "cast",
   infer([x], { dtype }) {
     requireUnquantized("cast", x);
-    if (isQuantized(dtype)) throw new DtypeError("cast", { dtype }, "a cast does not quantize", "Use quantizePerTensor");
+    if (isQuantized(dtype))
+      throw new DtypeError("cast", { dtype }, "a cast does not quantize", "Use quantizePerTensor");
     return [{ dtype, shape: x.shape }];
   },
   forward([x], { dtype }, [type]) {

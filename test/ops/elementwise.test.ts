@@ -32,7 +32,12 @@ describe("promotion", () => {
     ["cat of int and float", ops.cat([int(1), tensor([0.5])]), "float32"],
   ])("%s", (_, result, dtype) => expect(result.dtype).toBe(dtype));
 
-  it("adds bools as truth values", () => expect(tensor([true, false]).add(tensor([true, false])).tolist()).toEqual([1, 0]));
+  it("adds bools as truth values", () =>
+    expect(
+      tensor([true, false])
+        .add(tensor([true, false]))
+        .tolist(),
+    ).toEqual([1, 0]));
 
   it("wraps integers around", () => {
     expect(tensor([200], { dtype: "uint8" }).add(100).tolist()).toEqual([44]);
@@ -48,12 +53,19 @@ describe("promotion", () => {
     const x = ops.cast(tensor([1, 2049, 70000]), "float16");
     expect(x.tolist()).toEqual([1, 2048, Infinity]);
     expect(x.add(1).tolist()).toEqual([2, 2048, Infinity]);
-    expect(ops.cast(tensor([1.004]), "bfloat16").mul(1.004).tolist()).toEqual([1.015625]);
+    expect(
+      ops
+        .cast(tensor([1.004]), "bfloat16")
+        .mul(1.004)
+        .tolist(),
+    ).toEqual([1.015625]);
   });
 
   it("gives gradients in the dtype of the input", () => {
     const x = tensor([1, 2]).requireGrad();
-    x.mul(tensor([3, 4], { dtype: "float64" })).sum().backward();
+    x.mul(tensor([3, 4], { dtype: "float64" }))
+      .sum()
+      .backward();
     expect(x.grad!.dtype).toBe("float32");
   });
 
@@ -120,7 +132,20 @@ describe("special cases", () => {
   });
 
   it("gives NaN for a lane that is all masked", () => {
-    expect(ops.softmax(tensor([[-Infinity, -Infinity], [0, -Infinity]]), 1).tolist()).toEqual([[NaN, NaN], [1, 0]]);
+    expect(
+      ops
+        .softmax(
+          tensor([
+            [-Infinity, -Infinity],
+            [0, -Infinity],
+          ]),
+          1,
+        )
+        .tolist(),
+    ).toEqual([
+      [NaN, NaN],
+      [1, 0],
+    ]);
   });
 
   it("works with large 64-bit integers", () => {

@@ -11,7 +11,9 @@ import { checkFirst, checkSecond } from "./gradient-check.ts";
 import { samples } from "./samples/index.ts";
 import type { Sample } from "./samples/sample.ts";
 
-const sampled = Object.entries(samples).filter((entry): entry is [string, readonly Sample[]] => Array.isArray(entry[1]));
+const sampled = Object.entries(samples).filter((entry): entry is [string, readonly Sample[]] =>
+  Array.isArray(entry[1]),
+);
 
 /** Operators whose rules the second check of an operator's samples applied. */
 const reached = new Map<string, ReadonlySet<string>>();

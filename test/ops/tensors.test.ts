@@ -9,7 +9,10 @@ import { perChannel, perTensor } from "../../src/tensor/qparams.ts";
 import type { Nested } from "../../src/tensor/tensor.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 
-const x = tensor([[3, 1, 2], [5, 4, 6]]);
+const x = tensor([
+  [3, 1, 2],
+  [5, 4, 6],
+]);
 const int = (values: Nested): Tensor => tensor(values, { dtype: "int64" });
 
 describe.each<[string, () => Tensor, Nested]>([
@@ -26,39 +29,177 @@ describe.each<[string, () => Tensor, Nested]>([
   ["argmax with NaN", () => tensor([1, NaN, 5]).argmax(), 1],
   ["argmin along an axis", () => x.argmin(1), [1, 1]],
   ["all of nothing", () => zeros([0]).all(), 1],
-  ["any", () => tensor([[0, NaN], [0, 0]]).any(1), [1, 0]],
-  ["cumprod", () => x.cumprod(1), [[3, 3, 6], [5, 20, 120]]],
+  [
+    "any",
+    () =>
+      tensor([
+        [0, NaN],
+        [0, 0],
+      ]).any(1),
+    [1, 0],
+  ],
+  [
+    "cumprod",
+    () => x.cumprod(1),
+    [
+      [3, 3, 6],
+      [5, 20, 120],
+    ],
+  ],
   ["slice with negative bounds", () => x.slice(1, -2, -1), [[1], [4]]],
   ["slice beyond the end", () => x.slice(0, 1, 99), [[5, 4, 6]]],
-  ["slice with a step", () => x.slice(1, 0, 3, 2), [[3, 2], [5, 6]]],
+  [
+    "slice with a step",
+    () => x.slice(1, 0, 3, 2),
+    [
+      [3, 2],
+      [5, 6],
+    ],
+  ],
   ["empty slice", () => x.slice(0, 2, 1), []],
   ["select from the end", () => x.select(1, -1), [2, 6]],
-  ["flip", () => x.flip([0, 1]), [[6, 4, 5], [2, 1, 3]]],
-  ["roll", () => x.roll([1, -1], [0, 1]), [[4, 6, 5], [1, 2, 3]]],
-  ["repeat with a new axis", () => tensor([1, 2]).repeat([2, 2]), [[1, 2, 1, 2], [1, 2, 1, 2]]],
+  [
+    "flip",
+    () => x.flip([0, 1]),
+    [
+      [6, 4, 5],
+      [2, 1, 3],
+    ],
+  ],
+  [
+    "roll",
+    () => x.roll([1, -1], [0, 1]),
+    [
+      [4, 6, 5],
+      [1, 2, 3],
+    ],
+  ],
+  [
+    "repeat with a new axis",
+    () => tensor([1, 2]).repeat([2, 2]),
+    [
+      [1, 2, 1, 2],
+      [1, 2, 1, 2],
+    ],
+  ],
   ["repeatInterleave", () => tensor([1, 2]).repeatInterleave(2, 0), [1, 1, 2, 2]],
-  ["movedim", () => x.unsqueeze(0).movedim(0, 2).squeeze(2), [[3, 1, 2], [5, 4, 6]]],
-  ["squeeze of an axis that is not 1", () => x.squeeze(0), [[3, 1, 2], [5, 4, 6]]],
-  ["cat with an empty tensor", () => ops.cat([zeros([0]), x], 1), [[3, 1, 2], [5, 4, 6]]],
-  ["stack along the last axis", () => ops.stack([tensor([1, 2]), tensor([3, 4])], -1), [[1, 3], [2, 4]]],
-  ["pad and crop", () => ops.pad(x, [1, -1]), [[0, 3, 1], [0, 5, 4]]],
-  ["reflect", () => ops.pad(x, [2, 1], { mode: "reflect" }), [[2, 1, 3, 1, 2, 1], [6, 4, 5, 4, 6, 4]]],
-  ["circular", () => ops.pad(x, [1, 1], { mode: "circular" }), [[2, 3, 1, 2, 3], [6, 5, 4, 6, 5]]],
+  [
+    "movedim",
+    () => x.unsqueeze(0).movedim(0, 2).squeeze(2),
+    [
+      [3, 1, 2],
+      [5, 4, 6],
+    ],
+  ],
+  [
+    "squeeze of an axis that is not 1",
+    () => x.squeeze(0),
+    [
+      [3, 1, 2],
+      [5, 4, 6],
+    ],
+  ],
+  [
+    "cat with an empty tensor",
+    () => ops.cat([zeros([0]), x], 1),
+    [
+      [3, 1, 2],
+      [5, 4, 6],
+    ],
+  ],
+  [
+    "stack along the last axis",
+    () => ops.stack([tensor([1, 2]), tensor([3, 4])], -1),
+    [
+      [1, 3],
+      [2, 4],
+    ],
+  ],
+  [
+    "pad and crop",
+    () => ops.pad(x, [1, -1]),
+    [
+      [0, 3, 1],
+      [0, 5, 4],
+    ],
+  ],
+  [
+    "reflect",
+    () => ops.pad(x, [2, 1], { mode: "reflect" }),
+    [
+      [2, 1, 3, 1, 2, 1],
+      [6, 4, 5, 4, 6, 4],
+    ],
+  ],
+  [
+    "circular",
+    () => ops.pad(x, [1, 1], { mode: "circular" }),
+    [
+      [2, 3, 1, 2, 3],
+      [6, 5, 4, 6, 5],
+    ],
+  ],
   ["gather", () => x.gather(1, int([[2], [0]])), [[2], [5]]],
-  ["indexSelect", () => x.indexSelect(1, int([2, 2])), [[2, 2], [6, 6]]],
-  ["scatter of a number", () => x.scatter(0, int([[1, 0, 1]]), 9), [[3, 9, 2], [9, 4, 9]]],
+  [
+    "indexSelect",
+    () => x.indexSelect(1, int([2, 2])),
+    [
+      [2, 2],
+      [6, 6],
+    ],
+  ],
+  [
+    "scatter of a number",
+    () => x.scatter(0, int([[1, 0, 1]]), 9),
+    [
+      [3, 9, 2],
+      [9, 4, 9],
+    ],
+  ],
   ["scatterAdd to one place", () => tensor([0, 1]).scatterAdd(0, int([1, 1]), tensor([2, 3])), [0, 6]],
   ["take", () => x.take(int([[5], [0]])), [[6], [3]]],
-  ["nonzero", () => tensor([[0, 1], [2, 0]]).nonzero(), [[0, 1], [1, 0]]],
+  [
+    "nonzero",
+    () =>
+      tensor([
+        [0, 1],
+        [2, 0],
+      ]).nonzero(),
+    [
+      [0, 1],
+      [1, 0],
+    ],
+  ],
   ["maskedSelect", () => x.maskedSelect(x.greater(3)), [5, 4, 6]],
   ["sort puts NaN last", () => tensor([2, NaN, 1]).sort().values, [1, 2, NaN]],
   ["descending sort puts NaN first", () => tensor([2, NaN, 1]).sort(0, { descending: true }).indices, [1, 0, 2]],
   ["sort keeps the order of equals", () => tensor([1, 0, 1, 0]).argsort(), [1, 3, 0, 2]],
   ["topk along the first axis", () => x.topk(1, 0).values, [[5, 4, 6]]],
-  ["topk of the smallest", () => x.topk(2, 1, { largest: false }).indices, [[1, 2], [1, 0]]],
+  [
+    "topk of the smallest",
+    () => x.topk(2, 1, { largest: false }).indices,
+    [
+      [1, 2],
+      [1, 0],
+    ],
+  ],
   ["topk of equals", () => tensor([1, 3, 3, NaN]).topk(3).indices, [3, 1, 2]],
-  ["tril", () => x.tril(-1), [[0, 0, 0], [5, 0, 0]]],
-  ["oneHot", () => ops.oneHot(int([0, 2]), 3), [[1, 0, 0], [0, 0, 1]]],
+  [
+    "tril",
+    () => x.tril(-1),
+    [
+      [0, 0, 0],
+      [5, 0, 0],
+    ],
+  ],
+  [
+    "oneHot",
+    () => ops.oneHot(int([0, 2]), 3),
+    [
+      [1, 0, 0],
+      [0, 0, 1],
+    ],
+  ],
 ])("%s", (_, result, expected) => {
   it("is PyTorch's", () => expect(result().tolist()).toEqual(expected));
 });
@@ -91,10 +232,21 @@ describe("quantized tensors", () => {
   const channels = new Tensor("qint8", [2, 3], Int8Array.of(1, 2, 3, 4, 5, 6), perChannel([1, 2, 3], [0, 1, 2], 1));
 
   it("keep their parameters when rearranged", () => {
-    for (const y of [q.reshape([6]), q.permute([1, 0]), q.slice(1, 1), q.unsqueeze(0), q.flip(1), q.expand([2, 2, 3])]) {
+    for (const y of [
+      q.reshape([6]),
+      q.permute([1, 0]),
+      q.slice(1, 1),
+      q.unsqueeze(0),
+      q.flip(1),
+      q.expand([2, 2, 3]),
+    ]) {
       expect(y.qparams).toEqual(q.qparams);
     }
-    expect(q.permute([1, 0]).tolist()).toEqual([[1, 4], [2, 5], [3, 6]]);
+    expect(q.permute([1, 0]).tolist()).toEqual([
+      [1, 4],
+      [2, 5],
+      [3, 6],
+    ]);
   });
 
   it("move the channel axis along", () => {
@@ -104,7 +256,11 @@ describe("quantized tensors", () => {
     expect(() => channels.reshape([6])).toThrow(ShapeError);
   });
 
-  it("are padded with the integer that stands for 0", () => expect(ops.pad(q, [1, 0]).tolist()).toEqual([[2, 1, 2, 3], [2, 4, 5, 6]]));
+  it("are padded with the integer that stands for 0", () =>
+    expect(ops.pad(q, [1, 0]).tolist()).toEqual([
+      [2, 1, 2, 3],
+      [2, 4, 5, 6],
+    ]));
 
   it("are refused by float arithmetic, with a hint", () => expect(() => q.mul(2)).toThrow(/FloatFunctional/));
 });

@@ -35,11 +35,18 @@ export const elementwiseSamples: SampleTable = {
   sub: pairs(ops.sub, -2, 2),
   mul: pairs(ops.mul, -2, 2),
   div: pairs(ops.div, 0.5, 2),
-  pow: [...(pairs(ops.pow, 0.5, 2) as Sample[]), sample((a) => ops.pow(a, 3), normal([4])), sample((a) => ops.pow(a, 0), normal([4]))],
+  pow: [
+    ...(pairs(ops.pow, 0.5, 2) as Sample[]),
+    sample((a) => ops.pow(a, 3), normal([4])),
+    sample((a) => ops.pow(a, 0), normal([4])),
+  ],
   maximum: pairs(ops.maximum, -2, 2),
   minimum: pairs(ops.minimum, -2, 2),
   remainder: [sample((a, b) => ops.remainder(a, b), list(2.3, -1.2, 0.4), list(0.7, 0.9, -1.1))],
-  where: [sample((a, b) => ops.where(condition, a, b), normal([2, 3], 1), normal([3], 2)), sample((a) => ops.where(condition, a, 2), normal([3]))],
+  where: [
+    sample((a, b) => ops.where(condition, a, b), normal([2, 3], 1), normal([3], 2)),
+    sample((a) => ops.where(condition, a, 2), normal([3])),
+  ],
 
   neg: anywhere(ops.neg),
   abs: around(ops.abs, 0),
@@ -88,9 +95,17 @@ export const elementwiseSamples: SampleTable = {
   elu: around((x) => ops.elu(x, { alpha: 0.3 }), 0),
   celu: around((x) => ops.celu(x, { alpha: 0.3 }), 0),
   selu: around(ops.selu, 0),
-  softplus: [...anywhere((x) => ops.softplus(x, { beta: 1.5 })), ...around((x) => ops.softplus(x, { beta: 2, threshold: 3 }), 1.5)],
+  softplus: [
+    ...anywhere((x) => ops.softplus(x, { beta: 1.5 })),
+    ...around((x) => ops.softplus(x, { beta: 2, threshold: 3 }), 1.5),
+  ],
   gelu: [...anywhere(ops.gelu), ...anywhere((x) => ops.gelu(x, { approximate: "tanh" }))],
   softmax: [sample((x) => ops.softmax(x, -1), normal([2, 4])), sample((x) => ops.softmax(x, 0), normal([3, 2]))],
-  logSoftmax: [sample((x) => ops.logSoftmax(x, -1), normal([2, 4])), sample((x) => ops.logSoftmax(x, 0), normal([3, 2]))],
-  binaryCrossEntropy: [sample((x, t) => apply(binaryCrossEntropyOp, [x, t], {}), uniform([5], 0.1, 0.9, 1), uniform([5], 0.1, 0.9, 2))],
+  logSoftmax: [
+    sample((x) => ops.logSoftmax(x, -1), normal([2, 4])),
+    sample((x) => ops.logSoftmax(x, 0), normal([3, 2])),
+  ],
+  binaryCrossEntropy: [
+    sample((x, t) => apply(binaryCrossEntropyOp, [x, t], {}), uniform([5], 0.1, 0.9, 1), uniform([5], 0.1, 0.9, 2)),
+  ],
 };

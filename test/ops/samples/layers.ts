@@ -26,26 +26,62 @@ export const layerSamples: SampleTable = {
     sample((x, w, b) => ops.linear(x, w, b), normal([2, 3], 1), normal([2, 3], 2), normal([2], 3)),
     sample((x, w) => ops.linear(x, w), normal([2, 2, 3], 1), normal([2, 3], 2)),
   ],
-  conv1d: [sample((x, w, b) => ops.conv1d(x, w, b, { stride: 2, padding: 1 }), normal([1, 2, 5], 1), normal([2, 2, 3], 2), normal([2], 3))],
+  conv1d: [
+    sample(
+      (x, w, b) => ops.conv1d(x, w, b, { stride: 2, padding: 1 }),
+      normal([1, 2, 5], 1),
+      normal([2, 2, 3], 2),
+      normal([2], 3),
+    ),
+  ],
   conv2d: [
-    sample((x, w, b) => ops.conv2d(x, w, b, { padding: 1, groups: 2 }), normal([1, 2, 3, 3], 1), normal([2, 1, 2, 2], 2), normal([2], 3)),
+    sample(
+      (x, w, b) => ops.conv2d(x, w, b, { padding: 1, groups: 2 }),
+      normal([1, 2, 3, 3], 1),
+      normal([2, 1, 2, 2], 2),
+      normal([2], 3),
+    ),
     sample((x, w) => ops.conv2d(x, w, null, { padding: "same" }), normal([2, 3, 4], 1), normal([1, 2, 2, 3], 2)),
-    sample((x, w) => ops.conv2d(x, w, null, { dilation: 2, stride: [2, 1] }), normal([1, 1, 5, 4], 1), normal([2, 1, 2, 2], 2)),
+    sample(
+      (x, w) => ops.conv2d(x, w, null, { dilation: 2, stride: [2, 1] }),
+      normal([1, 1, 5, 4], 1),
+      normal([2, 1, 2, 2], 2),
+    ),
   ],
   conv3d: [sample((x, w) => ops.conv3d(x, w), normal([1, 1, 2, 3, 2], 1), normal([1, 1, 1, 2, 2], 2))],
-  convTranspose1d: [sample((x, w, b) => ops.convTranspose1d(x, w, b, { stride: 2 }), normal([1, 2, 3], 1), normal([2, 1, 2], 2), normal([1], 3))],
-  convTranspose2d: [
-    sample((x, w) => ops.convTranspose2d(x, w, null, { stride: 2, padding: 1, outputPadding: 1, groups: 2 }), normal([1, 2, 2, 2], 1), normal([2, 1, 3, 3], 2)),
-    sample((x, w) => ops.convTranspose2d(x, w, null, { dilation: 2, outputPadding: 1 }), normal([1, 1, 2, 2], 1), normal([1, 2, 2, 2], 2)),
+  convTranspose1d: [
+    sample(
+      (x, w, b) => ops.convTranspose1d(x, w, b, { stride: 2 }),
+      normal([1, 2, 3], 1),
+      normal([2, 1, 2], 2),
+      normal([1], 3),
+    ),
   ],
-  convTranspose3d: [sample((x, w) => ops.convTranspose3d(x, w), normal([1, 1, 2, 1, 2], 1), normal([1, 1, 1, 2, 2], 2))],
+  convTranspose2d: [
+    sample(
+      (x, w) => ops.convTranspose2d(x, w, null, { stride: 2, padding: 1, outputPadding: 1, groups: 2 }),
+      normal([1, 2, 2, 2], 1),
+      normal([2, 1, 3, 3], 2),
+    ),
+    sample(
+      (x, w) => ops.convTranspose2d(x, w, null, { dilation: 2, outputPadding: 1 }),
+      normal([1, 1, 2, 2], 1),
+      normal([1, 2, 2, 2], 2),
+    ),
+  ],
+  convTranspose3d: [
+    sample((x, w) => ops.convTranspose3d(x, w), normal([1, 1, 2, 1, 2], 1), normal([1, 1, 1, 2, 2], 2)),
+  ],
   convInputGrad: { gradientOf: "conv2d" },
   convWeightGrad: { gradientOf: "conv2d" },
 
   avgPool1d: [sample((x) => ops.avgPool1d(x, 2), normal([1, 2, 5]))],
   avgPool2d: [
     sample((x) => ops.avgPool2d(x, 2, { stride: 1, padding: 1 }), normal([1, 1, 3, 3])),
-    sample((x) => ops.avgPool2d(x, [2, 3], { padding: 1, countIncludePad: false, ceilMode: true }), normal([1, 1, 4, 4])),
+    sample(
+      (x) => ops.avgPool2d(x, [2, 3], { padding: 1, countIncludePad: false, ceilMode: true }),
+      normal([1, 1, 4, 4]),
+    ),
   ],
   avgPool3d: [sample((x) => ops.avgPool3d(x, 2, { divisorOverride: 3 }), normal([1, 1, 2, 3, 2]))],
   adaptiveAvgPool1d: [sample((x) => ops.adaptiveAvgPool1d(x, 3), normal([1, 2, 5]))],
@@ -70,33 +106,71 @@ export const layerSamples: SampleTable = {
   planeScatter: { gradientOf: "maxPool2d" },
 
   batchNorm: [
-    sample((x, w, b) => ops.batchNorm(x, { weight: w, bias: b, training: true }), normal([3, 2, 2], 1), list(1.5, 0.5), list(0.1, -0.3)),
-    sample((x, w) => ops.batchNorm(x, { weight: w, runningMean: list(0.2, -0.1), runningVar: list(1.3, 0.6) }), normal([2, 2, 2], 1), list(1.5, 0.5)),
+    sample(
+      (x, w, b) => ops.batchNorm(x, { weight: w, bias: b, training: true }),
+      normal([3, 2, 2], 1),
+      list(1.5, 0.5),
+      list(0.1, -0.3),
+    ),
+    sample(
+      (x, w) => ops.batchNorm(x, { weight: w, runningMean: list(0.2, -0.1), runningVar: list(1.3, 0.6) }),
+      normal([2, 2, 2], 1),
+      list(1.5, 0.5),
+    ),
   ],
-  layerNorm: [sample((x, w, b) => ops.layerNorm(x, [3], { weight: w, bias: b }), normal([2, 3], 1), normal([3], 2), normal([3], 3))],
-  groupNorm: [sample((x, w, b) => ops.groupNorm(x, 2, { weight: w, bias: b }), normal([2, 4, 2], 1), normal([4], 2), normal([4], 3))],
+  layerNorm: [
+    sample(
+      (x, w, b) => ops.layerNorm(x, [3], { weight: w, bias: b }),
+      normal([2, 3], 1),
+      normal([3], 2),
+      normal([3], 3),
+    ),
+  ],
+  groupNorm: [
+    sample(
+      (x, w, b) => ops.groupNorm(x, 2, { weight: w, bias: b }),
+      normal([2, 4, 2], 1),
+      normal([4], 2),
+      normal([4], 3),
+    ),
+  ],
   instanceNorm: [
     sample((x) => ops.instanceNorm(x), normal([2, 2, 3])),
-    sample((x, w, b) => ops.instanceNorm(x, { weight: w, bias: b }), normal([2, 2, 2, 2], 1), normal([2], 2), normal([2], 3)),
+    sample(
+      (x, w, b) => ops.instanceNorm(x, { weight: w, bias: b }),
+      normal([2, 2, 2, 2], 1),
+      normal([2], 2),
+      normal([2], 3),
+    ),
   ],
   normGrad: { gradientOf: "layerNorm" },
 
   dropout: [
-    sample((x) => {
-      manualSeed(3);
-      return ops.dropout(x, { p: 0.4 });
-    }, normal([6])),
-    sample((x) => {
-      manualSeed(3);
-      return ops.dropout2d(x, { p: 0.4 });
-    }, normal([2, 3, 2, 1])),
+    sample(
+      (x) => {
+        manualSeed(3);
+        return ops.dropout(x, { p: 0.4 });
+      },
+      normal([6]),
+    ),
+    sample(
+      (x) => {
+        manualSeed(3);
+        return ops.dropout2d(x, { p: 0.4 });
+      },
+      normal([2, 3, 2, 1]),
+    ),
   ],
   embedding: [sample((w) => ops.embedding(indices([2, 2], 1, 0, 3, 1), w, { paddingIdx: 2 }), normal([4, 2]))],
   embeddingGrad: { gradientOf: "embedding" },
   embeddingBag: [
     once((w) => ops.embeddingBag(bags, w, { offsets, mode: "mean" }), normal([4, 2])),
     once((w) => ops.embeddingBag(bags, w, { offsets, mode: "max" }), normal([4, 2])),
-    once((w, s) => ops.embeddingBag(bags, w, { offsets, mode: "sum", perSampleWeights: s }), normal([4, 2], 1), uniform([5], 0.5, 2, 2)),
+    once(
+      (w, s) => ops.embeddingBag(bags, w, { offsets, mode: "sum", perSampleWeights: s }),
+      normal([4, 2], 1),
+      uniform([5], 0.5, 2, 2),
+    ),
   ],
   interpolate: [
     sample((x) => ops.interpolate(x, { scaleFactor: 2, mode: "nearest" }), normal([1, 1, 2, 2])),
@@ -105,8 +179,18 @@ export const layerSamples: SampleTable = {
   ],
   interpolateGrad: { gradientOf: "interpolate" },
   scaledDotProductAttention: [
-    sample((q, k, v) => scaledDotProductAttention(q, k, v), normal([2, 2, 2], 1), normal([2, 3, 2], 2), normal([2, 3, 2], 3)),
-    sample((q, k, v) => scaledDotProductAttention(q, k, v, { isCausal: true }), normal([3, 2], 1), normal([3, 2], 2), normal([3, 1], 3)),
+    sample(
+      (q, k, v) => scaledDotProductAttention(q, k, v),
+      normal([2, 2, 2], 1),
+      normal([2, 3, 2], 2),
+      normal([2, 3, 2], 3),
+    ),
+    sample(
+      (q, k, v) => scaledDotProductAttention(q, k, v, { isCausal: true }),
+      normal([3, 2], 1),
+      normal([3, 2], 2),
+      normal([3, 1], 3),
+    ),
     sample(
       (q, k, v, attnMask) => scaledDotProductAttention(q, k, v, { attnMask, scale: 0.7 }),
       normal([2, 2, 2], 1), normal([2, 3, 2], 2), normal([2, 3, 1], 3), normal([2, 3], 4),

@@ -29,7 +29,11 @@ export function sample(f: Differentiable, ...inputs: readonly Tensor[]): Sample 
 /** Normal values, the same for the same shape and seed. */
 export function normal(shape: Shape, seed = 1): Tensor {
   const generator = new Generator(seed);
-  return fromArray(Float64Array.from({ length: numel(shape) }, () => generator.normal()), shape, "float64");
+  return fromArray(
+    Float64Array.from({ length: numel(shape) }, () => generator.normal()),
+    shape,
+    "float64",
+  );
 }
 
 /** Uniform values in low..high. */

@@ -26,7 +26,10 @@ export const reductionSamples: SampleTable = {
     sample((x) => ops.norm(x, -Infinity), normal([4])),
     sample((x) => ops.norm(x, 0), normal([4])),
   ],
-  logsumexp: [sample((x) => ops.logsumexp(x, 1), normal([2, 3])), sample((x) => ops.logsumexp(x, null, { keepdim: true }), normal([2, 3]))],
+  logsumexp: [
+    sample((x) => ops.logsumexp(x, 1), normal([2, 3])),
+    sample((x) => ops.logsumexp(x, null, { keepdim: true }), normal([2, 3])),
+  ],
   prod: [
     sample((x) => ops.prod(x), normal([4])),
     sample((x) => ops.prod(x, [0, 2]), normal([2, 3, 2])),
@@ -39,8 +42,14 @@ export const reductionSamples: SampleTable = {
   amin: [sample((x) => ops.amin(x, 1, { keepdim: true }), normal([2, 3])), sample((x) => ops.min(x), normal([5]))],
   max: [sample((x) => ops.max(x, 1).values, normal([2, 3, 2]))],
   min: [sample((x) => ops.min(x, -1, { keepdim: true }).values, normal([2, 3]))],
-  sort: [sample((x) => ops.sort(x, 0).values, normal([4, 2])), sample((x) => ops.sort(x, -1, { descending: true }).values, normal([5]))],
-  topk: [sample((x) => ops.topk(x, 2, 0).values, normal([4, 3])), sample((x) => ops.topk(x, 2, -1, { largest: false }).values, normal([5]))],
+  sort: [
+    sample((x) => ops.sort(x, 0).values, normal([4, 2])),
+    sample((x) => ops.sort(x, -1, { descending: true }).values, normal([5])),
+  ],
+  topk: [
+    sample((x) => ops.topk(x, 2, 0).values, normal([4, 3])),
+    sample((x) => ops.topk(x, 2, -1, { largest: false }).values, normal([5])),
+  ],
 };
 
 export const shapeSamples: SampleTable = {
@@ -61,7 +70,10 @@ export const shapeSamples: SampleTable = {
   padBackward: { gradientOf: "pad" },
   tril: [sample((x) => ops.tril(x, 1), normal([2, 3, 3]))],
   triu: [sample((x) => ops.triu(x), normal([3, 4]))],
-  gather: [sample((x) => ops.gather(x, 1, index), normal([2, 3])), sample((x) => ops.indexSelect(x, 0, indices([3], 1, 0, 1)), normal([2, 3]))],
+  gather: [
+    sample((x) => ops.gather(x, 1, index), normal([2, 3])),
+    sample((x) => ops.indexSelect(x, 0, indices([3], 1, 0, 1)), normal([2, 3])),
+  ],
   scatter: [sample((x, s) => ops.scatter(x, 1, indices([2, 2], 0, 2, 1, 0), s), normal([2, 3], 1), normal([2, 3], 2))],
   scatterAdd: [sample((x, s) => ops.scatterAdd(x, 1, index, s), normal([2, 3], 1), uniform([2, 2], -1, 1, 2))],
 };
