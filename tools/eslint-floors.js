@@ -27,6 +27,7 @@ export const floors = {
   "nn/quantizable": 5,
   "nn/reference": 5,
   compile: 5,
+  "quantization/entry": 6,
   "quantization/eager": 6,
   "quantization/fx": 6,
   "quantization/pt2e": 6,

@@ -88,9 +88,15 @@ export interface StepSpec {
 /** What a rule may ask of a value it reads. */
 export type FormRequest = { readonly kind: "flat" } | { readonly kind: "image"; readonly border?: Border } | { readonly kind: "any" };
 
+/** What the choice of kernels depends on besides the node. */
+export interface Machine {
+  readonly engine: Engine;
+  readonly allowWinograd: boolean;
+}
+
 export interface StepRule {
   /** The border an operator needs around an image it reads. */
-  border?(node: Node, argument: number): Border;
+  border?(node: Node, argument: number, machine: Machine): Border;
   /** Adds the steps of a node; a string says why there is no kernel for this one. */
   emit(node: Node, plan: PlanBuilder): string | void;
 }
@@ -104,7 +110,7 @@ export interface PlanOptions {
   readonly allowWinograd: boolean;
 }
 
-export class PlanBuilder {
+export class PlanBuilder implements Machine {
   readonly graph: Graph;
   readonly engine: Engine;
   /** Mask by which bytes are stored here. */
@@ -123,7 +129,7 @@ export class PlanBuilder {
     this.flip = storageFlip(engine.dot);
     this.allowWinograd = options.allowWinograd;
     this.convert = options.convert;
-    this.borders = collectBorders(graph, options.ruleOf);
+    this.borders = collectBorders(graph, options.ruleOf, this);
   }
 
   /** A value's type. @throws EngineError when it is not known before the graph runs. */
@@ -229,14 +235,14 @@ function satisfies(buffer: Buffer, request: FormRequest): boolean {
 }
 
 /** For every value the border that satisfies all its readers. */
-function collectBorders(graph: Graph, ruleOf: PlanOptions["ruleOf"]): Map<Value, Border> {
+function collectBorders(graph: Graph, ruleOf: PlanOptions["ruleOf"], machine: Machine): Map<Value, Border> {
   const borders = new Map<Value, Border>();
   for (const node of graph.nodes) {
     const rule = ruleOf(node);
     if (!rule?.border) continue;
     node.args.forEach((arg, i) => {
       if (!(arg instanceof Value) || graph.tensorOf(arg)) return;
-      borders.set(arg, joined(borders.get(arg) ?? NO_BORDER, rule.border!(node, i)));
+      borders.set(arg, joined(borders.get(arg) ?? NO_BORDER, rule.border!(node, i, machine)));
     });
   }
   return borders;

@@ -64,7 +64,7 @@ function parseHeader(text: string): { dtype: DType; bigEndian: boolean; fortran:
 }
 
 function swapBytes(bytes: Uint8Array, size: number): Uint8Array {
-  const out = bytes.slice();
+  const out = new Uint8Array(bytes);
   for (let at = 0; at < out.length; at += size) out.subarray(at, at + size).reverse();
   return out;
 }

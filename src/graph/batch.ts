@@ -7,8 +7,10 @@
  */
 
 import { FewbitError } from "../errors.ts";
+import { findOp, hasOp } from "../ops/op.ts";
 import type { Attrs, AttrValue } from "../ops/op.ts";
-import { describe } from "./graph.ts";
+import { sameShape } from "../tensor/shape.ts";
+import { Value, describe } from "./graph.ts";
 import type { Graph, Node } from "./graph.ts";
 
 function same(a: unknown, b: unknown): boolean {
@@ -27,6 +29,7 @@ function freed(a: AttrValue, b: AttrValue, batch: number): readonly number[] | n
 }
 
 function merged(node: Node, other: Node, batch: number): Attrs | string {
+  if (same(node.attrs, other.attrs)) return node.attrs;
   const attrs: Record<string, AttrValue> = { ...node.attrs };
   for (const key of new Set([...Object.keys(node.attrs), ...Object.keys(other.attrs)])) {
     if (same(node.attrs[key], other.attrs[key])) continue;
@@ -36,6 +39,20 @@ function merged(node: Node, other: Node, batch: number): Attrs | string {
     attrs[key] = shape;
   }
   return attrs;
+}
+
+/** Whether the operator still gives the node's types with these attributes; an expand of a size 1 does not. */
+function givesItsTypes(node: Node, attrs: Attrs): boolean {
+  if (node.kind !== "operator" || attrs === node.attrs || !hasOp(node.target)) return true;
+  const inputs = node.args.map((arg) => (arg instanceof Value ? arg.type : arg));
+  if (inputs.some((input, i) => input === null && node.args[i] !== null)) return true;
+  try {
+    const types = findOp(node.target).infer(inputs, attrs);
+    return node.outputs.every(({ type }, i) => type === null || sameShape(type.shape, types[i]!.shape));
+  } catch (error) {
+    if (error instanceof FewbitError) return false;
+    throw error;
+  }
 }
 
 function sameArguments(node: Node, other: Node, pairs: ReadonlyMap<unknown, unknown>): boolean {
@@ -64,6 +81,7 @@ function compare(graph: Graph, other: Graph, batch: number): { node: Node | null
     }
     const attrs = merged(node, twin, batch);
     if (typeof attrs === "string") return { node, reason: attrs };
+    if (!givesItsTypes(node, attrs)) return { node, reason: "its shape cannot be left open" };
     node.attrs = attrs;
     node.outputs.forEach((value, k) => pairs.set(value, twin.outputs[k]));
   }

@@ -43,6 +43,8 @@ export abstract class Module<In extends readonly unknown[] = [Tensor], Out = Ten
   qconfig?: unknown;
   /** Property name → state-dict key, where PyTorch's key differs from the camelCase property. */
   static readonly stateNames: Readonly<Record<string, string>> = {};
+  /** Own tensors a state dict may lack, as files of older versions do; they keep their values then. */
+  static readonly optionalState: readonly string[] = [];
 
   declare private readonly hooks: Hooks;
 

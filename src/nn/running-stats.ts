@@ -19,6 +19,7 @@ export interface RunningStatsOptions {
 }
 
 export abstract class RunningStatsNorm extends Module {
+  static override readonly optionalState = ["numBatchesTracked"];
   static override readonly stateNames: Readonly<Record<string, string>> = {
     runningMean: "running_mean",
     runningVar: "running_var",

@@ -22,9 +22,25 @@ export interface LoadResult {
   readonly unexpected: readonly string[];
 }
 
+/** Modules that quantization flows attach to layers of any class. */
+const attached: Readonly<Record<string, string>> = {
+  activationPostProcess: "activation_post_process",
+  weightFakeQuant: "weight_fake_quant",
+};
+
+/** What a class says of its state, as static fields. */
+interface StateClass {
+  readonly stateNames: Readonly<Record<string, string>>;
+  readonly optionalState: readonly string[];
+}
+
+function classOf(module: AnyModule): StateClass {
+  return module.constructor as unknown as StateClass;
+}
+
 function keyOf(module: AnyModule, property: string): string {
   const names = (module.constructor as unknown as { stateNames: Readonly<Record<string, string>> }).stateNames;
-  return names[property] ?? property;
+  return names[property] ?? attached[property] ?? property;
 }
 
 function join(prefix: string, name: string): string {
@@ -80,8 +96,9 @@ function planLoad(module: AnyModule, prefix: string, state: StateDict, plan: Pla
     const key = join(prefix, keyOf(module, name));
     const given = state.get(key);
     plan.used.add(key);
-    if (!given) plan.missing.push(key);
-    else {
+    if (!given) {
+      if (!classOf(module).optionalState.includes(name)) plan.missing.push(key);
+    } else {
       checkFits(key, own, given);
       plan.copies.push([own, given]);
     }

@@ -82,8 +82,8 @@ export function decodeValues(dtype: DType, bytes: Uint8Array, count: number): Ty
     );
   }
   if (isStoredAsIs(dtype)) {
-    const copy = bytes.slice().buffer;
-    return new dtypeInfo[dtype].storage(copy);
+    // Not `bytes.slice()`: for Node's Buffer that is a view, not a copy.
+    return new dtypeInfo[dtype].storage(new Uint8Array(bytes).buffer);
   }
   const values = allocate(dtype, count);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

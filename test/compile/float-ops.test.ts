@@ -54,6 +54,12 @@ function pad5(y: Tensor): Tensor {
   return slice(y, 1, 0, 5);
 }
 
+test("3x3 convolutions take Winograd unless it is forbidden", () => {
+  const square = randn([8, 8, 3, 3]).assign(randn([8, 8, 3, 3]).data.map((v) => v / 8));
+  const kernels = kernelsOf((x) => relu(conv2d(conv2d(x, square, null, { padding: 1 }), square, null)), [2, 8, 9, 7]);
+  expect(kernels.filter((kernel) => /winograd/.test(kernel))).toHaveLength(2);
+});
+
 test("elementwise operators, with and without borders around them", () => {
   kernelsOf((x) => conv2d(mul(sigmoid(x), tanh(x)), weight, bias, { padding: 1 }));
   kernelsOf((x) => hardtanh(silu(hardswish(x)), { minVal: -0.2, maxVal: 0.7 }));

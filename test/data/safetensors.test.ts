@@ -29,6 +29,14 @@ test.each(dtypes)("%s survives a round trip", (dtype) => {
   expect(after.qparams).toEqual(before.qparams);
 });
 
+test("a file read by Node is a view into a larger block of memory", () => {
+  const bytes = writeSafetensors([["x", sample("float32")], ["y", sample("int16")]]);
+  const buffer = Buffer.concat([Buffer.alloc(3), Buffer.from(bytes), Buffer.alloc(5)]).subarray(3, 3 + bytes.length);
+  const { tensors } = readSafetensors(buffer);
+  expect(tensors.get("x")!.data).toEqual(sample("float32").data);
+  expect(tensors.get("y")!.data).toEqual(sample("int16").data);
+});
+
 test("per-channel parameters and metadata are kept", () => {
   const q = new Tensor("qint8", [2, 2], Int8Array.of(1, -2, 3, -128), perChannel([0.1, 1 / 3], [0, -7], 0));
   const file = readSafetensors(writeSafetensors([["w", q]], { author: "someone" }));

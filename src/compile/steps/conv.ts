@@ -1,17 +1,29 @@
 /**
- * conv1d and conv2d in float → direct 6x8 tiles over bordered NHWC images, or the depthwise kernel. Weights are
- * packed when the plan is bound.
+ * conv1d and conv2d in float → direct 6x8 tiles over bordered NHWC images, Winograd where it is allowed and pays, or
+ * the depthwise kernel. Weights are packed (and transformed) when the plan is bound.
  */
 
 import type { Engine } from "../../engine/engine.ts";
+import { conv3d } from "../../engine/f32/geometry.ts";
+import type { Conv3d } from "../../engine/f32/geometry.ts";
+import {
+  WINOGRAD_TEMPORARY_BYTES,
+  blocksOf,
+  groupSize,
+  scratchBytes,
+  takesWinograd,
+  winogradWeightBytes,
+} from "../../engine/f32/winograd.ts";
 import type { Node } from "../../graph/graph.ts";
-import { NO_BORDER, pixelOffset, rowStride } from "../../kernels/qconv/image.ts";
-import type { Image } from "../../kernels/qconv/image.ts";
+import { NO_BORDER, imageStride, pixelOffset, rowStride, widerBorder } from "../../kernels/qconv/image.ts";
+import type { Border, Image } from "../../kernels/qconv/image.ts";
 import { pixelTable } from "../../kernels/qconv/conv.ts";
 import type { ConvShape } from "../../kernels/qconv/conv.ts";
 import type { ConvAttrs } from "../../ops/conv-geometry.ts";
+import type { Shape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import type { Buffer, Place, PlanBuilder, StepRule } from "../plan.ts";
+import { imageOf } from "../form.ts";
+import type { Buffer, Machine, Place, PlanBuilder, StepRule } from "../plan.ts";
 import { borderOf, convOperations, convShapeOf } from "./quantized-conv.ts";
 
 const FLOAT = 4;
@@ -132,9 +144,60 @@ function bindDepthwise(place: Place, { shape, input, output, weight, bias, low, 
   return () => engine.kernels.f32_depthwise_4x8(0, rows, table, outTable, source, points, tapTable, weights, init, target, channels, low, high);
 }
 
-/** What an engine would run for this convolution, for `explain`. */
-function kernelName(engine: Engine, depthwise: boolean): string {
-  return `${depthwise ? "f32 depthwise 4x8" : "f32 conv 6x8"} ${engine.build}`;
+/** The convolution as the Winograd helpers describe it; null when they do not apply. */
+function winogradOf(machine: Machine, shape: ConvShape, input: Image): Conv3d | null {
+  if (!machine.allowWinograd) return null;
+  const { n: batch, h, w } = input;
+  const c = conv3d({ ...shape, batch, size: [h, w] });
+  return takesWinograd(machine.engine, c) ? c : null;
+}
+
+/** Border with a whole 6x6 window for every block of 4x4 outputs. */
+function winogradBorder(shape: ConvShape, input: Image, c: Conv3d): Border {
+  const beyond = (outputs: number, padding: number, size: number): number => Math.max(0, Math.ceil(outputs / 4) * 4 + 2 - padding - size);
+  const [top, left] = shape.padding;
+  return { top, left, bottom: beyond(c.outSize[1], top, input.h), right: beyond(c.outSize[2], left, input.w) };
+}
+
+function bindWinograd(place: Place, { shape, input, output, weight, bias, low, high }: ConvStep, c: Conv3d): () => void {
+  const { engine, at, constant } = place;
+  const { kernels } = engine;
+  const [x, y] = [input.image, output.image];
+  const { inChannels: channels, outChannels: outputs } = shape;
+  const u = constant(winogradWeightBytes(channels, outputs));
+  engine.memory.scope((alloc) => {
+    const source = alloc(weight.numel * FLOAT);
+    engine.memory.f32(source, weight.numel).set(weight.data);
+    kernels.f32_winograd_weights(source, channels * 9 * FLOAT, 9 * FLOAT, 3 * FLOAT, FLOAT, channels, outputs, u, alloc(WINOGRAD_TEMPORARY_BYTES));
+  });
+  const blocks = blocksOf(y.n, y.h, y.w);
+  const group = groupSize(channels, outputs);
+  const scratch = constant(scratchBytes(channels, outputs, group));
+  const init = constantF32(place, bias ? bias.data : [], Math.ceil(outputs / PANEL) * PANEL);
+  const source = at(input) + pixelOffset(x, 0, -c.padding[1], -c.padding[2]) * FLOAT;
+  const target = at(output) + pixelOffset(y, 0, 0, 0) * FLOAT;
+  const pixel = y.c * FLOAT;
+  return () =>
+    kernels.f32_winograd_conv(
+      0, blocks.all, blocks.perRow, blocks.perImage, source, imageStride(x) * FLOAT, rowStride(x) * FLOAT, channels, u, init,
+      target, imageStride(y) * FLOAT, rowStride(y) * FLOAT, pixel, outputs, y.h, y.w, low, high, scratch, group,
+    ); // prettier-ignore
+}
+
+/** What a convolution runs as, for `explain`. */
+function kernelName(engine: Engine, depthwise: boolean, winograd: boolean): string {
+  return `f32 ${winograd ? "winograd 4x4" : depthwise ? "depthwise 4x8" : "conv 6x8"} ${engine.build}`;
+}
+
+/** Border for whichever kernel will be taken. */
+function neededBorder(node: Node, weight: Shape, machine: Machine): Border {
+  const [x] = node.args;
+  const input = x instanceof Object ? imageOf(x.type?.shape ?? []) : null;
+  const direct = borderOf(node, 0, weight);
+  if (!input) return direct;
+  const shape = convShapeOf(weight, node.attrs as ConvAttrs);
+  const c = winogradOf(machine, shape, input);
+  return c ? widerBorder(direct, winogradBorder(shape, input, c)) : direct;
 }
 
 function emit(node: Node, plan: PlanBuilder): string | void {
@@ -146,26 +209,27 @@ function emit(node: Node, plan: PlanBuilder): string | void {
   const shape = convShapeOf(weight.shape, node.attrs as ConvAttrs);
   const { output: value, range } = plan.absorbClamp(node);
   const output = plan.write(value, "image");
-  const input = plan.read(x!, node, { kind: "image", border: borderOf(node, 0, weight.shape) });
+  const input = plan.read(x!, node, { kind: "image", border: neededBorder(node, weight.shape, plan) });
   const depthwise = shape.groups > 1 && shape.groups === shape.inChannels && shape.groups === shape.outChannels;
+  const winograd = winogradOf(plan, shape, input.image);
   const step: ConvStep = { shape, input, output, weight, bias, ...range };
   plan.step({
     node,
-    kernel: kernelName(plan.engine, depthwise),
+    kernel: kernelName(plan.engine, depthwise, winograd !== null),
     precision: "float",
     why: "",
     operations: convOperations(output.type, weight.shape),
     reads: [input],
     writes: [output],
-    bind: (place) => (depthwise ? bindDepthwise(place, step) : bindDense(place, step)),
+    bind: (place) => (winograd ? bindWinograd(place, step, winograd) : depthwise ? bindDepthwise(place, step) : bindDense(place, step)),
   });
 }
 
 const rule: StepRule = {
-  border(node, argument) {
+  border(node, argument, machine) {
     const weight = node.args[1];
     const shape = weight instanceof Object ? weight.type?.shape : undefined;
-    return shape ? borderOf(node, argument, shape) : NO_BORDER;
+    return shape && argument === 0 ? neededBorder(node, shape, machine) : NO_BORDER;
   },
   emit,
 };

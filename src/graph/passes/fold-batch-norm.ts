@@ -53,7 +53,10 @@ const fold: Rewrite = (match: Match, build: Builder) => {
   const norm = { gamma: match.tensor(gamma), beta: match.tensor(beta), mean: match.tensor(mean)!, variance: match.tensor(variance)!, eps };
   const folded = foldedParameters(match.tensor(weight)!, match.tensor(bias), norm);
   const { target, attrs } = match.node(product);
-  return build.call(target, [match.arg(x), build.constant(folded.weight, "folded_weight"), build.constant(folded.bias, "folded_bias")], attrs);
+  const args = [match.arg(x), build.constant(folded.weight, "folded_weight"), build.constant(folded.bias, "folded_bias")];
+  const result = build.call(target, args, attrs);
+  result.node.source = match.node(product).source;
+  return result;
 };
 
 export const foldBatchNorm = rewritePass("fold-batch-norm", [rule("fold-batch-norm", pattern, fold)]);
