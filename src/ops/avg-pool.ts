@@ -11,7 +11,7 @@ import { numel } from "../tensor/shape.ts";
 import type { Shape } from "../tensor/shape.ts";
 import type { Tensor, TensorType } from "../tensor/tensor.ts";
 import { withBatch } from "./conv.ts";
-import { perAxis } from "./conv-geometry.ts";
+import { batchOf, perAxis } from "./conv-geometry.ts";
 import type { PerAxis, SpatialRank } from "./conv-geometry.ts";
 import { fromDoubles } from "./loops.ts";
 import { apply, defineOp, requireFloat } from "./op.ts";
@@ -90,8 +90,9 @@ function averagePool<A extends Attrs>(
   });
   const gradient: Op<One, GradAttrs> = defineOp<One, GradAttrs>({
     name: `${name}Grad`,
-    infer: ([dy], { shape }): TensorType[] => [{ dtype: dy.dtype, shape }],
-    forward([dy], { pool: attrs, shape }, [type]) {
+    infer: ([dy], { shape }): TensorType[] => [{ dtype: dy.dtype, shape: batchOf(dy.shape, shape) }],
+    forward([dy], { pool: attrs }, [type]) {
+      const { shape } = type!;
       const planes = shape[0]! * shape[1]!;
       return [fromDoubles(type!, spreadReference(dy.data, shape.slice(2), planes, averaging(shape, attrs)))];
     },

@@ -15,8 +15,8 @@ import { fromDoubles } from "./loops.ts";
 import { requireSameFloat } from "./matmul.ts";
 import { checkAffine } from "./norm.ts";
 import { fixedStats, normGrad } from "./norm-gradient.ts";
-import { groupStats, normalizeInto } from "./norm-loops.ts";
-import type { NormStats, NormView } from "./norm-loops.ts";
+import { groupStats, normalizeInto, viewOf } from "./norm-loops.ts";
+import type { NormLayout, NormStats } from "./norm-loops.ts";
 import { defineOp, dispatch } from "./op.ts";
 
 type BatchNormInputs = readonly [
@@ -30,9 +30,9 @@ type BatchNormInputs = readonly [
 /** `training`: normalize by the batch's own statistics, and average them into the running ones. */
 export type BatchNormAttrs = { readonly training: boolean; readonly momentum: number; readonly eps: number };
 
-function viewOf(x: Shape): NormView {
+function layoutOf(x: Shape): NormLayout {
   const inner = numel(x.slice(2));
-  return { outer: x[0]!, groups: x[1]!, inner, channels: x[1]!, channelInner: inner };
+  return { groups: x[1]!, inner, channels: x[1]!, channelInner: inner };
 }
 
 function checkInputs(
@@ -69,7 +69,7 @@ export const batchNormOp = defineOp<BatchNormInputs, BatchNormAttrs>({
     return attrs.training && mean ? [y, statistics, statistics] : [y];
   },
   forward([x, weight, bias, mean, variance], { training, momentum, eps }) {
-    const view = viewOf(x.shape);
+    const view = viewOf(layoutOf(x.shape), x.numel);
     const stats = training ? groupStats(x.data, view) : fixedStats(mean!.data, variance!.data);
     const y = allocate(x.dtype, x.numel);
     normalizeInto(y, x.data, weight?.data ?? null, bias?.data ?? null, stats, view, eps);
@@ -81,7 +81,7 @@ export const batchNormOp = defineOp<BatchNormInputs, BatchNormAttrs>({
     const dy = grads[0];
     if (!dy) return [null, null, null, null, null];
     const fixed = training ? [null, null] as const : [mean, variance] as const;
-    const [dx, dweight, dbias] = normGrad([dy, x, weight, ...fixed], { view: viewOf(x.shape), eps });
+    const [dx, dweight, dbias] = normGrad([dy, x, weight, ...fixed], { layout: layoutOf(x.shape), eps });
     return [dx, weight && dweight, bias && dbias, null, null];
   },
 });

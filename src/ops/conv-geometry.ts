@@ -115,3 +115,8 @@ export function convSizes(x: Shape, weight: Shape, y: Shape, attrs: ConvAttrs): 
 export function isRegular({ size, kernel, stride, padding, dilation, outSize }: ConvSizes): boolean {
   return outSize.every((out, i) => out === convOutLength(size[i]!, kernel[i]!, stride[i]!, padding[i]!, dilation[i]!));
 }
+
+/** A shape whose batch entry a graph may have left open (-1), with the batch of `like`. */
+export function batchOf(like: Shape, shape: Shape): Shape {
+  return shape[0] === -1 ? [like[0]!, ...shape.slice(1)] : shape;
+}

@@ -13,7 +13,7 @@ import { numel } from "../tensor/shape.ts";
 import type { Shape } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { convolveTo } from "./conv.ts";
-import { convSizes, isRegular } from "./conv-geometry.ts";
+import { batchOf, convSizes, isRegular } from "./conv-geometry.ts";
 import type { ConvAttrs, ConvSizes } from "./conv-geometry.ts";
 import { convInputGradReference, convReference, convWeightGradReference } from "./conv-reference.ts";
 import { requireSameFloat } from "./matmul.ts";
@@ -69,9 +69,9 @@ export const convInputGradOp = defineOp<Pair, ShapedAttrs>({
   name: "convInputGrad",
   infer([dy, w], { shape }) {
     requireSameFloat("convInputGrad", dy, w);
-    return [{ dtype: dy.dtype, shape }];
+    return [{ dtype: dy.dtype, shape: batchOf(dy.shape, shape) }];
   },
-  forward: ([dy, w], attrs) => [computeInputGrad(dy, w, attrs.shape, convAttrs(attrs))],
+  forward: ([dy, w], attrs, [type]) => [computeInputGrad(dy, w, type!.shape, convAttrs(attrs))],
   backward: (g, { inputs: [dy, w], attrs, needs }) => [
     needs[0] ? convolveTo(g, w, dy.shape, convAttrs(attrs)) : null,
     needs[1] ? convWeightGrad(g, dy, w.shape, convAttrs(attrs)) : null,

@@ -23,7 +23,7 @@ export const instanceNormOp = normalization<{ readonly eps: number }>(
     if (x.length < 3 || channelInner < 2) {
       throw new ShapeError("instanceNorm", { x }, "x must be [N, C, ...] with more than one element a channel");
     }
-    return { outer: 1, groups: x[0]! * x[1]!, inner: channelInner, channels: x[1]!, channelInner };
+    return { groups: null, inner: channelInner, channels: x[1]!, channelInner };
   },
   (x) => [x[1]!],
 );

@@ -9,6 +9,7 @@ import { numel } from "../tensor/shape.ts";
 import type { Shape } from "../tensor/shape.ts";
 import type { Tensor, TensorType } from "../tensor/tensor.ts";
 import { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveAvgPool3d } from "./avg-pool.ts";
+import { batchOf } from "./conv-geometry.ts";
 import { applyTaps, spreadTaps, tapsOf } from "./interpolate-taps.ts";
 import type { InterpolateMode, Taps } from "./interpolate-taps.ts";
 import { fromDoubles } from "./loops.ts";
@@ -58,7 +59,7 @@ export const interpolateOp: Op<One, InterpolateAttrs> = defineOp<One, Interpolat
 
 export const interpolateGradOp: Op<One, GradAttrs> = defineOp<One, GradAttrs>({
   name: "interpolateGrad",
-  infer: ([dy], { shape }) => [{ dtype: dy.dtype, shape }],
+  infer: ([dy], { shape }) => [{ dtype: dy.dtype, shape: batchOf(dy.shape, shape) }],
   forward([dy], attrs, [type]) {
     const shape = [...dy.shape];
     let values: Float64Array = Float64Array.from(dy.data);

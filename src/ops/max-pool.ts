@@ -15,6 +15,7 @@ import type { TensorType } from "../tensor/tensor.ts";
 import { resolveOutputSize } from "./avg-pool.ts";
 import type { AdaptiveAttrs, OutputSize } from "./avg-pool.ts";
 import { withBatch } from "./conv.ts";
+import { batchOf } from "./conv-geometry.ts";
 import type { PerAxis, SpatialRank } from "./conv-geometry.ts";
 import { apply, defineOp, requireFloat } from "./op.ts";
 import type { Attrs, Op } from "./op.ts";
@@ -75,10 +76,10 @@ export const planeGatherOp: Op<Indexed, NoAttrs> = defineOp<Indexed, NoAttrs>({
 /** dx[plane, index[plane, o]] += dy[plane, o]; the transpose of planeGather. */
 export const planeScatterOp: Op<Indexed, ShapeAttrs> = defineOp<Indexed, ShapeAttrs>({
   name: "planeScatter",
-  infer: ([dy], { shape }) => [{ dtype: dy.dtype, shape }],
-  forward([dy, index], { shape }, [type]) {
+  infer: ([dy], { shape }) => [{ dtype: dy.dtype, shape: batchOf(dy.shape, shape) }],
+  forward([dy, index], _, [type]) {
     const dx = emptyLike(type!);
-    const [from, to] = [numel(shape.slice(2)), numel(index.shape.slice(2))];
+    const [from, to] = [numel(dx.shape.slice(2)), numel(index.shape.slice(2))];
     forEachEntry(index, from, to, (i, at) => {
       dx.data[at]! += dy.data[i]!;
     });

@@ -12,8 +12,8 @@ import type { TypedArray } from "../tensor/dtype.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { add, mul, sub } from "./arithmetic.ts";
 import { fromDoubles } from "./loops.ts";
-import { groupStats, normGradients } from "./norm-loops.ts";
-import type { NormStats, NormView } from "./norm-loops.ts";
+import { groupStats, normGradients, viewOf } from "./norm-loops.ts";
+import type { NormLayout, NormStats } from "./norm-loops.ts";
 import { defineOp, dispatch } from "./op.ts";
 import { mean, sum } from "./reduce.ts";
 import { reshape } from "./shape.ts";
@@ -21,7 +21,7 @@ import { rsqrt } from "./unary.ts";
 
 /** dy, x, weight, and the fixed mean and variance, or null where they are x's own. */
 type GradInputs = readonly [dy: Tensor, x: Tensor, weight: Tensor | null, mean: Tensor | null, variance: Tensor | null];
-export type NormAttrs = { readonly view: NormView; readonly eps: number };
+export type NormAttrs = { readonly layout: NormLayout; readonly eps: number };
 
 /** Statistics given as tensors, in double precision. */
 export function fixedStats(runningMean: TypedArray, runningVar: TypedArray): NormStats {
@@ -29,8 +29,8 @@ export function fixedStats(runningMean: TypedArray, runningVar: TypedArray): Nor
 }
 
 /** The formula of `normGradients` in operators. */
-function expression([dy, x, weight, fixedMean, fixedVar]: GradInputs, { view, eps }: NormAttrs): Tensor[] {
-  const { outer, groups, inner, channels, channelInner } = view;
+function expression([dy, x, weight, fixedMean, fixedVar]: GradInputs, { layout, eps }: NormAttrs): Tensor[] {
+  const { outer, groups, inner, channels, channelInner } = viewOf(layout, x.numel);
   const perChannel = (t: Tensor): Tensor => reshape(t, [-1, channels, channelInner]);
   const perGroup = (t: Tensor): Tensor => reshape(t, [outer, groups, inner]);
   const over = (t: Tensor): Tensor => mean(t, [0, 2], { keepdim: true });
@@ -50,11 +50,12 @@ function expression([dy, x, weight, fixedMean, fixedVar]: GradInputs, { view, ep
 
 export const normGradOp = defineOp<GradInputs, NormAttrs>({
   name: "normGrad",
-  infer([, x], { view }) {
-    const vector = { dtype: x.dtype, shape: [view.channels] };
+  infer([, x], { layout }) {
+    const vector = { dtype: x.dtype, shape: [layout.channels] };
     return [{ dtype: x.dtype, shape: x.shape }, vector, vector];
   },
-  forward([dy, x, weight, fixedMean, fixedVar], { view, eps }, types) {
+  forward([dy, x, weight, fixedMean, fixedVar], { layout, eps }, types) {
+    const view = viewOf(layout, x.numel);
     const fixed = fixedMean !== null && fixedVar !== null;
     const stats = fixed ? fixedStats(fixedMean.data, fixedVar.data) : groupStats(x.data, view);
     const out = {
@@ -78,7 +79,7 @@ export const normGradOp = defineOp<GradInputs, NormAttrs>({
   },
 });
 
-/** [dx, dweight, dbias]; the last two have `view.channels` elements. */
+/** [dx, dweight, dbias]; the last two have `layout.channels` elements. */
 export function normGrad(inputs: GradInputs, attrs: NormAttrs): readonly [Tensor, Tensor, Tensor] {
   const [dx, dweight, dbias] = dispatch(normGradOp, inputs, attrs);
   return [dx!, dweight!, dbias!];

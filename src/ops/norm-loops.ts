@@ -10,14 +10,27 @@
 import type { TypedArray } from "../tensor/dtype.ts";
 import { gradientRun, productRun, scaleRun, squareRun, sumRun } from "./norm-runs.ts";
 
-/** How a tensor is cut into groups of common statistics and into channels of common weight. */
-export type NormView = {
-  readonly outer: number;
-  readonly groups: number;
+/** How a tensor is cut, said without the batch size: what a graph can keep. */
+export type NormLayout = {
+  /** Groups of common statistics along their axis, or null: every run of `inner` elements is a group. */
+  readonly groups: number | null;
   readonly inner: number;
   readonly channels: number;
   readonly channelInner: number;
 };
+
+/** How a tensor is cut into groups of common statistics and into channels of common weight. */
+export interface NormView extends NormLayout {
+  readonly outer: number;
+  readonly groups: number;
+}
+
+/** The view of a tensor of `count` elements. */
+export function viewOf(layout: NormLayout, count: number): NormView {
+  const groups = layout.groups ?? (layout.inner > 0 ? count / layout.inner : 0);
+  const outer = groups * layout.inner > 0 ? count / (groups * layout.inner) : 0;
+  return { ...layout, groups, outer };
+}
 
 /** Mean and variance (biased) of each group, in double precision. */
 export interface NormStats {

@@ -12,8 +12,8 @@ import { Tensor } from "../tensor/tensor.ts";
 import type { TensorType } from "../tensor/tensor.ts";
 import { add, mul } from "./arithmetic.ts";
 import { requireSameFloat } from "./matmul.ts";
-import { groupStats, normalizeInto } from "./norm-loops.ts";
-import type { NormView } from "./norm-loops.ts";
+import { groupStats, normalizeInto, viewOf } from "./norm-loops.ts";
+import type { NormLayout } from "./norm-loops.ts";
 import { normGrad } from "./norm-gradient.ts";
 import { apply, defineOp, requireFloat } from "./op.ts";
 import type { Attrs, Op } from "./op.ts";
@@ -32,28 +32,28 @@ export function checkAffine(where: string, x: Shape, shape: Shape, ...params: re
   }
 }
 
-/** Defines a normalization by the view it takes of x and the shape of its weight. */
+/** Defines a normalization by the layout it sees x in and the shape of its weight. */
 export function normalization<A extends Attrs & { readonly eps: number }>(
   name: string,
-  view: (x: Shape, attrs: A) => NormView,
+  layout: (x: Shape, attrs: A) => NormLayout,
   weightShape: (x: Shape, attrs: A) => Shape,
 ): Op<AffineInputs, A> {
   return defineOp<AffineInputs, A>({
     name,
     infer([x, weight, bias], attrs) {
       requireSameFloat(name, x, weight, bias);
-      view(x.shape, attrs);
+      layout(x.shape, attrs);
       checkAffine(name, x.shape, weightShape(x.shape, attrs), weight, bias);
       return [{ dtype: x.dtype, shape: x.shape }];
     },
     forward([x, weight, bias], attrs) {
-      const cut = view(x.shape, attrs);
+      const view = viewOf(layout(x.shape, attrs), x.numel);
       const y = allocate(x.dtype, x.numel);
-      normalizeInto(y, x.data, weight?.data ?? null, bias?.data ?? null, groupStats(x.data, cut), cut, attrs.eps);
+      normalizeInto(y, x.data, weight?.data ?? null, bias?.data ?? null, groupStats(x.data, view), view, attrs.eps);
       return [new Tensor(x.dtype, x.shape, y)];
     },
     backward(dy, { inputs: [x, weight, bias], attrs }) {
-      const [dx, dweight, dbias] = normGrad([dy, x, weight, null, null], { view: view(x.shape, attrs), eps: attrs.eps });
+      const [dx, dweight, dbias] = normGrad([dy, x, weight, null, null], { layout: layout(x.shape, attrs), eps: attrs.eps });
       return [dx, weight && reshape(dweight, weight.shape), bias && reshape(dbias, bias.shape)];
     },
   });
@@ -68,8 +68,7 @@ export const layerNormOp = normalization<LayerNormAttrs>(
       throw new ShapeError("layerNorm", { x, normalizedShape }, "the last axes of x must be normalizedShape");
     }
     const inner = numel(normalizedShape);
-    const groups = numel(x.slice(0, x.length - normalizedShape.length));
-    return { outer: 1, groups, inner, channels: inner, channelInner: 1 };
+    return { groups: null, inner, channels: inner, channelInner: 1 };
   },
   (_, { normalizedShape }) => normalizedShape,
 );
@@ -83,7 +82,7 @@ export const groupNormOp = normalization<GroupNormAttrs>(
       throw new ShapeError("groupNorm", { x, numGroups }, "x must be [N, C, ...] with C a multiple of numGroups");
     }
     const channelInner = numel(x.slice(2));
-    return { outer: 1, groups: x[0]! * numGroups, inner: (x[1]! / numGroups) * channelInner, channels: x[1]!, channelInner };
+    return { groups: null, inner: (x[1]! / numGroups) * channelInner, channels: x[1]!, channelInner };
   },
   (x) => [x[1]!],
 );
