@@ -1,8 +1,5 @@
 import { describe, expect, test } from "vitest";
-import {
-  fakeQuantizeGradReference,
-  fakeQuantizeReference,
-} from "../../src/kernels/f32-fake-quantize/reference.ts";
+import { fakeQuantizeGradReference, fakeQuantizeReference } from "../../src/kernels/f32-fake-quantize/reference.ts";
 import { histogramReference, minMaxReference } from "../../src/kernels/f32-observe/reference.ts";
 import { LENGTHS, Lines, engines, floats } from "./support.ts";
 
@@ -12,13 +9,13 @@ describe.each(engines)("$build build: f32 observers and fake quantize", (engine)
   const { kernels: k, memory } = engine;
 
   function minMax(x: Float32Array): number[] {
-    return memory.scope((alloc) => {
-      const [at, out] = [alloc(x.byteLength), alloc(8)];
-      memory.f32(at, x.length + 4).fill(-1e30); // what lies behind must not count
-      memory.f32(at, x.length).set(x);
-      k.f32_min_max(x.length, at, out);
-      return [...memory.f32(out, 2)];
+    let range: number[] = [];
+    Lines.use(engine, x.length, (lines) => {
+      const [at, out] = [lines.input(x), lines.block(new Float32Array(2))];
+      k.f32_min_max(0, lines.count, lines.table, at, lines.length, out);
+      range = [...memory.f32(out, 2)];
     });
+    return range;
   }
 
   test.each(LENGTHS)("range of %i values", (n) => {
@@ -38,14 +35,14 @@ describe.each(engines)("$build build: f32 observers and fake quantize", (engine)
   });
 
   function histogram(x: Float32Array, lo: number, hi: number, bins: number): Uint32Array {
-    return memory.scope((alloc) => {
-      const [at, counts] = [alloc(x.byteLength), alloc(bins * 8)];
-      memory.f32(at, x.length).set(x);
-      k.fill_bytes(counts, 0, bins * 8);
-      k.f32_histogram(x.length, at, lo, hi, bins, counts);
+    let sums = new Uint32Array(0);
+    Lines.use(engine, x.length, (lines) => {
+      const [at, counts] = [lines.input(x), lines.block(new Float32Array(2 * bins))];
+      k.f32_histogram(0, lines.count, lines.table, at, lines.length, lo, hi, bins, counts);
       const both = memory.i32(counts, 2 * bins);
-      return Uint32Array.from({ length: bins }, (_, i) => both[i]! + both[bins + i]!);
+      sums = Uint32Array.from({ length: bins }, (_, i) => both[i]! + both[bins + i]!);
     });
+    return sums;
   }
 
   test.each([...LENGTHS, 5000])("histogram of %i values", (n) => {
@@ -72,14 +69,15 @@ describe.each(engines)("$build build: f32 observers and fake quantize", (engine)
       Lines.use(engine, n, (lines) => {
         const x = floats(n, 6).map((v, i) => (i % 7 === 3 ? ([NaN, Infinity, -Infinity, 1e30][i % 4] ?? 0) : 8 * v));
         const dy = floats(n, 7);
-        const [ax, ady, y, dx] = [lines.block(x), lines.block(dy), lines.block(x), lines.block(x)];
+        const [ax, ady, y, dx] = [lines.input(x), lines.input(dy), lines.output(), lines.output()];
+        const [t, count] = [lines.table, lines.count];
         const inverse = Math.fround(1 / Math.fround(scale));
-        k.f32_fake_quantize(n, ax, y, scale, inverse, zeroPoint, low, high, huge);
-        expect(memory.f32(y, n).slice()).toEqual(fakeQuantizeReference(x, rule));
-        k.f32_fake_quantize_grad(n, ady, ax, dx, inverse, zeroPoint, low, high);
-        expect(memory.f32(dx, n).slice()).toEqual(fakeQuantizeGradReference(dy, x, rule));
-        k.f32_fake_quantize(n, ax, ax, scale, inverse, zeroPoint, low, high, huge);
-        expect(memory.f32(ax, n).slice()).toEqual(fakeQuantizeReference(x, rule));
+        k.f32_fake_quantize(0, count, t, t, ax, y, lines.length, scale, inverse, zeroPoint, low, high, huge);
+        expect(lines.read(y)).toEqual(fakeQuantizeReference(x, rule));
+        k.f32_fake_quantize_grad(0, count, t, t, t, ady, ax, dx, lines.length, inverse, zeroPoint, low, high);
+        expect(lines.read(dx)).toEqual(fakeQuantizeGradReference(dy, x, rule));
+        k.f32_fake_quantize(0, count, t, t, ax, ax, lines.length, scale, inverse, zeroPoint, low, high, huge);
+        expect(lines.read(ax)).toEqual(fakeQuantizeReference(x, rule));
       });
     }
   });
@@ -87,9 +85,9 @@ describe.each(engines)("$build build: f32 observers and fake quantize", (engine)
   test("ties go to even, before the zero point is added", () => {
     const x = Float32Array.of(0.5, 1.5, 2.5, -0.5, -1.5);
     Lines.use(engine, x.length, (lines) => {
-      const at = lines.block(x);
-      k.f32_fake_quantize(x.length, at, at, 1, 1, 1, 0, 255, 255);
-      expect([...memory.f32(at, x.length)]).toEqual([0, 2, 2, 0, -1]);
+      const at = lines.input(x);
+      k.f32_fake_quantize(0, 1, lines.table, lines.table, at, at, x.length, 1, 1, 1, 0, 255, 255);
+      expect([...lines.read(at)]).toEqual([0, 2, 2, 0, -1]);
     });
   });
 });

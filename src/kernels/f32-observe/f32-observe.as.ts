@@ -1,30 +1,33 @@
-// Statistics that observers take: the range of a tensor, and its histogram. Both read flat memory once.
+// Statistics that observers take: the range of a tensor, and its histogram, over lines (see shared/lines).
 
-import { laneMask } from "../shared/lines.as";
+import { laneMask, offsetAt } from "../shared/lines.as";
 
 /**
- * Smallest and largest of n floats, to out[0] and out[1]. A NaN anywhere makes both NaN; n = 0 gives
- * Infinity and -Infinity. x may be read up to 12 bytes past its end.
+ * Smallest and largest of lines [lineStart, lineEnd) of n floats, to out[0] and out[1]. A NaN anywhere makes both
+ * NaN; nothing gives Infinity and -Infinity. Up to 12 bytes past a line are read.
  */
-export function f32_min_max(n: usize, x: usize, out: usize): void {
+export function f32_min_max(lineStart: usize, lineEnd: usize, xLines: usize, x: usize, n: usize, out: usize): void {
   let low0 = f32x4.splat(Infinity), low1 = low0, high0 = f32x4.splat(-Infinity), high1 = high0;
   let ordered = i32x4.splat(-1);
-  const end = x + (n << 2);
-  for (; x + 32 <= end; x += 32) {
-    const a = v128.load(x), b = v128.load(x, 16);
-    low0 = f32x4.pmin(low0, a);
-    low1 = f32x4.pmin(low1, b);
-    high0 = f32x4.pmax(high0, a);
-    high1 = f32x4.pmax(high1, b);
-    ordered = v128.and(ordered, v128.and(f32x4.eq(a, a), f32x4.eq(b, b)));
-  }
-  for (; x < end; x += 16) {
-    const left = (end - x) >> 2;
-    // Lanes past the end repeat the first value.
-    const a = left >= 4 ? v128.load(x) : v128.bitselect(v128.load(x), v128.load32_splat(x), laneMask(left));
-    low0 = f32x4.pmin(low0, a);
-    high0 = f32x4.pmax(high0, a);
-    ordered = v128.and(ordered, f32x4.eq(a, a));
+  for (let line = lineStart; line < lineEnd; line++) {
+    let p = x + offsetAt(xLines, line);
+    const end = p + (n << 2);
+    for (; p + 32 <= end; p += 32) {
+      const a = v128.load(p), b = v128.load(p, 16);
+      low0 = f32x4.pmin(low0, a);
+      low1 = f32x4.pmin(low1, b);
+      high0 = f32x4.pmax(high0, a);
+      high1 = f32x4.pmax(high1, b);
+      ordered = v128.and(ordered, v128.and(f32x4.eq(a, a), f32x4.eq(b, b)));
+    }
+    for (; p < end; p += 16) {
+      const left = (end - p) >> 2;
+      // Lanes past the end repeat the first value.
+      const a = left >= 4 ? v128.load(p) : v128.bitselect(v128.load(p), v128.load32_splat(p), laneMask(left));
+      low0 = f32x4.pmin(low0, a);
+      high0 = f32x4.pmax(high0, a);
+      ordered = v128.and(ordered, f32x4.eq(a, a));
+    }
   }
   low0 = f32x4.pmin(low0, low1);
   high0 = f32x4.pmax(high0, high1);
@@ -51,24 +54,30 @@ function count(counts: usize, v: f32, lo: f32, hi: f32, bins: f32, range: f32): 
  * outside [lo, hi] and NaN in none. lo < hi. Two tables of `bins` u32, at counts and behind it, take turns so
  * that equal neighbours do not wait for each other; their sum is the histogram. The caller clears them first.
  */
-export function f32_histogram(n: usize, x: usize, lo: f32, hi: f32, bins: i32, counts: usize): void {
+export function f32_histogram(
+  lineStart: usize, lineEnd: usize, xLines: usize, x: usize, n: usize, lo: f32, hi: f32, bins: i32, counts: usize,
+): void {
   const range: f32 = hi - lo, number = <f32>bins, second = counts + (<usize>bins << 2);
   const low = f32x4.splat(lo), high = f32x4.splat(hi), factor = f32x4.splat(number), divisor = f32x4.splat(range);
-  const last = i32x4.splat(bins - 1), end = x + (n << 2);
-  for (; x + 16 <= end; x += 16) {
-    const v = v128.load(x);
-    if (i32x4.all_true(v128.and(f32x4.ge(v, low), f32x4.le(v, high)))) {
-      const scaled = f32x4.div(f32x4.mul(f32x4.sub(v, low), factor), divisor);
-      const bin = i32x4.shl(i32x4.min_s(i32x4.trunc_sat_f32x4_s(scaled), last), 2);
-      const b0 = counts + i32x4.extract_lane(bin, 0), b1 = second + i32x4.extract_lane(bin, 1);
-      store<u32>(b0, load<u32>(b0) + 1);
-      store<u32>(b1, load<u32>(b1) + 1);
-      const b2 = counts + i32x4.extract_lane(bin, 2), b3 = second + i32x4.extract_lane(bin, 3);
-      store<u32>(b2, load<u32>(b2) + 1);
-      store<u32>(b3, load<u32>(b3) + 1);
-    } else {
-      for (let i: usize = 0; i < 16; i += 4) count(counts, f32.load(x + i), lo, hi, number, range);
+  const last = i32x4.splat(bins - 1);
+  for (let line = lineStart; line < lineEnd; line++) {
+    let p = x + offsetAt(xLines, line);
+    const end = p + (n << 2);
+    for (; p + 16 <= end; p += 16) {
+      const v = v128.load(p);
+      if (i32x4.all_true(v128.and(f32x4.ge(v, low), f32x4.le(v, high)))) {
+        const scaled = f32x4.div(f32x4.mul(f32x4.sub(v, low), factor), divisor);
+        const bin = i32x4.shl(i32x4.min_s(i32x4.trunc_sat_f32x4_s(scaled), last), 2);
+        const b0 = counts + i32x4.extract_lane(bin, 0), b1 = second + i32x4.extract_lane(bin, 1);
+        store<u32>(b0, load<u32>(b0) + 1);
+        store<u32>(b1, load<u32>(b1) + 1);
+        const b2 = counts + i32x4.extract_lane(bin, 2), b3 = second + i32x4.extract_lane(bin, 3);
+        store<u32>(b2, load<u32>(b2) + 1);
+        store<u32>(b3, load<u32>(b3) + 1);
+      } else {
+        for (let i: usize = 0; i < 16; i += 4) count(counts, f32.load(p + i), lo, hi, number, range);
+      }
     }
+    for (; p < end; p += 4) count(counts, f32.load(p), lo, hi, number, range);
   }
-  for (; x < end; x += 4) count(counts, f32.load(x), lo, hi, number, range);
 }
