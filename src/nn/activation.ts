@@ -2,8 +2,29 @@
  * Activation layers: modules around the functions of the same name in ops/.
  */
 
-import { hardsigmoid, hardswish, hardtanh, leakyRelu, prelu, relu, relu6, threshold } from "../ops/activation-linear.ts";
-import { celu, elu, gelu, glu, logSigmoid, mish, selu, sigmoid, silu, softplus, softsign } from "../ops/activation-smooth.ts";
+import {
+  hardsigmoid,
+  hardswish,
+  hardtanh,
+  leakyRelu,
+  prelu,
+  relu,
+  relu6,
+  threshold,
+} from "../ops/activation-linear.ts";
+import {
+  celu,
+  elu,
+  gelu,
+  glu,
+  logSigmoid,
+  mish,
+  selu,
+  sigmoid,
+  silu,
+  softplus,
+  softsign,
+} from "../ops/activation-smooth.ts";
 import type { GeluApproximation } from "../ops/activation-smooth.ts";
 import { logSoftmax, softmax, softmin } from "../ops/activation-softmax.ts";
 import { tanh } from "../ops/unary.ts";

@@ -40,7 +40,12 @@ export abstract class Container<In extends readonly unknown[] = [Tensor], Out = 
   /** The child at a position; negative ones count from the end. @throws ModuleError */
   at(index: number): AnyModule {
     const child = [...this.items.values()].at(index);
-    if (!child) throw new ModuleError(this.constructor.name, { index, length: this.length }, "there is no child at that position");
+    if (!child)
+      throw new ModuleError(
+        this.constructor.name,
+        { index, length: this.length },
+        "there is no child at that position",
+      );
     return child;
   }
 

@@ -31,12 +31,22 @@ export abstract class ConvTransposeNd extends Module<[x: Tensor, outputSize?: re
   weight: Parameter;
   bias: Parameter | null;
 
-  constructor(rank: SpatialRank, inChannels: number, outChannels: number, kernelSize: PerAxis, options: ConvTransposeLayerOptions) {
+  constructor(
+    rank: SpatialRank,
+    inChannels: number,
+    outChannels: number,
+    kernelSize: PerAxis,
+    options: ConvTransposeLayerOptions,
+  ) {
     super();
     const where = `ConvTranspose${rank}d`;
     const { groups = 1, bias = true } = options;
     if (inChannels % groups !== 0 || outChannels % groups !== 0) {
-      throw new ArgumentError(where, { inChannels, outChannels, groups }, "both channel counts must be multiples of groups");
+      throw new ArgumentError(
+        where,
+        { inChannels, outChannels, groups },
+        "both channel counts must be multiples of groups",
+      );
     }
     this.spatialRank = rank;
     this.inChannels = inChannels;

@@ -36,12 +36,22 @@ export abstract class ConvNd extends Module {
   weight: Parameter;
   bias: Parameter | null;
 
-  constructor(rank: SpatialRank, inChannels: number, outChannels: number, kernelSize: PerAxis, options: ConvLayerOptions) {
+  constructor(
+    rank: SpatialRank,
+    inChannels: number,
+    outChannels: number,
+    kernelSize: PerAxis,
+    options: ConvLayerOptions,
+  ) {
     super();
     const where = `Conv${rank}d`;
     const { stride = 1, padding = 0, dilation = 1, groups = 1, bias = true, paddingMode = "zeros" } = options;
     if (inChannels % groups !== 0 || outChannels % groups !== 0) {
-      throw new ArgumentError(where, { inChannels, outChannels, groups }, "both channel counts must be multiples of groups");
+      throw new ArgumentError(
+        where,
+        { inChannels, outChannels, groups },
+        "both channel counts must be multiples of groups",
+      );
     }
     this.spatialRank = rank;
     this.inChannels = inChannels;

@@ -60,7 +60,8 @@ export class EmbeddingBag extends Module<[indices: Tensor, offsets?: Tensor | nu
   constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingBagLayerOptions = {}) {
     super();
     const { mode = "mean", includeLastOffset = false } = options;
-    if (!["sum", "mean", "max"].includes(mode)) throw new ArgumentError("EmbeddingBag", { mode }, "mode must be sum, mean or max");
+    if (!["sum", "mean", "max"].includes(mode))
+      throw new ArgumentError("EmbeddingBag", { mode }, "mode must be sum, mean or max");
     this.numEmbeddings = numEmbeddings;
     this.embeddingDim = embeddingDim;
     this.paddingIdx = resolvePaddingIdx("EmbeddingBag", options.paddingIdx, numEmbeddings);

@@ -1,7 +1,28 @@
 /** Operators under their names in torch.nn.functional. */
 
-export { hardsigmoid, hardswish, hardtanh, leakyRelu, prelu, relu, relu6, threshold } from "../ops/activation-linear.ts";
-export { celu, elu, gelu, glu, logSigmoid, mish, selu, sigmoid, silu, softplus, softsign } from "../ops/activation-smooth.ts";
+export {
+  hardsigmoid,
+  hardswish,
+  hardtanh,
+  leakyRelu,
+  prelu,
+  relu,
+  relu6,
+  threshold,
+} from "../ops/activation-linear.ts";
+export {
+  celu,
+  elu,
+  gelu,
+  glu,
+  logSigmoid,
+  mish,
+  selu,
+  sigmoid,
+  silu,
+  softplus,
+  softsign,
+} from "../ops/activation-smooth.ts";
 export { logSoftmax, softmax, softmin } from "../ops/activation-softmax.ts";
 export { scaledDotProductAttention } from "../ops/attention.ts";
 export {
@@ -17,7 +38,15 @@ export { instanceNorm } from "../ops/instance-norm.ts";
 export { interpolate } from "../ops/interpolate.ts";
 export { bilinear, linear } from "../ops/linear.ts";
 export { localResponseNorm } from "../ops/local-response-norm.ts";
-export { binaryCrossEntropy, binaryCrossEntropyWithLogits, huberLoss, klDiv, l1Loss, mseLoss, smoothL1Loss } from "../ops/loss.ts";
+export {
+  binaryCrossEntropy,
+  binaryCrossEntropyWithLogits,
+  huberLoss,
+  klDiv,
+  l1Loss,
+  mseLoss,
+  smoothL1Loss,
+} from "../ops/loss.ts";
 export { crossEntropy, nllLoss } from "../ops/loss-classes.ts";
 export {
   adaptiveMaxPool1d, adaptiveMaxPool1dWithIndices, adaptiveMaxPool2d, adaptiveMaxPool2dWithIndices, adaptiveMaxPool3d,

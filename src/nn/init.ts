@@ -21,12 +21,22 @@ function fill<T extends Tensor>(tensor: T, draw: () => number): T {
 }
 
 /** Uniform between `low` and `high`. */
-export function uniform<T extends Tensor>(tensor: T, low = 0, high = 1, { generator = defaultGenerator() }: InitOptions = {}): T {
+export function uniform<T extends Tensor>(
+  tensor: T,
+  low = 0,
+  high = 1,
+  { generator = defaultGenerator() }: InitOptions = {},
+): T {
   return fill(tensor, () => low + (high - low) * generator.uniform());
 }
 
 /** Normal with the given mean and standard deviation. */
-export function normal<T extends Tensor>(tensor: T, mean = 0, std = 1, { generator = defaultGenerator() }: InitOptions = {}): T {
+export function normal<T extends Tensor>(
+  tensor: T,
+  mean = 0,
+  std = 1,
+  { generator = defaultGenerator() }: InitOptions = {},
+): T {
   return fill(tensor, () => mean + std * generator.normal());
 }
 
@@ -40,7 +50,11 @@ export function truncNormal<T extends Tensor>(
   { generator = defaultGenerator() }: InitOptions = {},
 ): T {
   if (!(low < high) || high < mean - 8 * std || low > mean + 8 * std) {
-    throw new ArgumentError("truncNormal", { mean, std, low, high }, "the interval must lie within eight deviations of the mean");
+    throw new ArgumentError(
+      "truncNormal",
+      { mean, std, low, high },
+      "the interval must lie within eight deviations of the mean",
+    );
   }
   return fill(tensor, () => {
     for (;;) {

@@ -2,7 +2,15 @@
  * Loss modules: the functions of ops/loss.ts and ops/loss-classes.ts with their options kept.
  */
 
-import { binaryCrossEntropy, binaryCrossEntropyWithLogits, huberLoss, klDiv, l1Loss, mseLoss, smoothL1Loss } from "../ops/loss.ts";
+import {
+  binaryCrossEntropy,
+  binaryCrossEntropyWithLogits,
+  huberLoss,
+  klDiv,
+  l1Loss,
+  mseLoss,
+  smoothL1Loss,
+} from "../ops/loss.ts";
 import type { KlDivOptions, LogitsLossOptions, LossOptions, Reduction, WeightedLossOptions } from "../ops/loss.ts";
 import { crossEntropy, nllLoss } from "../ops/loss-classes.ts";
 import type { ClassLossOptions, CrossEntropyOptions } from "../ops/loss-classes.ts";

@@ -132,12 +132,20 @@ export class MultiheadAttention extends Module<AttentionArgs, readonly [Tensor, 
    * or null.
    * @throws ShapeError, ArgumentError
    */
-  forward(query: Tensor, key: Tensor, value: Tensor, call: MultiheadAttentionCall = {}): readonly [Tensor, Tensor | null] {
+  forward(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    call: MultiheadAttentionCall = {},
+  ): readonly [Tensor, Tensor | null] {
     const single = query.rank === 2;
     const inTime = (x: Tensor): Tensor => (single ? unsqueeze(x, 1) : this.batchFirst ? transpose(x, 0, 1) : x);
     this.check(query, key, value, single);
     const padding = single && call.keyPaddingMask ? unsqueeze(call.keyPaddingMask, 0) : (call.keyPaddingMask ?? null);
-    const [output, weights] = this.attend(inTime(query), inTime(key), inTime(value), { ...call, keyPaddingMask: padding });
+    const [output, weights] = this.attend(inTime(query), inTime(key), inTime(value), {
+      ...call,
+      keyPaddingMask: padding,
+    });
     const shown = single ? squeeze(output, 1) : this.batchFirst ? transpose(output, 0, 1) : output;
     return [shown, weights && single ? squeeze(weights, 0) : weights];
   }
@@ -150,7 +158,14 @@ export class MultiheadAttention extends Module<AttentionArgs, readonly [Tensor, 
     if (!fits) {
       throw new ShapeError(
         "MultiheadAttention",
-        { query: query.shape, key: key.shape, value: value.shape, embedDim: this.embedDim, kdim: this.kdim, vdim: this.vdim },
+        {
+          query: query.shape,
+          key: key.shape,
+          value: value.shape,
+          embedDim: this.embedDim,
+          kdim: this.kdim,
+          vdim: this.vdim,
+        },
         "query, key and value must all have two or three axes, the last of size embedDim, kdim and vdim",
       );
     }

@@ -25,7 +25,10 @@ export class LayerNorm extends Module {
   weight: Parameter | null;
   bias: Parameter | null;
 
-  constructor(normalizedShape: number | Shape, { eps = 1e-5, elementwiseAffine = true, bias = true }: LayerNormLayerOptions = {}) {
+  constructor(
+    normalizedShape: number | Shape,
+    { eps = 1e-5, elementwiseAffine = true, bias = true }: LayerNormLayerOptions = {},
+  ) {
     super();
     this.normalizedShape = typeof normalizedShape === "number" ? [normalizedShape] : [...normalizedShape];
     this.eps = eps;
@@ -46,7 +49,10 @@ export class RMSNorm extends Module {
 
   constructor(
     normalizedShape: number | Shape,
-    { eps = null, elementwiseAffine = true }: { readonly eps?: number | null; readonly elementwiseAffine?: boolean } = {},
+    {
+      eps = null,
+      elementwiseAffine = true,
+    }: { readonly eps?: number | null; readonly elementwiseAffine?: boolean } = {},
   ) {
     super();
     this.normalizedShape = typeof normalizedShape === "number" ? [normalizedShape] : [...normalizedShape];

@@ -50,7 +50,11 @@ export abstract class RecurrentCell<In extends readonly unknown[], Out> extends 
 
   protected step(cell: CellStep, x: Tensor, h: Tensor | null, c: Tensor | null): CellState {
     if ((x.rank !== 1 && x.rank !== 2) || x.size(-1) !== this.inputSize) {
-      throw new ShapeError(this.constructor.name, { x: x.shape, inputSize: this.inputSize }, "x must be [N, inputSize] or [inputSize]");
+      throw new ShapeError(
+        this.constructor.name,
+        { x: x.shape, inputSize: this.inputSize },
+        "x must be [N, inputSize] or [inputSize]",
+      );
     }
     const zero = (): Tensor => zeros([...x.shape.slice(0, -1), this.hiddenSize], { dtype: x.dtype });
     return runCell(cell, x, [h ?? zero(), c ?? zero()], this.weights);
@@ -86,7 +90,11 @@ export class GRUCell extends RecurrentCell<[x: Tensor, h?: Tensor | null], Tenso
 export class RNNCell extends RecurrentCell<[x: Tensor, h?: Tensor | null], Tensor> {
   readonly nonlinearity: RNNNonlinearity;
 
-  constructor(inputSize: number, hiddenSize: number, options: CellOptions & { readonly nonlinearity?: RNNNonlinearity } = {}) {
+  constructor(
+    inputSize: number,
+    hiddenSize: number,
+    options: CellOptions & { readonly nonlinearity?: RNNNonlinearity } = {},
+  ) {
     super(1, inputSize, hiddenSize, options);
     this.nonlinearity = options.nonlinearity ?? "tanh";
   }

@@ -48,9 +48,14 @@ export abstract class RecurrentLayer<In extends readonly unknown[], Out> extends
   constructor(gates: number, inputSize: number, hiddenSize: number, options: RecurrentOptions, projSize = 0) {
     super();
     const { numLayers = 1, bias = true, batchFirst = false, dropout: p = 0, bidirectional = false } = options;
-    if (!(p >= 0 && p <= 1)) throw new ArgumentError(this.constructor.name, { dropout: p }, "the probability must be in 0..1");
+    if (!(p >= 0 && p <= 1))
+      throw new ArgumentError(this.constructor.name, { dropout: p }, "the probability must be in 0..1");
     if (projSize < 0 || projSize >= hiddenSize) {
-      throw new ArgumentError(this.constructor.name, { projSize, hiddenSize }, "projSize must be smaller than hiddenSize");
+      throw new ArgumentError(
+        this.constructor.name,
+        { projSize, hiddenSize },
+        "projSize must be smaller than hiddenSize",
+      );
     }
     this.inputSize = inputSize;
     this.hiddenSize = hiddenSize;
@@ -114,7 +119,13 @@ export abstract class RecurrentLayer<In extends readonly unknown[], Out> extends
         return runLayer(this.kind.step, output, initial[states.length + direction]!, weights, direction === 1);
       });
       states.push(...directions.map(({ state }) => state));
-      output = directions.length === 1 ? directions[0]!.output : cat(directions.map((one) => one.output), -1);
+      output =
+        directions.length === 1
+          ? directions[0]!.output
+          : cat(
+              directions.map((one) => one.output),
+              -1,
+            );
     }
     return { output, states };
   }
@@ -126,7 +137,11 @@ export abstract class RecurrentLayer<In extends readonly unknown[], Out> extends
       const shape = [count, batch, size];
       if (!given) return unbind(zeros(shape, { dtype: x.dtype }), 0);
       if (sameShape(given.shape, shape)) return unbind(given, 0);
-      throw new ShapeError(this.constructor.name, { [name]: given.shape, expected: shape }, "the initial state must fit layers, batch and size");
+      throw new ShapeError(
+        this.constructor.name,
+        { [name]: given.shape, expected: shape },
+        "the initial state must fit layers, batch and size",
+      );
     };
     const hs = split(h, this.outputSize, "h0");
     const cs = this.kind.hasCell ? split(c, this.hiddenSize, "c0") : null;
@@ -136,7 +151,11 @@ export abstract class RecurrentLayer<In extends readonly unknown[], Out> extends
   /** The whole layer on x [L, N, input], [N, L, input] or [L, input], and states [layers * directions, N, size]. */
   protected run(x: Tensor, h: Tensor | null, c: Tensor | null): { output: Tensor; h: Tensor; c: Tensor | null } {
     if ((x.rank !== 2 && x.rank !== 3) || x.size(-1) !== this.inputSize) {
-      throw new ShapeError(this.constructor.name, { x: x.shape, inputSize: this.inputSize }, "x must have two or three axes, the last of size inputSize");
+      throw new ShapeError(
+        this.constructor.name,
+        { x: x.shape, inputSize: this.inputSize },
+        "x must have two or three axes, the last of size inputSize",
+      );
     }
     const single = x.rank === 2;
     const batchAxis = single ? 1 : this.batchFirst ? 0 : 1;

@@ -89,7 +89,11 @@ export class TransformerEncoder extends Module<[src: Tensor, call?: EncoderCall]
   layers: ModuleList;
   norm: LayerNorm | null;
 
-  constructor(encoderLayer: TransformerEncoderLayer, numLayers: number, { norm = null }: { readonly norm?: LayerNorm | null } = {}) {
+  constructor(
+    encoderLayer: TransformerEncoderLayer,
+    numLayers: number,
+    { norm = null }: { readonly norm?: LayerNorm | null } = {},
+  ) {
     super();
     this.layers = new ModuleList(Array.from({ length: numLayers }, () => encoderLayer.clone()));
     this.norm = norm;

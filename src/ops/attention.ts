@@ -29,7 +29,8 @@ export type AttentionAttrs = { readonly isCausal: boolean; readonly scale: numbe
 /** Float mask that is -Infinity above the diagonal: position i sees positions 0..i. */
 export function causalMask(rows: number, columns: number, dtype: Tensor["dtype"] = "float32"): Tensor {
   const data = allocate(dtype, rows * columns);
-  for (let i = 0; i < rows; i++) data.fill(-Infinity, Math.min(i * columns + i + 1, (i + 1) * columns), (i + 1) * columns);
+  for (let i = 0; i < rows; i++)
+    data.fill(-Infinity, Math.min(i * columns + i + 1, (i + 1) * columns), (i + 1) * columns);
   return new Tensor(dtype, [rows, columns], data);
 }
 
@@ -43,16 +44,29 @@ function attentionWeights([query, key, , mask]: AttentionInputs, { isCausal, sca
   return maskedFill(softmax(scores, -1), equal(seen, 0), 0);
 }
 
-function inferAttention([query, key, value, mask]: readonly [TensorType, TensorType, TensorType, TensorType | null]): TensorType {
+function inferAttention([query, key, value, mask]: readonly [
+  TensorType,
+  TensorType,
+  TensorType,
+  TensorType | null,
+]): TensorType {
   const where = "scaledDotProductAttention";
   requireSameFloat(where, query, key, value);
   const fields = { query: query.shape, key: key.shape, value: value.shape, ...(mask ? { attnMask: mask.shape } : {}) };
   const [q, k, v] = [query.shape, key.shape, value.shape];
   if (Math.min(q.length, k.length, v.length) < 2 || q.at(-1) !== k.at(-1) || k.at(-2) !== v.at(-2)) {
-    throw new ShapeError(where, fields, "query [..., L, E], key [..., S, E] and value [..., S, Ev] must agree in E and S");
+    throw new ShapeError(
+      where,
+      fields,
+      "query [..., L, E], key [..., S, E] and value [..., S, Ev] must agree in E and S",
+    );
   }
   if (mask && mask.dtype !== "bool" && mask.dtype !== query.dtype) {
-    throw new DtypeError(where, { attnMask: mask.dtype, query: query.dtype }, "the mask must be bool or of the query's dtype");
+    throw new DtypeError(
+      where,
+      { attnMask: mask.dtype, query: query.dtype },
+      "the mask must be bool or of the query's dtype",
+    );
   }
   const batch = broadcastShapes(where, broadcastShapes(where, q.slice(0, -2), k.slice(0, -2)), v.slice(0, -2));
   if (mask) broadcastShapes(where, mask.shape, [...batch, q.at(-2)!, k.at(-2)!]);
@@ -62,7 +76,9 @@ function inferAttention([query, key, value, mask]: readonly [TensorType, TensorT
 export const scaledDotProductAttentionOp = defineOp<AttentionInputs, AttentionAttrs>({
   name: "scaledDotProductAttention",
   infer: (inputs) => [inferAttention(inputs)],
-  forward: (inputs, attrs) => [withTracer(null, () => noGrad(() => matmul(attentionWeights(inputs, attrs), inputs[2])))],
+  forward: (inputs, attrs) => [
+    withTracer(null, () => noGrad(() => matmul(attentionWeights(inputs, attrs), inputs[2]))),
+  ],
   // With p the weights: dv = p^T dy, dp = dy v^T, ds = p (dp - sum(p dp)), dq = ds k scale, dk = ds^T q scale
   backward(dy, { inputs, attrs, needs }) {
     const [query, key, value] = inputs;
@@ -92,7 +108,12 @@ export interface AttentionOptions {
  * Attention of query [..., L, E] over key [..., S, E] and value [..., S, Ev]: [..., L, Ev].
  * @throws ShapeError, DtypeError; ArgumentError for a mask together with isCausal
  */
-export function scaledDotProductAttention(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions = {}): Tensor {
+export function scaledDotProductAttention(
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  options: AttentionOptions = {},
+): Tensor {
   const { attnMask = null, isCausal = false, scale = null, dropoutP = 0 } = options;
   if (attnMask && isCausal) {
     throw new ArgumentError("scaledDotProductAttention", { isCausal }, "a mask and isCausal cannot be given together");

@@ -34,7 +34,12 @@ function divisors({ first, padded }: PlaneWindows, divisor: Averaging["divisor"]
 }
 
 /** y = the average of each window of every plane of x. */
-export function averageReference(x: TypedArray, spatial: Shape, planes: number, { windows, divisor }: Averaging): Float64Array {
+export function averageReference(
+  x: TypedArray,
+  spatial: Shape,
+  planes: number,
+  { windows, divisor }: Averaging,
+): Float64Array {
   const list = planeWindows(windows, spatial);
   const { first, offsets } = list;
   const by = divisors(list, divisor);
@@ -52,7 +57,12 @@ export function averageReference(x: TypedArray, spatial: Shape, planes: number, 
 }
 
 /** The transpose of `averageReference`. */
-export function spreadReference(dy: TypedArray, spatial: Shape, planes: number, { windows, divisor }: Averaging): Float64Array {
+export function spreadReference(
+  dy: TypedArray,
+  spatial: Shape,
+  planes: number,
+  { windows, divisor }: Averaging,
+): Float64Array {
   const list = planeWindows(windows, spatial);
   const { first, offsets } = list;
   const by = divisors(list, divisor);
@@ -160,7 +170,12 @@ function avgPool(x: Tensor, kernelSize: PerAxis, options: AvgPoolOptions, rank: 
 export type OutputSize = number | readonly (number | null)[];
 
 /** Complete output size for x [N, C, ...] or [C, ...]. @throws ArgumentError */
-export function resolveOutputSize(where: string, x: Shape, outputSize: OutputSize, rank: SpatialRank): readonly number[] {
+export function resolveOutputSize(
+  where: string,
+  x: Shape,
+  outputSize: OutputSize,
+  rank: SpatialRank,
+): readonly number[] {
   const spatial = x.slice(-rank);
   const given = typeof outputSize === "number" ? outputSize : outputSize.map((size, i) => size ?? spatial[i] ?? 1);
   return perAxis(where, "outputSize", given, rank, 1);

@@ -41,8 +41,10 @@ function checkInputs(
 ): void {
   if (x.shape.length < 2) throw new ShapeError("batchNorm", { x: x.shape }, "x must be [N, C] or [N, C, ...]");
   checkAffine("batchNorm", x.shape, [x.shape[1]!], weight ?? null, bias ?? null, mean ?? null, variance ?? null);
-  if (!mean !== !variance) throw new ArgumentError("batchNorm", {}, "runningMean and runningVar must be given together");
-  if (!training && !mean) throw new ArgumentError("batchNorm", { training }, "running statistics are needed outside training");
+  if (!mean !== !variance)
+    throw new ArgumentError("batchNorm", {}, "runningMean and runningVar must be given together");
+  if (!training && !mean)
+    throw new ArgumentError("batchNorm", { training }, "running statistics are needed outside training");
   if (training && numel(x.shape) / x.shape[1]! <= 1) {
     throw new ShapeError("batchNorm", { x: x.shape }, "more than one value a channel is needed in training");
   }
@@ -51,7 +53,10 @@ function checkInputs(
 /** momentum * statistic + (1 - momentum) * running, the variance unbiased; in double, rounded once, as PyTorch's CPU kernel. */
 function newRunning(running: readonly [Tensor, Tensor], stats: NormStats, count: number, momentum: number): Tensor[] {
   const blend = (before: Tensor, now: Float64Array): Tensor =>
-    fromDoubles(before, now.map((v, i) => momentum * v + (1 - momentum) * before.data[i]!));
+    fromDoubles(
+      before,
+      now.map((v, i) => momentum * v + (1 - momentum) * before.data[i]!),
+    );
   // PyTorch keeps the mean and the sum of squared distances in the parameters' dtype before blending.
   const stored = (values: Float64Array): Float64Array => Float64Array.from(fromDoubles(running[0], values).data);
   const unbiased = stored(stats.variance.map((v) => v * count)).map((v) => v / (count - 1));
@@ -80,7 +85,7 @@ export const batchNormOp = defineOp<BatchNormInputs, BatchNormAttrs>({
   backward(_, { inputs: [x, weight, bias, mean, variance], attrs: { training, eps }, grads }) {
     const dy = grads[0];
     if (!dy) return [null, null, null, null, null];
-    const fixed = training ? [null, null] as const : [mean, variance] as const;
+    const fixed = training ? ([null, null] as const) : ([mean, variance] as const);
     const [dx, dweight, dbias] = normGrad([dy, x, weight, ...fixed], { layout: layoutOf(x.shape), eps });
     return [dx, weight && dweight, bias && dbias, null, null];
   },

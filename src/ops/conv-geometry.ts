@@ -46,7 +46,12 @@ export function perAxis(where: string, name: string, value: PerAxis, rank: numbe
 export function convTransposeOutputSize(
   size: number,
   kernel: number,
-  { stride, padding, dilation, outputPadding }: Pick<ConvTransposeAttrs, "stride" | "padding" | "dilation" | "outputPadding">,
+  {
+    stride,
+    padding,
+    dilation,
+    outputPadding,
+  }: Pick<ConvTransposeAttrs, "stride" | "padding" | "dilation" | "outputPadding">,
   axis: number,
 ): number {
   return (size - 1) * stride[axis]! - 2 * padding[axis]! + dilation[axis]! * (kernel - 1) + outputPadding[axis]! + 1;
@@ -60,8 +65,10 @@ export function convOutputShape(where: string, x: Shape, weight: Shape, attrs: C
   if (x.length !== rank + 2 || weight.length !== rank + 2) {
     throw new ShapeError(where, fields, `x and weight must have ${rank + 2} axes`);
   }
-  if (!Number.isInteger(groups) || groups < 1) throw new ArgumentError(where, { groups }, "groups must be a positive integer");
-  if (x[1] !== weight[1]! * groups) throw new ShapeError(where, fields, "x.shape[1] must equal weight.shape[1] * groups");
+  if (!Number.isInteger(groups) || groups < 1)
+    throw new ArgumentError(where, { groups }, "groups must be a positive integer");
+  if (x[1] !== weight[1]! * groups)
+    throw new ShapeError(where, fields, "x.shape[1] must equal weight.shape[1] * groups");
   if (weight[0]! % groups !== 0) throw new ShapeError(where, fields, "weight.shape[0] must be a multiple of groups");
   const spatial = stride.map((s, i) => convOutLength(x[i + 2]!, weight[i + 2]!, s, padding[i]!, dilation[i]!));
   if (spatial.some((size) => size < 1)) {
@@ -78,14 +85,20 @@ export function convTransposeOutputShape(where: string, x: Shape, weight: Shape,
   if (x.length !== rank + 2 || weight.length !== rank + 2) {
     throw new ShapeError(where, fields, `x and weight must have ${rank + 2} axes`);
   }
-  if (!Number.isInteger(groups) || groups < 1) throw new ArgumentError(where, { groups }, "groups must be a positive integer");
+  if (!Number.isInteger(groups) || groups < 1)
+    throw new ArgumentError(where, { groups }, "groups must be a positive integer");
   if (x[1] !== weight[0]) throw new ShapeError(where, fields, "x.shape[1] must equal weight.shape[0]");
   if (x[1]! % groups !== 0) throw new ShapeError(where, fields, "x.shape[1] must be a multiple of groups");
   if (outputPadding.some((extra, i) => extra >= Math.max(stride[i]!, dilation[i]!))) {
-    throw new ArgumentError(where, { outputPadding, stride, dilation }, "outputPadding must be smaller than stride or dilation");
+    throw new ArgumentError(
+      where,
+      { outputPadding, stride, dilation },
+      "outputPadding must be smaller than stride or dilation",
+    );
   }
   const spatial = stride.map((_, i) => convTransposeOutputSize(x[i + 2]!, weight[i + 2]!, attrs, i));
-  if (spatial.some((size) => size < 1)) throw new ShapeError(where, { ...fields, spatial }, "the output must not be empty");
+  if (spatial.some((size) => size < 1))
+    throw new ShapeError(where, { ...fields, spatial }, "the output must not be empty");
   return [x[0]!, weight[1]! * groups, ...spatial];
 }
 

@@ -65,7 +65,11 @@ export const convTranspose3dOp = transposedConvolution(3);
 const transposedOps = { 1: convTranspose1dOp, 2: convTranspose2dOp, 3: convTranspose3dOp };
 
 /** Complete attributes from options. @throws ArgumentError */
-export function resolveConvTranspose(where: string, options: ConvTransposeOptions, rank: SpatialRank): ConvTransposeAttrs {
+export function resolveConvTranspose(
+  where: string,
+  options: ConvTransposeOptions,
+  rank: SpatialRank,
+): ConvTransposeAttrs {
   const { stride = 1, padding = 0, outputPadding = 0, dilation = 1, groups = 1 } = options;
   return {
     stride: perAxis(where, "stride", stride, rank, 1),
@@ -76,7 +80,13 @@ export function resolveConvTranspose(where: string, options: ConvTransposeOption
   };
 }
 
-function convTranspose(x: Tensor, weight: Tensor, bias: Tensor | null, options: ConvTransposeOptions, rank: SpatialRank): Tensor {
+function convTranspose(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  options: ConvTransposeOptions,
+  rank: SpatialRank,
+): Tensor {
   const attrs = resolveConvTranspose(`convTranspose${rank}d`, options, rank);
   return withBatch(x, rank, (batch) => apply(transposedOps[rank], [batch, weight, bias], attrs));
 }
@@ -85,7 +95,12 @@ function convTranspose(x: Tensor, weight: Tensor, bias: Tensor | null, options: 
  * x [N, C, L] (or [C, L]), weight [C, O / groups, K], bias [O] -> [N, O, L'].
  * @throws ShapeError, DtypeError, ArgumentError
  */
-export function convTranspose1d(x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvTransposeOptions = {}): Tensor {
+export function convTranspose1d(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null = null,
+  options: ConvTransposeOptions = {},
+): Tensor {
   return convTranspose(x, weight, bias, options, 1);
 }
 
@@ -93,7 +108,12 @@ export function convTranspose1d(x: Tensor, weight: Tensor, bias: Tensor | null =
  * x [N, C, H, W] (or [C, H, W]), weight [C, O / groups, KH, KW], bias [O] -> [N, O, H', W'].
  * @throws ShapeError, DtypeError, ArgumentError
  */
-export function convTranspose2d(x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvTransposeOptions = {}): Tensor {
+export function convTranspose2d(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null = null,
+  options: ConvTransposeOptions = {},
+): Tensor {
   return convTranspose(x, weight, bias, options, 2);
 }
 
@@ -101,6 +121,11 @@ export function convTranspose2d(x: Tensor, weight: Tensor, bias: Tensor | null =
  * x [N, C, D, H, W] (or [C, D, H, W]), weight [C, O / groups, KD, KH, KW], bias [O] -> [N, O, D', H', W'].
  * @throws ShapeError, DtypeError, ArgumentError
  */
-export function convTranspose3d(x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvTransposeOptions = {}): Tensor {
+export function convTranspose3d(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null = null,
+  options: ConvTransposeOptions = {},
+): Tensor {
   return convTranspose(x, weight, bias, options, 3);
 }

@@ -85,7 +85,8 @@ export function convolveTo(x: Tensor, weight: Tensor, shape: Shape, attrs: ConvA
 
 /** Padding of "same": before (and after) each axis, and what is missing after it. */
 function samePadding(where: string, kernel: readonly number[], stride: readonly number[], dilation: readonly number[]) {
-  if (stride.some((s) => s !== 1)) throw new ArgumentError(where, { stride, padding: "same" }, '"same" padding needs stride 1');
+  if (stride.some((s) => s !== 1))
+    throw new ArgumentError(where, { stride, padding: "same" }, '"same" padding needs stride 1');
   const total = kernel.map((k, i) => dilation[i]! * (k - 1));
   return { padding: total.map((t) => Math.floor(t / 2)), rest: total.map((t) => t % 2) };
 }
@@ -111,7 +112,12 @@ export function withBatch(x: Tensor, rank: number, f: (x: Tensor) => Tensor): Te
 function conv(x: Tensor, weight: Tensor, bias: Tensor | null, options: ConvOptions, rank: SpatialRank): Tensor {
   const { attrs, rest } = resolveConv(`conv${rank}d`, weight.shape.slice(2), options, rank);
   return withBatch(x, rank, (batch) => {
-    const padded = rest.some((r) => r > 0) ? pad(batch, [...rest].reverse().flatMap((r) => [0, r])) : batch;
+    const padded = rest.some((r) => r > 0)
+      ? pad(
+          batch,
+          [...rest].reverse().flatMap((r) => [0, r]),
+        )
+      : batch;
     return convolve(padded, weight, bias, attrs);
   });
 }

@@ -38,12 +38,23 @@ export const dropoutOp = defineOp<readonly [Tensor], DropoutAttrs>({
   infer([x], { training, channels }) {
     if (!training) return [{ dtype: x.dtype, shape: x.shape, qparams: x.qparams }];
     requireFloat("dropout", x);
-    return [{ dtype: x.dtype, shape: x.shape }, { dtype: x.dtype, shape: maskShape(x.shape, channels) }];
+    return [
+      { dtype: x.dtype, shape: x.shape },
+      { dtype: x.dtype, shape: maskShape(x.shape, channels) },
+    ];
   },
   forward([x], attrs, [type]) {
     if (!attrs.training) return [new Tensor(x.dtype, x.shape, x.data, x.qparams)];
     const mask = drawMask(x, attrs);
-    return [zipTo(type!, x, mask, zipWith((v, m) => (m === 0 ? 0 : v * m))), mask];
+    return [
+      zipTo(
+        type!,
+        x,
+        mask,
+        zipWith((v, m) => (m === 0 ? 0 : v * m)),
+      ),
+      mask,
+    ];
   },
   // The mask is an output too, but does not depend on x.
   backward: (_, { attrs, outputs, grads: [dy] }) => [dy && attrs.training ? mul(dy, outputs[1]!) : (dy ?? null)],

@@ -37,7 +37,11 @@ export function bagStarts(indices: TensorType, offsets: Tensor | null, includeLa
   if (!includeLastOffset) starts.push(length);
   const legal = starts[0] === 0 && starts.every((at, b) => at <= length && (b === 0 || at >= starts[b - 1]!));
   if (!legal) {
-    throw new ArgumentError("embeddingBag", { offsets: starts, indices: length }, "offsets must start at 0, never fall, and stay within the indices");
+    throw new ArgumentError(
+      "embeddingBag",
+      { offsets: starts, indices: length },
+      "offsets must start at 0, never fall, and stay within the indices",
+    );
   }
   return starts;
 }
@@ -73,13 +77,20 @@ function bagWinners(weight: Tensor, indices: Tensor, starts: readonly number[], 
     for (let f = 0; f < features; f++) {
       const slot = bag * features + f;
       const best = winners[slot]!;
-      if (best < 0 || weight.data[row * features + f]! > weight.data[indices.data[best]! * features + f]!) winners[slot] = at;
+      if (best < 0 || weight.data[row * features + f]! > weight.data[indices.data[best]! * features + f]!)
+        winners[slot] = at;
     }
   });
   return winners;
 }
 
-function bagForward(weight: Tensor, indices: Tensor, perSample: TypedArray | null, starts: readonly number[], attrs: EmbeddingBagAttrs): Float64Array {
+function bagForward(
+  weight: Tensor,
+  indices: Tensor,
+  perSample: TypedArray | null,
+  starts: readonly number[],
+  attrs: EmbeddingBagAttrs,
+): Float64Array {
   const { mode, paddingIdx } = attrs;
   const [rows, features] = [weight.shape[0]!, weight.shape[1]!];
   const y = new Float64Array((starts.length - 1) * features);
@@ -100,7 +111,10 @@ function bagForward(weight: Tensor, indices: Tensor, perSample: TypedArray | nul
   return y;
 }
 
-function inferBag([weight, indices, offsets, perSample]: readonly [TensorType, TensorType, TensorType | null, TensorType | null], attrs: EmbeddingBagAttrs): TensorType {
+function inferBag(
+  [weight, indices, offsets, perSample]: readonly [TensorType, TensorType, TensorType | null, TensorType | null],
+  attrs: EmbeddingBagAttrs,
+): TensorType {
   requireSameFloat("embeddingBag", weight, perSample);
   requireIndices("embeddingBag", indices);
   if (offsets) requireIndices("embeddingBag", offsets);
@@ -110,9 +124,14 @@ function inferBag([weight, indices, offsets, perSample]: readonly [TensorType, T
     throw new ShapeError("embeddingBag", fields, "indices must have one axis with offsets, and two axes without");
   }
   if (perSample && numel(perSample.shape) !== numel(indices.shape)) {
-    throw new ShapeError("embeddingBag", { ...fields, perSampleWeights: perSample.shape }, "there must be one weight for every index");
+    throw new ShapeError(
+      "embeddingBag",
+      { ...fields, perSampleWeights: perSample.shape },
+      "there must be one weight for every index",
+    );
   }
-  if (perSample && attrs.mode !== "sum") throw new ArgumentError("embeddingBag", { mode: attrs.mode }, "perSampleWeights need mode sum");
+  if (perSample && attrs.mode !== "sum")
+    throw new ArgumentError("embeddingBag", { mode: attrs.mode }, "perSampleWeights need mode sum");
   const bags = offsets ? numel(offsets.shape) - (attrs.includeLastOffset ? 1 : 0) : indices.shape[0]!;
   return { dtype: weight.dtype, shape: [bags, weight.shape[1]!] };
 }

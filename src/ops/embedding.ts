@@ -30,7 +30,11 @@ export function requireIndices(where: string, indices: TensorType): void {
 export function rowAt(where: string, indices: Tensor, i: number, rows: number): number {
   const row = indices.data[i]!;
   if (row >= 0 && row < rows) return row;
-  throw new ArgumentError(where, { index: row, position: i, numEmbeddings: rows }, "an index must be a row of the table");
+  throw new ArgumentError(
+    where,
+    { index: row, position: i, numEmbeddings: rows },
+    "an index must be a row of the table",
+  );
 }
 
 export const embeddingOp: Op<Lookup, EmbeddingAttrs> = defineOp<Lookup, EmbeddingAttrs>({
@@ -38,7 +42,8 @@ export const embeddingOp: Op<Lookup, EmbeddingAttrs> = defineOp<Lookup, Embeddin
   infer([weight, indices]) {
     requireFloat("embedding", weight);
     requireIndices("embedding", indices);
-    if (weight.shape.length !== 2) throw new ShapeError("embedding", { weight: weight.shape }, "weight must be [rows, features]");
+    if (weight.shape.length !== 2)
+      throw new ShapeError("embedding", { weight: weight.shape }, "weight must be [rows, features]");
     return [{ dtype: weight.dtype, shape: [...indices.shape, weight.shape[1]!] }];
   },
   forward([weight, indices], _, [type]) {
@@ -91,7 +96,11 @@ export function resolvePaddingIdx(where: string, paddingIdx: number | null | und
  * `paddingIdx` gets no gradient.
  * @throws ArgumentError for an index out of range; ShapeError, DtypeError
  */
-export function embedding(indices: Tensor, weight: Tensor, options: { readonly paddingIdx?: number | null } = {}): Tensor {
+export function embedding(
+  indices: Tensor,
+  weight: Tensor,
+  options: { readonly paddingIdx?: number | null } = {},
+): Tensor {
   const paddingIdx = resolvePaddingIdx("embedding", options.paddingIdx, weight.shape[0] ?? 0);
   return apply(embeddingOp, [weight, indices], { paddingIdx });
 }

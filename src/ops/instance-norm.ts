@@ -55,9 +55,17 @@ function track(x: Tensor, running: readonly [Tensor, Tensor], momentum: number):
  * @throws ShapeError, DtypeError, ArgumentError
  */
 export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tensor {
-  const { weight = null, bias = null, eps = 1e-5, runningMean = null, runningVar = null, useInputStats = true } = options;
+  const {
+    weight = null,
+    bias = null,
+    eps = 1e-5,
+    runningMean = null,
+    runningVar = null,
+    useInputStats = true,
+  } = options;
   if (!useInputStats) {
-    if (!runningMean || !runningVar) throw new ArgumentError("instanceNorm", { useInputStats }, "running statistics are needed");
+    if (!runningMean || !runningVar)
+      throw new ArgumentError("instanceNorm", { useInputStats }, "running statistics are needed");
     return batchNorm(x, { runningMean, runningVar, weight, bias, eps });
   }
   const y = apply(instanceNormOp, [x, weight, bias], { eps });

@@ -96,7 +96,14 @@ export function tapsOf(size: number, out: number, options: AxisOptions): Taps {
 }
 
 /** y [outer, out, inner] from x [outer, size, inner]. */
-export function applyTaps(x: Float64Array, outer: number, size: number, inner: number, out: number, taps: Taps): Float64Array {
+export function applyTaps(
+  x: Float64Array,
+  outer: number,
+  size: number,
+  inner: number,
+  out: number,
+  taps: Taps,
+): Float64Array {
   const { count, index, weight } = taps;
   const y = new Float64Array(outer * out * inner);
   for (let a = 0; a < outer; a++) {
@@ -113,7 +120,14 @@ export function applyTaps(x: Float64Array, outer: number, size: number, inner: n
 }
 
 /** The transpose of `applyTaps`: x [outer, size, inner] from y [outer, out, inner]. */
-export function spreadTaps(y: Float64Array, outer: number, size: number, inner: number, out: number, taps: Taps): Float64Array {
+export function spreadTaps(
+  y: Float64Array,
+  outer: number,
+  size: number,
+  inner: number,
+  out: number,
+  taps: Taps,
+): Float64Array {
   const { count, index, weight } = taps;
   const x = new Float64Array(outer * size * inner);
   for (let a = 0; a < outer; a++) {

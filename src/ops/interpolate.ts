@@ -38,7 +38,11 @@ export const interpolateOp: Op<One, InterpolateAttrs> = defineOp<One, Interpolat
   infer([x], { size }) {
     requireFloat("interpolate", x);
     if (x.shape.length !== size.length + 2 || x.shape.slice(2).some((s) => s < 1)) {
-      throw new ShapeError("interpolate", { x: x.shape, size }, "x must be [N, C, ...] with one size for each spatial axis");
+      throw new ShapeError(
+        "interpolate",
+        { x: x.shape, size },
+        "x must be [N, C, ...] with one size for each spatial axis",
+      );
     }
     return [{ dtype: x.dtype, shape: [x.shape[0]!, x.shape[1]!, ...size] }];
   },
@@ -101,7 +105,10 @@ function spread(value: number | readonly number[], rank: number): readonly numbe
   return typeof value === "number" ? new Array<number>(rank).fill(value) : value;
 }
 
-function resolveSize(x: Tensor, options: InterpolateOptions): { size: readonly number[]; scales: readonly number[] | null } {
+function resolveSize(
+  x: Tensor,
+  options: InterpolateOptions,
+): { size: readonly number[]; scales: readonly number[] | null } {
   const rank = x.rank - 2;
   const { size = null, scaleFactor = null, recomputeScaleFactor = false } = options;
   if ((size === null) === (scaleFactor === null)) {
@@ -109,11 +116,16 @@ function resolveSize(x: Tensor, options: InterpolateOptions): { size: readonly n
   }
   const given = spread(size ?? scaleFactor!, rank);
   if (given.length !== rank || given.some((v) => !(v > 0) || (size !== null && !Number.isInteger(v)))) {
-    throw new ArgumentError("interpolate", { x: x.shape, size, scaleFactor }, "there must be one positive value for each spatial axis");
+    throw new ArgumentError(
+      "interpolate",
+      { x: x.shape, size, scaleFactor },
+      "there must be one positive value for each spatial axis",
+    );
   }
   if (size !== null) return { size: given, scales: null };
   const out = given.map((scale, i) => Math.floor(x.shape[i + 2]! * scale));
-  if (out.some((v) => v < 1)) throw new ShapeError("interpolate", { x: x.shape, scaleFactor }, "the result must not be empty");
+  if (out.some((v) => v < 1))
+    throw new ShapeError("interpolate", { x: x.shape, scaleFactor }, "the result must not be empty");
   return { size: out, scales: recomputeScaleFactor ? null : given };
 }
 

@@ -50,12 +50,21 @@ function linearKernel(x: Tensor, weight: Tensor, bias: Tensor | null, type: Tens
   const [n, k] = [weight.shape[0]!, weight.shape[1]!];
   const m = numel(x.shape.slice(0, -1));
   const out = allocate("float32", m * n) as Float32Array;
-  matmulF32(x.data as Float32Array, weight.data as Float32Array, out, { m, k, n, transB: true }, bias ? (bias.data as Float32Array) : null);
+  matmulF32(
+    x.data as Float32Array,
+    weight.data as Float32Array,
+    out,
+    { m, k, n, transB: true },
+    bias ? (bias.data as Float32Array) : null,
+  );
   return new Tensor(type.dtype, type.shape, out);
 }
 
 // dx = dy W, dW = dy^T x, db = the sum of dy over all rows.
-function linearBackward(dy: Tensor, { inputs: [x, weight, bias], needs }: BackwardContext<LinearInputs, NoAttrs>): (Tensor | null)[] {
+function linearBackward(
+  dy: Tensor,
+  { inputs: [x, weight, bias], needs }: BackwardContext<LinearInputs, NoAttrs>,
+): (Tensor | null)[] {
   return [
     needs[0] ? matmul(dy, weight) : null,
     needs[1] ? matmul(transpose(reshape(dy, [-1, weight.shape[0]!]), 0, 1), reshape(x, [-1, weight.shape[1]!])) : null,
@@ -66,7 +75,9 @@ function linearBackward(dy: Tensor, { inputs: [x, weight, bias], needs }: Backwa
 export const linearOp = defineOp<LinearInputs, NoAttrs>({
   name: "linear",
   infer: inferLinear,
-  forward: ([x, weight, bias], _, [type]) => [(type!.dtype === "float32" ? linearKernel : linearReference)(x, weight, bias, type!)],
+  forward: ([x, weight, bias], _, [type]) => [
+    (type!.dtype === "float32" ? linearKernel : linearReference)(x, weight, bias, type!),
+  ],
   backward: linearBackward,
 });
 

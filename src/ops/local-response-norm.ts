@@ -21,8 +21,11 @@ export interface LocalResponseNormOptions {
  */
 export function localResponseNorm(x: Tensor, size: number, options: LocalResponseNormOptions = {}): Tensor {
   const { alpha = 1e-4, beta = 0.75, k = 1 } = options;
-  if (x.rank < 3) throw new ShapeError("localResponseNorm", { x: x.shape }, "x must be [N, C, ...] with a spatial axis");
+  if (x.rank < 3)
+    throw new ShapeError("localResponseNorm", { x: x.shape }, "x must be [N, C, ...] with a spatial axis");
   const planes = reshape(mul(x, x), [x.shape[0]!, 1, x.shape[1]!, numel(x.shape.slice(2))]);
-  const around = avgPool2d(pad(planes, [0, 0, Math.floor(size / 2), Math.floor((size - 1) / 2)]), [size, 1], { stride: 1 });
+  const around = avgPool2d(pad(planes, [0, 0, Math.floor(size / 2), Math.floor((size - 1) / 2)]), [size, 1], {
+    stride: 1,
+  });
   return div(x, pow(add(mul(reshape(around, x.shape), alpha), k), beta));
 }

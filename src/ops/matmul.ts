@@ -33,9 +33,14 @@ interface Plan {
 function matrixSizes(a: Shape, b: Shape): { m: number; k: number; n: number } {
   const [rows, inner] = a.length === 1 ? [1, a[0]!] : [a.at(-2)!, a.at(-1)!];
   const [innerB, columns] = b.length === 1 ? [b[0]!, 1] : [b.at(-2)!, b.at(-1)!];
-  if (a.length === 0 || b.length === 0) throw new ShapeError("matmul", { a, b }, "both operands need at least one axis");
+  if (a.length === 0 || b.length === 0)
+    throw new ShapeError("matmul", { a, b }, "both operands need at least one axis");
   if (inner !== innerB) {
-    throw new ShapeError("matmul", { a, b }, "the last axis of a must be as long as the second to last (or only) axis of b");
+    throw new ShapeError(
+      "matmul",
+      { a, b },
+      "the last axis of a must be as long as the second to last (or only) axis of b",
+    );
   }
   return { m: rows, k: inner, n: columns };
 }
@@ -148,13 +153,18 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
 /** Batched product of exactly three-axis tensors [B, m, k] and [B, k, n]. @throws ShapeError */
 export function bmm(a: Tensor, b: Tensor): Tensor {
   if (a.rank !== 3 || b.rank !== 3 || a.shape[0] !== b.shape[0]) {
-    throw new ShapeError("bmm", { a: a.shape, b: b.shape }, "both operands must have three axes and the same batch size");
+    throw new ShapeError(
+      "bmm",
+      { a: a.shape, b: b.shape },
+      "both operands must have three axes and the same batch size",
+    );
   }
   return matmul(a, b);
 }
 
 /** Product of two matrices, without broadcasting. @throws ShapeError */
 export function mm(a: Tensor, b: Tensor): Tensor {
-  if (a.rank !== 2 || b.rank !== 2) throw new ShapeError("mm", { a: a.shape, b: b.shape }, "both operands must be matrices");
+  if (a.rank !== 2 || b.rank !== 2)
+    throw new ShapeError("mm", { a: a.shape, b: b.shape }, "both operands must be matrices");
   return matmul(a, b);
 }

@@ -28,7 +28,12 @@ type NoAttrs = Readonly<Record<string, never>>;
 type ShapeAttrs = { readonly shape: Shape };
 
 /** For each window of every plane, the offset inside the plane of its largest value. */
-export function argmaxReference(x: TypedArray, spatial: Shape, planes: number, windows: readonly AxisWindows[]): Float64Array {
+export function argmaxReference(
+  x: TypedArray,
+  spatial: Shape,
+  planes: number,
+  windows: readonly AxisWindows[],
+): Float64Array {
   const { first, offsets } = planeWindows(windows, spatial);
   const count = first.length - 1;
   const size = numel(spatial);
@@ -94,7 +99,10 @@ interface MaxPool<A extends Attrs> {
 }
 
 /** Defines a pool and the operator of its indices by how windows follow from the input's shape. */
-function maxPooling<A extends Attrs>(name: string, windowsOf: (x: Shape, attrs: A) => readonly AxisWindows[]): MaxPool<A> {
+function maxPooling<A extends Attrs>(
+  name: string,
+  windowsOf: (x: Shape, attrs: A) => readonly AxisWindows[],
+): MaxPool<A> {
   const typeOf = (x: TensorType, attrs: A): TensorType => {
     if (!isQuantized(x.dtype)) requireFloat(name, x);
     return { dtype: x.dtype, shape: pooledShape(x.shape, windowsOf(x.shape, attrs)), qparams: x.qparams };
@@ -114,7 +122,9 @@ function maxPooling<A extends Attrs>(name: string, windowsOf: (x: Shape, attrs: 
     name,
     infer: ([x], attrs) => [typeOf(x, attrs)],
     forward: ([x], attrs, types) => planeGatherOp.forward([x, positions(x, attrs)], {}, types),
-    backward: (dy, { inputs: [x], attrs }) => [apply(planeScatterOp, [dy, apply(indices, [x], attrs)], { shape: x.shape })],
+    backward: (dy, { inputs: [x], attrs }) => [
+      apply(planeScatterOp, [dy, apply(indices, [x], attrs)], { shape: x.shape }),
+    ],
   });
   return { values, indices };
 }
@@ -143,7 +153,13 @@ export interface MaxPoolOptions extends PoolOptions {
   readonly dilation?: PerAxis;
 }
 
-function maxPool(x: Tensor, kernelSize: PerAxis, options: MaxPoolOptions, rank: SpatialRank, kind: keyof MaxPool<PoolAttrs>): Tensor {
+function maxPool(
+  x: Tensor,
+  kernelSize: PerAxis,
+  options: MaxPoolOptions,
+  rank: SpatialRank,
+  kind: keyof MaxPool<PoolAttrs>,
+): Tensor {
   const attrs = resolvePool(`maxPool${rank}d`, kernelSize, options, rank);
   return withBatch(x, rank, (batch) => apply(maxPools[rank][kind], [batch], attrs));
 }
@@ -159,7 +175,11 @@ export function maxPool1d(x: Tensor, kernelSize: PerAxis, options: MaxPoolOption
 }
 
 /** `maxPool1d` with the offset inside its plane of each value (int64), as `returnIndices` gives in PyTorch. */
-export function maxPool1dWithIndices(x: Tensor, kernelSize: PerAxis, options: MaxPoolOptions = {}): readonly [Tensor, Tensor] {
+export function maxPool1dWithIndices(
+  x: Tensor,
+  kernelSize: PerAxis,
+  options: MaxPoolOptions = {},
+): readonly [Tensor, Tensor] {
   return [maxPool(x, kernelSize, options, 1, "values"), maxPool(x, kernelSize, options, 1, "indices")];
 }
 
@@ -169,7 +189,11 @@ export function maxPool2d(x: Tensor, kernelSize: PerAxis, options: MaxPoolOption
 }
 
 /** `maxPool2d` with the offset inside its plane of each value (int64), as `returnIndices` gives in PyTorch. */
-export function maxPool2dWithIndices(x: Tensor, kernelSize: PerAxis, options: MaxPoolOptions = {}): readonly [Tensor, Tensor] {
+export function maxPool2dWithIndices(
+  x: Tensor,
+  kernelSize: PerAxis,
+  options: MaxPoolOptions = {},
+): readonly [Tensor, Tensor] {
   return [maxPool(x, kernelSize, options, 2, "values"), maxPool(x, kernelSize, options, 2, "indices")];
 }
 
@@ -179,7 +203,11 @@ export function maxPool3d(x: Tensor, kernelSize: PerAxis, options: MaxPoolOption
 }
 
 /** `maxPool3d` with the offset inside its plane of each value (int64), as `returnIndices` gives in PyTorch. */
-export function maxPool3dWithIndices(x: Tensor, kernelSize: PerAxis, options: MaxPoolOptions = {}): readonly [Tensor, Tensor] {
+export function maxPool3dWithIndices(
+  x: Tensor,
+  kernelSize: PerAxis,
+  options: MaxPoolOptions = {},
+): readonly [Tensor, Tensor] {
   return [maxPool(x, kernelSize, options, 3, "values"), maxPool(x, kernelSize, options, 3, "indices")];
 }
 

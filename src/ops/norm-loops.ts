@@ -78,7 +78,7 @@ function forEachPiece(
 ): void {
   const { channels, channelInner } = view;
   forEachRun(view, (start, end, group) => {
-    for (let from = start; from < end; ) {
+    for (let from = start; from < end;) {
       const channel = Math.floor(from / channelInner) % channels;
       const step = channelInner === 1 ? 1 : 0;
       const to = Math.min(end, step ? from + channels - channel : from - (from % channelInner) + channelInner);

@@ -63,7 +63,15 @@ export function productRun(dy: TypedArray, x: TypedArray, start: number, end: nu
 }
 
 /** y = (x - m) factor + shift. */
-export function scaleRun(y: TypedArray, x: TypedArray, start: number, end: number, m: number, factor: number, shift: number): void {
+export function scaleRun(
+  y: TypedArray,
+  x: TypedArray,
+  start: number,
+  end: number,
+  m: number,
+  factor: number,
+  shift: number,
+): void {
   for (let i = start; i < end; i++) y[i] = (x[i]! - m) * factor + shift;
 }
 

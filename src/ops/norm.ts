@@ -27,7 +27,11 @@ export type AffineInputs = readonly [x: Tensor, weight: Tensor | null, bias: Ten
 export function checkAffine(where: string, x: Shape, shape: Shape, ...params: readonly (TensorType | null)[]): void {
   for (const param of params) {
     if (param && !sameShape(param.shape, shape)) {
-      throw new ShapeError(where, { x, expected: shape, got: param.shape }, "weight and bias must have one element a channel");
+      throw new ShapeError(
+        where,
+        { x, expected: shape, got: param.shape },
+        "weight and bias must have one element a channel",
+      );
     }
   }
 }
@@ -53,7 +57,10 @@ export function normalization<A extends Attrs & { readonly eps: number }>(
       return [new Tensor(x.dtype, x.shape, y)];
     },
     backward(dy, { inputs: [x, weight, bias], attrs }) {
-      const [dx, dweight, dbias] = normGrad([dy, x, weight, null, null], { layout: layout(x.shape, attrs), eps: attrs.eps });
+      const [dx, dweight, dbias] = normGrad([dy, x, weight, null, null], {
+        layout: layout(x.shape, attrs),
+        eps: attrs.eps,
+      });
       return [dx, weight && reshape(dweight, weight.shape), bias && reshape(dbias, bias.shape)];
     },
   });
@@ -109,7 +116,8 @@ export function layerNorm(x: Tensor, normalizedShape: number | Shape, options: N
  */
 export function groupNorm(x: Tensor, numGroups: number, options: NormOptions = {}): Tensor {
   const { weight = null, bias = null, eps = 1e-5 } = options;
-  if (!Number.isInteger(numGroups) || numGroups < 1) throw new ArgumentError("groupNorm", { numGroups }, "numGroups must be a positive integer");
+  if (!Number.isInteger(numGroups) || numGroups < 1)
+    throw new ArgumentError("groupNorm", { numGroups }, "numGroups must be a positive integer");
   return apply(groupNormOp, [x, weight, bias], { numGroups, eps });
 }
 
@@ -127,10 +135,18 @@ export function rmsNorm(x: Tensor, normalizedShape: number | Shape, options: Omi
   const shape = typeof normalizedShape === "number" ? [normalizedShape] : normalizedShape;
   requireFloat("rmsNorm", x);
   if (shape.length === 0 || !sameShape(x.shape.slice(-shape.length), shape)) {
-    throw new ShapeError("rmsNorm", { x: x.shape, normalizedShape: shape }, "the last axes of x must be normalizedShape");
+    throw new ShapeError(
+      "rmsNorm",
+      { x: x.shape, normalizedShape: shape },
+      "the last axes of x must be normalizedShape",
+    );
   }
   checkAffine("rmsNorm", x.shape, shape, weight);
-  const square = mean(mul(x, x), shape.map((_, i) => i - shape.length), { keepdim: true });
+  const square = mean(
+    mul(x, x),
+    shape.map((_, i) => i - shape.length),
+    { keepdim: true },
+  );
   const y = mul(x, rsqrt(add(square, eps)));
   return weight ? mul(y, weight) : y;
 }

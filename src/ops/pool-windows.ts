@@ -37,11 +37,19 @@ export type PoolAttrs = {
 };
 
 /** @throws ArgumentError when padding exceeds half of the kernel, or a number is not legal. */
-export function resolvePool(where: string, kernelSize: PerAxis, options: PoolOptions & { readonly dilation?: PerAxis }, rank: number): PoolAttrs {
+export function resolvePool(
+  where: string,
+  kernelSize: PerAxis,
+  options: PoolOptions & { readonly dilation?: PerAxis },
+  rank: number,
+): PoolAttrs {
   const kernel = perAxis(where, "kernelSize", kernelSize, rank, 1);
   const attrs = {
     kernelSize: kernel,
-    stride: options.stride === undefined || options.stride === null ? kernel : perAxis(where, "stride", options.stride, rank, 1),
+    stride:
+      options.stride === undefined || options.stride === null
+        ? kernel
+        : perAxis(where, "stride", options.stride, rank, 1),
     padding: perAxis(where, "padding", options.padding ?? 0, rank, 0),
     dilation: perAxis(where, "dilation", options.dilation ?? 1, rank, 1),
     ceilMode: options.ceilMode ?? false,
@@ -54,7 +62,11 @@ export function resolvePool(where: string, kernelSize: PerAxis, options: PoolOpt
 }
 
 /** Number of windows along an axis: a last partial one counts in ceil mode if it starts inside the input or its left padding. */
-function windowCount(size: number, axis: number, { kernelSize, stride, padding, dilation, ceilMode }: PoolAttrs): number {
+function windowCount(
+  size: number,
+  axis: number,
+  { kernelSize, stride, padding, dilation, ceilMode }: PoolAttrs,
+): number {
   const [s, p] = [stride[axis]!, padding[axis]!];
   const room = size + 2 * p - dilation[axis]! * (kernelSize[axis]! - 1) - 1;
   const count = Math.floor((room + (ceilMode ? s - 1 : 0)) / s) + 1;
@@ -93,7 +105,11 @@ function adaptiveAxis(size: number, count: number): AxisWindows {
 /** Windows that give exactly `outputSize` positions. @throws ShapeError */
 export function adaptiveWindows(where: string, x: Shape, outputSize: readonly number[]): AxisWindows[] {
   if (x.length !== outputSize.length + 2 || x.slice(2).some((size) => size < 1)) {
-    throw new ShapeError(where, { x, outputSize }, `x must have ${outputSize.length + 2} axes, the spatial ones not empty`);
+    throw new ShapeError(
+      where,
+      { x, outputSize },
+      `x must have ${outputSize.length + 2} axes, the spatial ones not empty`,
+    );
   }
   return outputSize.map((count, axis) => adaptiveAxis(x[axis + 2]!, count));
 }
@@ -122,7 +138,11 @@ function length(axis: AxisWindows, at: number): number {
 
 /** All windows of one plane in row-major order of the output, as boxes over three axes. */
 export function boxes(windows: readonly AxisWindows[]): Box[] {
-  const [D, H, W] = [...new Array<AxisWindows>(3 - windows.length).fill(ONE_WINDOW), ...windows] as [AxisWindows, AxisWindows, AxisWindows];
+  const [D, H, W] = [...new Array<AxisWindows>(3 - windows.length).fill(ONE_WINDOW), ...windows] as [
+    AxisWindows,
+    AxisWindows,
+    AxisWindows,
+  ];
   const range = (axis: AxisWindows, at: number) => [axis.start[at]!, axis.end[at]!, axis.step] as const;
   return D.start.flatMap((_, d) =>
     H.start.flatMap((__, h) =>

@@ -21,7 +21,10 @@ function flat(value: unknown): Tensor[] {
 function run(module: AnyModule, owner: AnyModule, inputs: readonly Tensor[]): { outputs: unknown[]; state: unknown[] } {
   manualSeed(2);
   const outputs = flat(noGrad(() => (module as Callable).forward(...inputs)));
-  return { outputs: outputs.map((y) => y.tolist()), state: [...owner.stateDict().values()].map((value) => value.tolist()) };
+  return {
+    outputs: outputs.map((y) => y.tolist()),
+    state: [...owner.stateDict().values()].map((value) => value.tolist()),
+  };
 }
 
 function expectSame(module: AnyModule, shapes: readonly Shape[]): void {
@@ -63,7 +66,14 @@ describe("captured layers", () => {
 
 /** Gradients of half the squared output of a network for its weights, as a module, so that the backward pass is captured too. */
 class Gradients extends nn.Module<[Tensor], Tensor[]> {
-  net = new Sequential(new nn.Conv2d(1, 3, 3), new nn.BatchNorm2d(3), new nn.ReLU(), new nn.MaxPool2d(2), new nn.AvgPool2d(2), new nn.Upsample({ scaleFactor: 2 }));
+  net = new Sequential(
+    new nn.Conv2d(1, 3, 3),
+    new nn.BatchNorm2d(3),
+    new nn.ReLU(),
+    new nn.MaxPool2d(2),
+    new nn.AvgPool2d(2),
+    new nn.Upsample({ scaleFactor: 2 }),
+  );
   first = new nn.Conv2d(1, 1, 3, { padding: 1 });
 
   forward(x: Tensor): Tensor[] {

@@ -2,7 +2,18 @@
 
 import { describe, expect, it } from "vitest";
 import { ModuleError } from "../../src/errors.ts";
-import { BatchNorm2d, Conv2d, Flatten, Identity, Linear, Module, ModuleDict, ModuleList, ReLU, Sequential } from "../../src/nn/index.ts";
+import {
+  BatchNorm2d,
+  Conv2d,
+  Flatten,
+  Identity,
+  Linear,
+  Module,
+  ModuleDict,
+  ModuleList,
+  ReLU,
+  Sequential,
+} from "../../src/nn/index.ts";
 import type { AnyModule } from "../../src/nn/index.ts";
 import { randn } from "../../src/tensor/create.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";

@@ -111,7 +111,9 @@ describe("other layers", () => {
     expect(() => new nn.Conv2d(3, 4, 3, { groups: 2 })).toThrow(ArgumentError);
     expect(() => new nn.GroupNorm(2, 3)).toThrow(ArgumentError);
     expect(() => new nn.MultiheadAttention(10, 3)).toThrow("multiple of numHeads");
-    expect(() => new nn.MultiheadAttention(4, 2).forward(zeros([2, 1, 4]), zeros([2, 4]), zeros([2, 1, 4]))).toThrow(ShapeError);
+    expect(() => new nn.MultiheadAttention(4, 2).forward(zeros([2, 1, 4]), zeros([2, 4]), zeros([2, 1, 4]))).toThrow(
+      ShapeError,
+    );
   });
 
   it("losses keep their options", () => {
@@ -137,6 +139,8 @@ describe("fused containers", () => {
 
   it("refuse other parts", () => {
     expect(() => new LinearReLU(new nn.Conv2d(1, 1, 1) as unknown as nn.Linear, new nn.ReLU())).toThrow(ModuleError);
-    expect(() => new ConvBn2d(new nn.Conv2d(1, 1, 1), new nn.BatchNorm1d(1) as unknown as nn.BatchNorm2d)).toThrow("BatchNorm2d");
+    expect(() => new ConvBn2d(new nn.Conv2d(1, 1, 1), new nn.BatchNorm1d(1) as unknown as nn.BatchNorm2d)).toThrow(
+      "BatchNorm2d",
+    );
   });
 });

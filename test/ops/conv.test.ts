@@ -36,7 +36,8 @@ function draw(generator: Generator, isTransposed: boolean): Problem {
   const rank = (1 + generator.integer(3)) as 1 | 2 | 3;
   const groups = 1 + generator.integer(3);
   const [inputs, outputs] = [groups * (1 + generator.integer(4)), groups * (1 + generator.integer(4))];
-  const each = (low: number, count: number): number[] => Array.from({ length: rank }, () => low + generator.integer(count));
+  const each = (low: number, count: number): number[] =>
+    Array.from({ length: rank }, () => low + generator.integer(count));
   const kernel = each(1, 3);
   const options = { stride: each(1, 2), padding: each(0, 2), dilation: each(1, 2), groups };
   const size = each(6, 4);

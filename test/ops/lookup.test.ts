@@ -27,7 +27,9 @@ describe("embeddingBag", () => {
   it("leaves padding out and gives zeros for empty bags", () => {
     const options = { offsets: at([0, 2, 2]), mode: "mean", paddingIdx: 1 } as const;
     expect(embeddingBag(at([0, 1, 2]), table, options).tolist()).toEqual([[1, 2], [0, 0], [5, 6]]); // prettier-ignore
-    expect(embeddingBag(at([1, 1]), table, { offsets: at([0]), mode: "max", paddingIdx: 1 }).tolist()).toEqual([[0, 0]]);
+    expect(embeddingBag(at([1, 1]), table, { offsets: at([0]), mode: "max", paddingIdx: 1 }).tolist()).toEqual([
+      [0, 0],
+    ]);
   });
 
   it("refuses offsets that are not offsets, and weights of samples outside mode sum", () => {
@@ -101,6 +103,8 @@ describe("attention", () => {
     expect(() => scaledDotProductAttention(zeros([2, 3]), zeros([2, 4]), zeros([2, 3]))).toThrow(ShapeError);
     const [q, mask] = [zeros([2, 3]), ones([2, 2])];
     expect(() => scaledDotProductAttention(q, q, q, { isCausal: true, attnMask: mask })).toThrow(ArgumentError);
-    expect(() => scaledDotProductAttention(q, q, q, { attnMask: ones([2, 2], { dtype: "int64" }) })).toThrow(DtypeError);
+    expect(() => scaledDotProductAttention(q, q, q, { attnMask: ones([2, 2], { dtype: "int64" }) })).toThrow(
+      DtypeError,
+    );
   });
 });

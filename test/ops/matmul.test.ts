@@ -23,7 +23,9 @@ describe("matmul", () => {
     const product = matmul(x, y);
     const expected = matmulReference(x, y, product);
     const budget = KERNEL_BUDGET * Math.sqrt(a.at(-1)!);
-    expected.data.forEach((v, i) => expect(Math.abs(product.data[i]! - v)).toBeLessThanOrEqual(budget * Math.max(1, Math.abs(v))));
+    expected.data.forEach((v, i) =>
+      expect(Math.abs(product.data[i]! - v)).toBeLessThanOrEqual(budget * Math.max(1, Math.abs(v))),
+    );
   });
 
   it("refuses shapes that do not meet, naming them", () => {

@@ -3,7 +3,12 @@
 import { describe, expect, it } from "vitest";
 import { ArgumentError, ShapeError } from "../../src/errors.ts";
 import { adaptiveAvgPool2d, avgPool2d } from "../../src/ops/avg-pool.ts";
-import { adaptiveMaxPool1dWithIndices, maxPool1dWithIndices, maxPool2d, maxPool2dWithIndices } from "../../src/ops/max-pool.ts";
+import {
+  adaptiveMaxPool1dWithIndices,
+  maxPool1dWithIndices,
+  maxPool2d,
+  maxPool2dWithIndices,
+} from "../../src/ops/max-pool.ts";
 import { fromArray, tensor, zeros } from "../../src/tensor/create.ts";
 import { perTensor } from "../../src/tensor/qparams.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
