@@ -127,6 +127,22 @@ describe("qgemm", () => {
     expect(run(problem, { dot: "unusable" }, x)).toEqual([98, 99, 99, 99, 100, 101, 101, 101, 102, 103, 103, 103]);
   });
 
+  it("adds the bias in one rounding for one weight scale, in two for one a channel", () => {
+    // 128 + b / a lies just above the middle of two f32 values, and exactly on it once b / a is rounded.
+    const scale = 1 - 2 ** -17;
+    const output = { kind: "bytes", scale, zeroPoint: 0, low: 0, high: 255 } as const;
+    const results = [[scale], Array.from({ length: 9 }, () => scale)].map((weightScales) => {
+      const bias = { kind: "float", values: new Float32Array(9).fill((1 + 2 ** -17) / 2) } as const;
+      const epilogue = { inputScale: 1, inputZeroPoint: 0, weightScales, bias, output };
+      const problem = { rows: 2, depth: 1, channels: 9, weights: new Int8Array(9).fill(1), epilogue };
+      const x = Uint8Array.of(128, 128);
+      const got = run(problem, { dot: engine.dot }, x);
+      expect(got).toEqual(referenceGemm({ ...problem, x }));
+      return got[0];
+    });
+    expect(results).toEqual([129, 128]);
+  });
+
   it("clamps results far beyond the bytes, where the bound of the fast path does not hold", () => {
     const random = seeded(8);
     const x = integers(random, 7 * 30, 0, 255, Uint8Array);

@@ -4,12 +4,12 @@
  * qint8 plus 128), so one kernel serves both dtypes.
  *
  * PyTorch (fbgemm) keeps the bias in f32 and adds it, divided by sx * sw, to the converted
- * accumulator; ONNX and qnnpack add an int32 bias before converting. The orders of f32 operations are
+ * accumulator (in one rounding when there is one scale for all channels); ONNX and qnnpack add an int32 bias before converting. The orders of f32 operations are
  * those of reference.ts.
  */
 
 import { ArgumentError } from "../../errors.ts";
-import { NR, POST_BIAS, POST_BYTES, POST_MULTIPLIER } from "./layout.ts";
+import { NR, POST_BIAS, POST_BIAS_LOW, POST_BYTES, POST_MULTIPLIER } from "./layout.ts";
 
 /** Added to the accumulators: nothing, f32 in real units (PyTorch), or int32 in units of sx * sw (ONNX). */
 export type Bias =
@@ -36,6 +36,7 @@ export interface Epilogue {
 /** What one channel's accumulator meets. */
 export interface ChannelPost {
   readonly start: number;
+  /** Added to the converted accumulator: an f32, or the exact product that a fused multiply-add would add. */
   readonly bias: number;
   readonly multiplier: number;
 }
@@ -61,7 +62,7 @@ export function channelPost(epilogue: Epilogue, o: number, weightSum: number, re
   if (output.kind === "i32") return { start, bias: 0, multiplier: 1 };
   const real = bias.kind === "float" ? f32(value) : 0;
   if (output.kind === "f32") return { start, bias: real, multiplier: scale };
-  const inUnits = perTensor ? f32(real * f32(1 / scale)) : f32(real / scale);
+  const inUnits = perTensor ? real * f32(1 / scale) : f32(real / scale);
   return { start, bias: real === 0 ? 0 : inUnits, multiplier: f32(scale / f32(output.scale)) };
 }
 
@@ -72,10 +73,12 @@ interface WeightSums {
 }
 
 export interface PackedPost {
-  /** [panel][start i32 x 8, bias f32 x 8, multiplier f32 x 8]. */
+  /** [panel][start i32 x 8, bias f32 x 8, multiplier f32 x 8, low part of the bias f32 x 8]. */
   readonly bytes: Uint8Array;
   /** No input can give a result of BOUND or more in units of the output scale. */
   readonly bounded: boolean;
+  /** Some bias needs both its parts, and so the path that adds them in one rounding. */
+  readonly biasPair: boolean;
 }
 
 /** Half of what MAGIC can round, which leaves room for the rounding of the bound itself. */
@@ -101,15 +104,19 @@ export function packPost(epilogue: Epilogue, { sums, magnitudes }: WeightSums, r
   const bytes = new Uint8Array(Math.ceil(sums.length / NR) * POST_BYTES);
   const view = new DataView(bytes.buffer);
   let bounded = true;
+  let biasPair = false;
   sums.forEach((sum, o) => {
     const block = Math.floor(o / NR) * POST_BYTES + (o % NR) * 4;
     const post = channelPost(epilogue, o, sum, readZeroPoint);
     view.setInt32(block, post.start, true);
     view.setFloat32(block + POST_BIAS, post.bias, true);
     view.setFloat32(block + POST_MULTIPLIER, post.multiplier, true);
+    const rest = post.bias - f32(post.bias);
+    view.setFloat32(block + POST_BIAS_LOW, rest, true);
+    biasPair ||= rest !== 0;
     const integer = epilogue.bias.kind === "int32" ? Math.abs(epilogue.bias.values[o] ?? 0) : 0;
     const largest = LARGEST_INPUT * (magnitudes[o] ?? 0) + integer + Math.abs(post.bias);
     bounded &&= largest * post.multiplier < BOUND;
   });
-  return { bytes, bounded };
+  return { bytes, bounded: bounded && !biasPair, biasPair };
 }

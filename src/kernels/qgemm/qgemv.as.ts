@@ -31,9 +31,12 @@ function dot<V>(w: usize, v: v128, even: v128, odd: v128, ones: v128, acc: v128)
 function sixPanels<V>(d: usize, x: usize, y: usize, w: usize, post: usize, n: i32, lane: usize): void {
   const size = load<usize>(d, PANEL_BYTES), step = stepBytes<V>();
   let w1 = w + size, w2 = w1 + size, w3 = w2 + size, w4 = w3 + size, w5 = w4 + size;
-  let a0 = v128.load(post), c0 = v128.load(post, 16), a1 = v128.load(post, 96), c1 = v128.load(post, 112);
-  let a2 = v128.load(post, 192), c2 = v128.load(post, 208), a3 = v128.load(post, 288), c3 = v128.load(post, 304);
-  let a4 = v128.load(post, 384), c4 = v128.load(post, 400), a5 = v128.load(post, 480), c5 = v128.load(post, 496);
+  let a0 = v128.load(post), c0 = v128.load(post, 16);
+  let a1 = v128.load(post, POST_BYTES), c1 = v128.load(post, POST_BYTES + 16);
+  let a2 = v128.load(post, 2 * POST_BYTES), c2 = v128.load(post, 2 * POST_BYTES + 16);
+  let a3 = v128.load(post, 3 * POST_BYTES), c3 = v128.load(post, 3 * POST_BYTES + 16);
+  let a4 = v128.load(post, 4 * POST_BYTES), c4 = v128.load(post, 4 * POST_BYTES + 16);
+  let a5 = v128.load(post, 5 * POST_BYTES), c5 = v128.load(post, 5 * POST_BYTES + 16);
   const ones = i16x8.splat(1), mask = i16x8.splat(255), flip = v128.load32_splat(d, FLIP);
   let run = load<usize>(d, RUNS);
   const runsEnd = run + (load<usize>(d, RUN_COUNT) << 2), runBytes = load<usize>(d, RUN_BYTES);

@@ -4,13 +4,13 @@
  * The order of f32 operations is PyTorch's (fbgemm, compared bit for bit with torch 2.13):
  *
  *     a = f32(f32(sx) * f32(sw))                        scale of the accumulator
- *     c = f32(b * f32(1 / a))   one weight scale        bias in accumulator units
- *         f32(b / a)            one scale a channel
  *     m = f32(a / f32(so))
- *     q = clamp(rne(f32(f32(f32(acc) + c) * m)) + zo)
+ *     v = f32(f32(acc) + f32(b / a))                    one weight scale a channel
+ *         f32(f32(acc) + b * f32(1 / a))                one in all: a fused multiply-add, one rounding
+ *     q = clamp(rne(f32(v * m)) + zo)
  *
  * where acc = sum of (qx - zx) * (qw - zw) in int32, and relu raises the lower clamp to zo. An int32
- * bias (ONNX, qnnpack) is added to acc instead, and c is 0. A dynamic layer gives
+ * bias (ONNX, qnnpack) is added to acc instead, and b is 0. A dynamic layer gives
  * f32(f32(acc) * a + b) with one rounding, because fbgemm fuses the two. The onednn engine, which
  * torch picks for convolutions on machines with AVX-512 VNNI, differs by at most one step near ties.
  */
@@ -38,9 +38,8 @@ export function referenceOutput(epilogue: Epilogue, o: number, acc: number): num
   const real = bias.kind === "float" ? f32(value) : 0;
   if (output.kind === "i32") return total;
   if (output.kind === "f32") return f32(f32(total) * a + real);
-  const c = perTensor ? f32(real * f32(1 / a)) : f32(real / a);
-  const m = f32(a / f32(output.scale));
-  const q = rint(f32(f32(f32(total) + c) * m)) + output.zeroPoint;
+  const biased = f32(f32(total) + (perTensor ? real * f32(1 / a) : f32(real / a)));
+  const q = rint(f32(biased * f32(a / f32(output.scale)))) + output.zeroPoint;
   return Math.min(Math.max(q, output.low), output.high);
 }
 

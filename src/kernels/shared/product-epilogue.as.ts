@@ -3,6 +3,7 @@
 // of reference.ts; rounding adds 1.5 * 2^23, exact below 2^22. Fast paths rely on a bound known when the
 // layer is packed and clamp bytes; storeRow clamps floats first and serves everything else.
 import {
+  BIAS_PAIR,
   FLIP,
   HIGH,
   LOW,
@@ -10,6 +11,7 @@ import {
   OUT_BYTES,
   OUT_I32,
   POST_BIAS,
+  POST_BIAS_LOW,
   POST_MULTIPLIER,
   ZERO_POINT,
 } from "../qgemm/layout";
@@ -17,10 +19,32 @@ import {
 /** Adding this f32 to |v| < 2^22 leaves rne(v) in the low bits of the sum. */
 export const MAGIC: f32 = 12582912;
 
-/** Four lanes: clamp((acc + bias) * multiplier) rounded to even, as i32. */
+/** The high half of v in the low half. */
 @inline
-function round4(acc: v128, bias: v128, multiplier: v128, low: v128, high: v128, magic: v128): v128 {
-  const v = f32x4.mul(f32x4.add(f32x4.convert_i32x4_s(acc), bias), multiplier);
+function upper(v: v128): v128 {
+  return i64x2.shuffle(v, v, 1, 1);
+}
+
+/** Two low lanes: a + (b + c), rounded once. */
+@inline
+function pair2(a: v128, b: v128, c: v128): v128 {
+  const bias = f64x2.add(f64x2.promote_low_f32x4(b), f64x2.promote_low_f32x4(c));
+  return f32x4.demote_f64x2_zero(f64x2.add(f64x2.promote_low_f32x4(a), bias));
+}
+
+/** Four sums plus their biases at `post`, as f32: a plain addition, or one of a pair in one rounding. */
+function biased4(d: usize, acc: v128, post: usize): v128 {
+  const sum = f32x4.convert_i32x4_s(acc);
+  const bias = v128.load(post, POST_BIAS);
+  if (load<i32>(d, BIAS_PAIR) == 0) return f32x4.add(sum, bias);
+  const rest = v128.load(post, POST_BIAS_LOW);
+  return i64x2.shuffle(pair2(sum, bias, rest), pair2(upper(sum), upper(bias), upper(rest)), 0, 2);
+}
+
+/** Four lanes: clamp(sum * multiplier) rounded to even, as i32. */
+@inline
+function round4(sum: v128, multiplier: v128, low: v128, high: v128, magic: v128): v128 {
+  const v = f32x4.mul(sum, multiplier);
   return i32x4.sub(f32x4.add(f32x4.pmin(high, f32x4.pmax(low, v)), magic), magic);
 }
 
@@ -92,12 +116,6 @@ function scaled2(acc: v128, multiplier: v128, bias: v128): v128 {
   return f32x4.demote_f64x2_zero(f64x2.add(product, f64x2.promote_low_f32x4(bias)));
 }
 
-/** The high half of v in the low half. */
-@inline
-function upper(v: v128): v128 {
-  return i64x2.shuffle(v, v, 1, 1);
-}
-
 function scaled4(acc: v128, multiplier: v128, bias: v128): v128 {
   const f = f32x4.convert_i32x4_s(acc);
   const top = scaled2(upper(f), upper(multiplier), upper(bias));
@@ -115,8 +133,8 @@ function finishRow(d: usize, post: usize, y: usize, low: v128, high: v128, n: i3
     const least = v128.load32_splat(d, LOW);
     const most = v128.load32_splat(d, HIGH);
     const magic = f32x4.splat(MAGIC);
-    const r0 = round4(low, bias0, scale0, least, most, magic);
-    const r1 = round4(high, bias1, scale1, least, most, magic);
+    const r0 = round4(biased4(d, low, post), scale0, least, most, magic);
+    const r1 = round4(biased4(d, high, post + 16), scale1, least, most, magic);
     const zeroPoint = i16x8.splat(<i16>load<i32>(d, ZERO_POINT));
     return storeBytes(y, bytes8(r0, r1, zeroPoint, v128.load32_splat(d, FLIP)), n);
   }
