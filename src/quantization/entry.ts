@@ -3,5 +3,4 @@
  * model is written with, and the eager flow.
  */
 export * from "./index.ts";
-export { FXFloatFunctional, FloatFunctional } from "../nn/float-functional.ts";
 export * from "./eager/index.ts";
