@@ -6,7 +6,8 @@ import { ArgumentError } from "../errors.ts";
 import { embedding, resolvePaddingIdx } from "../ops/embedding.ts";
 import { embeddingBag } from "../ops/embedding-bag.ts";
 import type { BagMode } from "../ops/embedding-bag.ts";
-import type { Parameter, Tensor } from "../tensor/tensor.ts";
+import { Parameter } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { normal } from "./init.ts";
 import { Module } from "./module.ts";
 import { emptyParameter } from "./parameters.ts";
@@ -22,6 +23,10 @@ export interface EmbeddingLayerOptions {
   readonly paddingIdx?: number | null;
 }
 
+export interface PretrainedOptions {
+  readonly freeze?: boolean;
+}
+
 /** Rows of weight [numEmbeddings, embeddingDim] by index. */
 export class Embedding extends Module {
   readonly numEmbeddings: number;
@@ -35,6 +40,16 @@ export class Embedding extends Module {
     this.embeddingDim = embeddingDim;
     this.paddingIdx = resolvePaddingIdx("Embedding", options.paddingIdx, numEmbeddings);
     this.weight = table(numEmbeddings, embeddingDim, this.paddingIdx);
+  }
+
+  /** A layer around a given table [rows, features], which stays as it is unless `freeze` is false. */
+  static fromPretrained(
+    weight: Tensor,
+    { freeze = true, ...options }: EmbeddingLayerOptions & PretrainedOptions = {},
+  ): Embedding {
+    const layer = new Embedding(weight.size(0), weight.size(1), options);
+    layer.weight = new Parameter(weight, !freeze);
+    return layer;
   }
 
   forward(indices: Tensor): Tensor {
@@ -68,6 +83,16 @@ export class EmbeddingBag extends Module<[indices: Tensor, offsets?: Tensor | nu
     this.mode = mode;
     this.includeLastOffset = includeLastOffset;
     this.weight = table(numEmbeddings, embeddingDim, this.paddingIdx);
+  }
+
+  /** A layer around a given table [rows, features], which stays as it is unless `freeze` is false. */
+  static fromPretrained(
+    weight: Tensor,
+    { freeze = true, ...options }: EmbeddingBagLayerOptions & PretrainedOptions = {},
+  ): EmbeddingBag {
+    const layer = new EmbeddingBag(weight.size(0), weight.size(1), options);
+    layer.weight = new Parameter(weight, !freeze);
+    return layer;
   }
 
   forward(indices: Tensor, offsets: Tensor | null = null, perSampleWeights: Tensor | null = null): Tensor {

@@ -56,4 +56,5 @@ export {
 export { groupNorm, layerNorm, rmsNorm } from "../ops/norm.ts";
 export { pad } from "../ops/pad.ts";
 export { channelShuffle, pixelShuffle, pixelUnshuffle } from "../ops/pixel-shuffle.ts";
+export { oneHot } from "../ops/triangle.ts";
 export { tanh } from "../ops/unary.ts";

@@ -116,6 +116,17 @@ describe("other layers", () => {
     );
   });
 
+  it("embeddings take a table as it is", () => {
+    const table = tensor([
+      [1, 2],
+      [3, 4],
+    ]);
+    const layer = nn.Embedding.fromPretrained(table);
+    expect(layer.forward(tensor([1], { dtype: "int64" })).tolist()).toEqual([[3, 4]]);
+    expect(layer.weight.requiresGrad).toBe(false);
+    expect(nn.EmbeddingBag.fromPretrained(table, { freeze: false, mode: "sum" }).weight.requiresGrad).toBe(true);
+  });
+
   it("losses keep their options", () => {
     const logits = tensor([[2, 0], [0, 1]]); // prettier-ignore
     const target = tensor([0, 1], { dtype: "int64" });
