@@ -5,7 +5,6 @@ import {
   clampGradReference,
   clampReference,
   mulReference,
-  sgdReference,
 } from "../../src/kernels/f32-elementwise/reference.ts";
 import { Lines, LENGTHS, engines, floats } from "./support.ts";
 
@@ -46,23 +45,6 @@ describe.each(engines)("$build build: f32 elementwise", (engine) => {
       const [s, b] = [lines.block(scale), lines.block(shift)];
       k.f32_channel_affine(0, 2, lines.table, lines.table, x, y, pixels, channels, s, b, 0, Infinity);
       expect(lines.read(y)).toEqual(channelAffineReference(values, scale, shift, 0, Infinity));
-    });
-  });
-
-  test.each([
-    { rate: 0.1, decay: 0, momentum: 0, dampening: 0, nesterov: false, first: true },
-    { rate: 0.1, decay: 1e-4, momentum: 0.9, dampening: 0, nesterov: false, first: true },
-    { rate: 0.05, decay: 1e-2, momentum: 0.9, dampening: 0.1, nesterov: false, first: false },
-    { rate: 0.05, decay: 0, momentum: 0.8, dampening: 0, nesterov: true, first: false },
-  ])("sgd %o", (options) => {
-    Lines.use(engine, 7, (lines) => {
-      const [w, g, m] = [floats(7, 1), floats(7, 2), floats(7, 3)];
-      const [aw, ag, am] = [lines.block(w), lines.block(g), lines.block(m)];
-      const { rate, decay, momentum, dampening } = options;
-      k.f32_sgd_step(7, aw, ag, am, rate, decay, momentum, dampening, Number(options.nesterov), Number(options.first));
-      sgdReference(w, g, m, options);
-      expect(engine.memory.f32(aw, 7).slice()).toEqual(w);
-      expect(engine.memory.f32(am, 7).slice()).toEqual(m);
     });
   });
 });

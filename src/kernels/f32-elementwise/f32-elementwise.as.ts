@@ -94,26 +94,3 @@ export function f32_channel_affine(
     }
   }
 }
-
-/**
- * One step of stochastic gradient descent on n floats, as torch.optim.SGD: g = grad + decay * w; the buffer m becomes
- * first ? g : momentum * m + (1 - dampening) * g; w -= rate * (nesterov ? g + momentum * m : m). With momentum = 0
- * the buffer is neither read nor written and w -= rate * g.
- */
-export function f32_sgd_step(
-  n: usize, w: usize, grad: usize, m: usize, rate: f32, decay: f32, momentum: f32, dampening: f32, nesterov: i32, first: i32,
-): void {
-  const end = w + (n << 2);
-  for (; w < end; w += 4) {
-    const value = f32.load(w);
-    let step: f32 = f32.load(grad) + decay * value;
-    if (momentum != 0) {
-      const buffer: f32 = first != 0 ? step : momentum * f32.load(m) + (1 - dampening) * step;
-      f32.store(m, buffer);
-      step = nesterov != 0 ? step + momentum * buffer : buffer;
-      m += 4;
-    }
-    f32.store(w, value - rate * step);
-    grad += 4;
-  }
-}

@@ -1,4 +1,4 @@
-/** Elementwise operators and the optimizer's update. Every kernel is in both builds. */
+/** Elementwise operators. Every kernel is in both builds. */
 
 import type { Kernel } from "../kernel.ts";
 
@@ -8,5 +8,4 @@ export const f32Elementwise = [
   { name: "f32_clamp", isa: "simd128" },
   { name: "f32_clamp_grad", isa: "simd128" },
   { name: "f32_channel_affine", isa: "simd128" },
-  { name: "f32_sgd_step", isa: "simd128" },
 ] as const satisfies readonly Kernel[];

@@ -33,26 +33,3 @@ export function channelAffineReference(
   const channels = scale.length;
   return clampReference(x.map((v, i) => fround(v * scale[i % channels]!) + shift[i % channels]!), lo, hi);
 }
-
-export interface SgdOptions {
-  readonly rate: number;
-  readonly decay: number;
-  readonly momentum: number;
-  readonly dampening: number;
-  readonly nesterov: boolean;
-  readonly first: boolean;
-}
-
-/** One step in place on w and m. */
-export function sgdReference(w: Float32Array, grad: Float32Array, m: Float32Array, options: SgdOptions): void {
-  const [rate, decay, momentum] = [fround(options.rate), fround(options.decay), fround(options.momentum)];
-  const keep = fround(1 - fround(options.dampening));
-  w.forEach((value, i) => {
-    let step = fround(grad[i]! + fround(decay * value));
-    if (momentum !== 0) {
-      m[i] = options.first ? step : fround(fround(momentum * m[i]!) + fround(keep * step));
-      step = options.nesterov ? fround(step + fround(momentum * m[i])) : m[i];
-    }
-    w[i] = value - fround(rate * step);
-  });
-}
