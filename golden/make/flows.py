@@ -54,6 +54,21 @@ def grid(gen, *shape, dyadic=True):
     return torch.round(x * 8) / 8 if dyadic else x
 
 
+def recurrent_state(name, module):
+    """Weights and biases of a dynamic recurrent module, whose state dict holds opaque objects under these names."""
+    out = {}
+    for kind, values in (("weight", module.get_weight()), ("bias", module.get_bias())):
+        for key, value in values.items():
+            which = key[:9] if kind == "weight" else key[:7]  # weight_ih, bias_hh
+            if "_l" in key:
+                layer, reverse = int(key.split("_l")[1].split("_")[0]), key.endswith("_reverse")
+                index = layer * (2 if module.bidirectional else 1) + reverse
+                out[f"{name}._all_weight_values.{index}.param.{which}"] = value
+            else:
+                out[f"{name}._packed_{which}"] = value
+    return out
+
+
 def state_of(model):
     """A state dict as data. Packed parameters are [weight, bias]; a histogram is its non-zero bins."""
     out = {}
@@ -65,10 +80,8 @@ def state_of(model):
         elif isinstance(value, (torch.Tensor, torch.dtype, tuple)):
             out[key] = value.clone() if isinstance(value, torch.Tensor) and not value.is_quantized else value
     for name, module in model.named_modules():
-        if "dynamic" in type(module).__module__ and hasattr(module, "get_weight"):
-            for kind, values in (("weight", module.get_weight()), ("bias", module.get_bias())):
-                for key, value in values.items() if isinstance(values, dict) else []:
-                    out[f"{name}.{kind}.{key}"] = value
+        if "dynamic" in type(module).__module__ and isinstance(getattr(module, "get_weight", None), type(module.forward)):
+            out.update(recurrent_state(name, module))
     return out
 
 

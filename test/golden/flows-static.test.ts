@@ -1,0 +1,44 @@
+/**
+ * Post-training static quantization end to end against PyTorch's vectors: the state of the prepared and of the
+ * converted model, the integers of every layer, and the output.
+ */
+
+import { describe, it } from "vitest";
+import { addQuantDequant, convert, fuseModules, prepare, propagateQConfig } from "../../src/quantization/eager/index.ts";
+import { QuantWrapper } from "../../src/quantization/stubs.ts";
+import { expectTensor, tensorAt, tensorsAt, table } from "./compare.ts";
+import type { Budget } from "./compare.ts";
+import { expectRun, expectState, floatModel, setQConfig } from "./flows.ts";
+import type { FlowModel } from "./flow-models.ts";
+import { loadGolden } from "./load.ts";
+import type { GoldenCase } from "./load.ts";
+
+/** float32 sums in another order, before anything is quantized; scales follow from them. Integers have no budget. */
+const FLOATS: Budget = { absolute: 1e-6, ofLargest: 2e-6 };
+
+function prepared(one: GoldenCase): FlowModel {
+  const { attrs, inputs, expected } = one;
+  const model = floatModel(one).eval();
+  expectTensor(model.forward(tensorsAt(inputs, "test")[0]!), tensorAt(expected, "floatOutput"), FLOATS, "float output");
+  const fuse = attrs["fuse"] as readonly (readonly string[])[];
+  const fused = fuse.length > 0 ? fuseModules(model, fuse) : model;
+  setQConfig(fused, attrs);
+  if (attrs["wrap"] === "QuantWrapper") return prepare(new QuantWrapper(fused) as unknown as FlowModel);
+  if (attrs["wrap"] !== "addQuantDequant") return prepare(fused);
+  propagateQConfig(fused);
+  return prepare(addQuantDequant(fused) as FlowModel);
+}
+
+function check(one: GoldenCase): void {
+  const model = prepared(one);
+  for (const batch of tensorsAt(one.inputs, "calibration")) model.forward(batch);
+  expectState(model, one.expected["prepared"] as never, FLOATS, "prepared");
+  const isReference = one.attrs["reference"] === true;
+  const converted = convert(model, { isReference });
+  expectState(converted, one.expected["converted"] as never, FLOATS, "converted");
+  if (!isReference) expectRun(converted, one, FLOATS);
+}
+
+describe("static flows", () => {
+  it.each(table(loadGolden("flows-static").cases))("%s", (_, one) => check(one));
+});
