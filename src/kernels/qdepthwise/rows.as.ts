@@ -2,7 +2,7 @@
 // y..y+3 of one pixel; it is read and interleaved once and used by three outputs of both rows, whose
 // weights are the same column shifted by one row: (w0, w1, w2, 0) and (0, w0, w1, w2). Dot form: one dot
 // of four bytes; plain form: two dots of 16-bit pairs (rows 0, 1 and rows 2, 3).
-import { BOUNDED, CHANNELS, FLIP, HIGH_BYTES, LOW_BYTES, MAGIC_ZERO, OUT, OUT_BYTES, PANEL_BYTES, POST, POST_BIAS, POST_BYTES, POST_MULTIPLIER, WEIGHTS } from "../qgemm/layout";
+import { BOUNDED, CHANNELS, FLIP, HIGH_BYTES, LOW_BYTES, MAGIC_ZERO, OUT, OUT_BYTES, PANEL_BYTES, POST, POST_BIAS, POST_BYTES, POST_MULTIPLIER, WEIGHTS, WIDE_BIAS } from "../qgemm/layout";
 import { bounded16, bounded4, MAGIC, storeRow } from "../shared/product-epilogue.as";
 
 /** Rows 0 and 1 (or 2 and 3) of eight channels, bytes alternating. */
@@ -51,7 +51,7 @@ function unit<V>(): usize {
 @inline
 function rowPair<V>(d: usize, width: usize, x: usize, xRow: usize, xPixel: usize, y: usize, yRow: usize, yPixel: usize, w: usize, post: usize, n: i32): void {
   const u = unit<V>(), flip = v128.load32_splat(d, FLIP), ones = i16x8.splat(1);
-  const full = n == 8 && load<i32>(d, OUT) == OUT_BYTES && load<i32>(d, BOUNDED) != 0;
+  const full = n == 8 && load<i32>(d, OUT) == OUT_BYTES && load<i32>(d, BOUNDED) != 0 && load<i32>(d, WIDE_BIAS) == 0;
   const s = v128.load(post), t = v128.load(post, 16), m = f32x4.splat(MAGIC);
   const lo = v128.load32_splat(d, LOW_BYTES), hi = v128.load32_splat(d, HIGH_BYTES), z = v128.load32_splat(d, MAGIC_ZERO);
   let r01 = zip<V>(x, xRow, flip), r23 = zip<V>(x + 2 * xRow, xRow, flip);

@@ -2,7 +2,7 @@
 // interleaved by byte, so that each lane of a dot product holds one channel's four taps (weights s8
 // [taps / 4][16][4]). Plain form: pairs of taps, widened (weights i16 [taps / 2][16][2]). The descriptor
 // is the matrix product's; its runs are the taps' offsets, padded with repeated ones of weight zero.
-import { BOUNDED, CHANNELS, FLIP, HIGH_BYTES, LOW_BYTES, MAGIC_ZERO, OUT, OUT_BYTES, PANEL_BYTES, PIX_IN, PIX_OUT, POST, POST_BIAS, POST_BYTES, POST_MULTIPLIER, RUN_COUNT, RUNS, WEIGHTS } from "../qgemm/layout";
+import { BOUNDED, CHANNELS, FLIP, HIGH_BYTES, LOW_BYTES, MAGIC_ZERO, OUT, OUT_BYTES, PANEL_BYTES, PIX_IN, PIX_OUT, POST, POST_BIAS, POST_BYTES, POST_MULTIPLIER, RUN_COUNT, RUNS, WEIGHTS, WIDE_BIAS } from "../qgemm/layout";
 import { bounded16, bounded4, MAGIC, storeRow } from "../shared/product-epilogue.as";
 
 @inline
@@ -93,7 +93,7 @@ function pixelPlain(d: usize, x: usize, y: usize, w: usize, post: usize, n: i32,
 @inline
 function pixels<V>(d: usize, x: usize, y: usize, pixel0: usize, pixel1: usize): void {
   const bytes = load<i32>(d, OUT) == OUT_BYTES;
-  const bounded = bytes && load<i32>(d, BOUNDED) != 0;
+  const bounded = bytes && load<i32>(d, BOUNDED) != 0 && load<i32>(d, WIDE_BIAS) == 0;
   const second: usize = bytes ? 8 : 32;
   const inEnd = load<usize>(d, PIX_IN) + pixel1 * 4;
   let w = load<usize>(d, WEIGHTS);

@@ -39,8 +39,8 @@ export const MAGIC_ZERO = 68;
 /** i32: lower and upper clamp of the unsigned form, four times. */
 export const LOW_BYTES = 72;
 export const HIGH_BYTES = 76;
-/** i32: 1 when the bias is a pair of f32 that is added in one rounding; such a layer is not BOUNDED. */
-export const BIAS_PAIR = 80;
+/** i32: 1 when the bias needs more than f32 and is added in one rounding. */
+export const WIDE_BIAS = 80;
 export const DESCRIPTOR_BYTES = 96;
 
 /** Bits of 1.5 * 2^23 as f32. */
@@ -51,11 +51,11 @@ export const OUT_BYTES = 0;
 export const OUT_I32 = 1;
 export const OUT_F32 = 2;
 
-/** One epilogue block: i32 accumulator start [8], f32 bias [8], f32 multiplier [8], f32 low part of the bias [8]. */
+/** One epilogue block: i32 accumulator start [8], f32 bias [8], f32 multiplier [8], f64 bias [8]. */
 export const POST_BIAS = 32;
 export const POST_MULTIPLIER = 64;
-export const POST_BIAS_LOW = 96;
-export const POST_BYTES = 128;
+export const POST_WIDE_BIAS = 96;
+export const POST_BYTES = 160;
 
 /** Pixels of a tile and channels of a panel: 12 accumulators, as many as the registers hold. */
 export const MR = 6;

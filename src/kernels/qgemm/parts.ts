@@ -139,7 +139,7 @@ export class PartBlock {
       set(at.FLIP, part.flip * 0x01010101);
       set(at.TILE_BLOCK, tileBlock(part));
       set(at.BOUNDED, part.post.bounded ? 1 : 0);
-      set(at.BIAS_PAIR, part.post.biasPair ? 1 : 0);
+      set(at.WIDE_BIAS, part.post.wideBias ? 1 : 0);
       writeOutput(view, descriptor, part.output);
       return {
         descriptor,

@@ -9,7 +9,7 @@
  */
 
 import { ArgumentError } from "../../errors.ts";
-import { NR, POST_BIAS, POST_BIAS_LOW, POST_BYTES, POST_MULTIPLIER } from "./layout.ts";
+import { NR, POST_BIAS, POST_BYTES, POST_MULTIPLIER, POST_WIDE_BIAS } from "./layout.ts";
 
 /** Added to the accumulators: nothing, f32 in real units (PyTorch), or int32 in units of sx * sw (ONNX). */
 export type Bias =
@@ -73,12 +73,12 @@ interface WeightSums {
 }
 
 export interface PackedPost {
-  /** [panel][start i32 x 8, bias f32 x 8, multiplier f32 x 8, low part of the bias f32 x 8]. */
+  /** [panel][start i32 x 8, bias f32 x 8, multiplier f32 x 8, bias f64 x 8]. */
   readonly bytes: Uint8Array;
   /** No input can give a result of BOUND or more in units of the output scale. */
   readonly bounded: boolean;
-  /** Some bias needs both its parts, and so the path that adds them in one rounding. */
-  readonly biasPair: boolean;
+  /** Some bias is no f32 and must be added in one rounding. */
+  readonly wideBias: boolean;
 }
 
 /** Half of what MAGIC can round, which leaves room for the rounding of the bound itself. */
@@ -104,19 +104,18 @@ export function packPost(epilogue: Epilogue, { sums, magnitudes }: WeightSums, r
   const bytes = new Uint8Array(Math.ceil(sums.length / NR) * POST_BYTES);
   const view = new DataView(bytes.buffer);
   let bounded = true;
-  let biasPair = false;
+  let wideBias = false;
   sums.forEach((sum, o) => {
     const block = Math.floor(o / NR) * POST_BYTES + (o % NR) * 4;
     const post = channelPost(epilogue, o, sum, readZeroPoint);
     view.setInt32(block, post.start, true);
     view.setFloat32(block + POST_BIAS, post.bias, true);
     view.setFloat32(block + POST_MULTIPLIER, post.multiplier, true);
-    const rest = post.bias - f32(post.bias);
-    view.setFloat32(block + POST_BIAS_LOW, rest, true);
-    biasPair ||= rest !== 0;
+    view.setFloat64(Math.floor(o / NR) * POST_BYTES + POST_WIDE_BIAS + (o % NR) * 8, post.bias, true);
+    wideBias ||= f32(post.bias) !== post.bias;
     const integer = epilogue.bias.kind === "int32" ? Math.abs(epilogue.bias.values[o] ?? 0) : 0;
     const largest = LARGEST_INPUT * (magnitudes[o] ?? 0) + integer + Math.abs(post.bias);
     bounded &&= largest * post.multiplier < BOUND;
   });
-  return { bytes, bounded: bounded && !biasPair, biasPair };
+  return { bytes, bounded, wideBias };
 }

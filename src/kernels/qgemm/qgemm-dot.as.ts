@@ -2,7 +2,7 @@
 // activations. V = i8: the adding dot (exact where the machine reads activations as u8, or as s8
 // with flipped storage). V = i16: the 16-bit dot widened by a second one, for machines that saturate
 // pairs, exact when no pair of products leaves 16 bits. 6 pixels x 8 channels, K unrolled by 4 steps.
-import { bounded16, bounded4, MAGIC, storeRow } from "../shared/product-epilogue.as";
+import { bounded16, bounded4, MAGIC, storeRow, wide16 } from "../shared/product-epilogue.as";
 import {
   BOUNDED,
   CHANNELS,
@@ -24,6 +24,7 @@ import {
   RUNS,
   TILE_BLOCK,
   WEIGHTS,
+  WIDE_BIAS,
 } from "./layout";
 
 /** acc + four products a lane. `ones` is only read by the 16-bit form. */
@@ -100,11 +101,24 @@ function tile<V>(d: usize, x: usize, y: usize, pi: usize, po: usize, w: usize, p
     storeRow(d, post, y + load<i32>(po, 20), a5, c5, n);
     return;
   }
+  let u: v128;
+  if (load<i32>(d, WIDE_BIAS)) {
+    u = wide16(d, post, a0, c0, a1, c1);
+    v128.store64_lane(y + load<i32>(po), u, 0);
+    v128.store64_lane(y + load<i32>(po, 4), u, 1);
+    u = wide16(d, post, a2, c2, a3, c3);
+    v128.store64_lane(y + load<i32>(po, 8), u, 0);
+    v128.store64_lane(y + load<i32>(po, 12), u, 1);
+    u = wide16(d, post, a4, c4, a5, c5);
+    v128.store64_lane(y + load<i32>(po, 16), u, 0);
+    v128.store64_lane(y + load<i32>(po, 20), u, 1);
+    return;
+  }
   const s = v128.load(post, POST_BIAS), t = v128.load(post, POST_BIAS + 16);
   const f = v128.load(post, POST_MULTIPLIER), g = v128.load(post, POST_MULTIPLIER + 16);
   const m = f32x4.splat(MAGIC), z = v128.load32_splat(d, MAGIC_ZERO);
   const lo = v128.load32_splat(d, LOW_BYTES), hi = v128.load32_splat(d, HIGH_BYTES), mask = v128.load32_splat(d, FLIP);
-  let u = bounded16(bounded4(a0, s, f, m, z), bounded4(c0, t, g, m, z), bounded4(a1, s, f, m, z), bounded4(c1, t, g, m, z), lo, hi, mask);
+  u = bounded16(bounded4(a0, s, f, m, z), bounded4(c0, t, g, m, z), bounded4(a1, s, f, m, z), bounded4(c1, t, g, m, z), lo, hi, mask);
   v128.store64_lane(y + load<i32>(po), u, 0);
   v128.store64_lane(y + load<i32>(po, 4), u, 1);
   u = bounded16(bounded4(a2, s, f, m, z), bounded4(c2, t, g, m, z), bounded4(a3, s, f, m, z), bounded4(c3, t, g, m, z), lo, hi, mask);

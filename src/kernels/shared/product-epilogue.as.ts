@@ -3,16 +3,19 @@
 // of reference.ts; rounding adds 1.5 * 2^23, exact below 2^22. Fast paths rely on a bound known when the
 // layer is packed and clamp bytes; storeRow clamps floats first and serves everything else.
 import {
-  BIAS_PAIR,
   FLIP,
   HIGH,
+  HIGH_BYTES,
   LOW,
+  LOW_BYTES,
+  MAGIC_ZERO,
   OUT,
   OUT_BYTES,
   OUT_I32,
   POST_BIAS,
-  POST_BIAS_LOW,
   POST_MULTIPLIER,
+  POST_WIDE_BIAS,
+  WIDE_BIAS,
   ZERO_POINT,
 } from "../qgemm/layout";
 
@@ -25,20 +28,46 @@ function upper(v: v128): v128 {
   return i64x2.shuffle(v, v, 1, 1);
 }
 
-/** Two low lanes: a + (b + c), rounded once. */
+/** Four sums plus the f64 biases at `wide`, each rounded once to f32. */
 @inline
-function pair2(a: v128, b: v128, c: v128): v128 {
-  const bias = f64x2.add(f64x2.promote_low_f32x4(b), f64x2.promote_low_f32x4(c));
-  return f32x4.demote_f64x2_zero(f64x2.add(f64x2.promote_low_f32x4(a), bias));
+function wide4(acc: v128, wide: usize): v128 {
+  const sum = f32x4.convert_i32x4_s(acc);
+  const low = f64x2.add(f64x2.promote_low_f32x4(sum), v128.load(wide));
+  const high = f64x2.add(f64x2.promote_low_f32x4(upper(sum)), v128.load(wide, 16));
+  return i64x2.shuffle(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 2);
 }
 
-/** Four sums plus their biases at `post`, as f32: a plain addition, or one of a pair in one rounding. */
-function biased4(d: usize, acc: v128, post: usize): v128 {
-  const sum = f32x4.convert_i32x4_s(acc);
-  const bias = v128.load(post, POST_BIAS);
-  if (load<i32>(d, BIAS_PAIR) == 0) return f32x4.add(sum, bias);
-  const rest = v128.load(post, POST_BIAS_LOW);
-  return i64x2.shuffle(pair2(sum, bias, rest), pair2(upper(sum), upper(bias), upper(rest)), 0, 2);
+/** Lanes 4 * half... of the sums of a panel plus their biases, as f32. */
+@inline
+function biased4(d: usize, acc: v128, post: usize, half: usize): v128 {
+  if (load<i32>(d, WIDE_BIAS)) return wide4(acc, post + POST_WIDE_BIAS + (half << 5));
+  return f32x4.add(f32x4.convert_i32x4_s(acc), v128.load(post + (half << 4), POST_BIAS));
+}
+
+/** Four bounded lanes of sums with bias: rne(sum * multiplier) + zero point. */
+@inline
+function scaled(sum: v128, multiplier: v128, magic: v128, magicZero: v128): v128 {
+  return i32x4.sub(f32x4.add(f32x4.mul(sum, multiplier), magic), magicZero);
+}
+
+function wideBytes(d: usize, post: usize, a: v128, b: v128, c: v128, e: v128): v128 {
+  const f = v128.load(post, POST_MULTIPLIER);
+  const g = v128.load(post, POST_MULTIPLIER + 16);
+  const m = f32x4.splat(MAGIC);
+  const z = v128.load32_splat(d, MAGIC_ZERO);
+  const low = post + POST_WIDE_BIAS;
+  const high = low + 32;
+  const p = scaled(wide4(a, low), f, m, z);
+  const q = scaled(wide4(b, high), g, m, z);
+  const r = scaled(wide4(c, low), f, m, z);
+  const s = scaled(wide4(e, high), g, m, z);
+  return bounded16(p, q, r, s, v128.load32_splat(d, LOW_BYTES), v128.load32_splat(d, HIGH_BYTES), v128.load32_splat(d, FLIP));
+}
+
+/** Stored bytes of two pixels (a, b) and (c, e) of one panel whose bias is wide. A call, not inlined. */
+@inline
+export function wide16(d: usize, post: usize, a: v128, b: v128, c: v128, e: v128): v128 {
+  return wideBytes(d, post, a, b, c, e);
 }
 
 /** Four lanes: clamp(sum * multiplier) rounded to even, as i32. */
@@ -51,8 +80,7 @@ function round4(sum: v128, multiplier: v128, low: v128, high: v128, magic: v128)
 /** Four bounded lanes: rne((acc + bias) * multiplier) + zero point, as i32. */
 @inline
 export function bounded4(acc: v128, bias: v128, multiplier: v128, magic: v128, magicZero: v128): v128 {
-  const v = f32x4.mul(f32x4.add(f32x4.convert_i32x4_s(acc), bias), multiplier);
-  return i32x4.sub(f32x4.add(v, magic), magicZero);
+  return scaled(f32x4.add(f32x4.convert_i32x4_s(acc), bias), multiplier, magic, magicZero);
 }
 
 /** Sixteen bounded results as stored bytes: two pixels of eight channels, or one of sixteen. */
@@ -133,8 +161,8 @@ function finishRow(d: usize, post: usize, y: usize, low: v128, high: v128, n: i3
     const least = v128.load32_splat(d, LOW);
     const most = v128.load32_splat(d, HIGH);
     const magic = f32x4.splat(MAGIC);
-    const r0 = round4(biased4(d, low, post), scale0, least, most, magic);
-    const r1 = round4(biased4(d, high, post + 16), scale1, least, most, magic);
+    const r0 = round4(biased4(d, low, post, 0), scale0, least, most, magic);
+    const r1 = round4(biased4(d, high, post, 1), scale1, least, most, magic);
     const zeroPoint = i16x8.splat(<i16>load<i32>(d, ZERO_POINT));
     return storeBytes(y, bytes8(r0, r1, zeroPoint, v128.load32_splat(d, FLIP)), n);
   }
