@@ -25,7 +25,14 @@ export interface CellWeights {
   readonly biasHh: Tensor | null;
   /** [projection, hidden]: LSTM with projections only. */
   readonly weightHr?: Tensor | null;
+  /** How inputs and hidden states meet the weights, where it is not `linear` (dynamic quantization). */
+  readonly product?: (x: Tensor, weight: Tensor, bias: Tensor | null) => Tensor;
 }
+
+function inputShare(x: Tensor, { weightIh, biasIh, product = linear }: CellWeights): Tensor {
+  return product(x, weightIh, biasIh);
+}
+
 
 /** Hidden state, and for an LSTM also the cell state. */
 export type CellState = readonly [h: Tensor, c: Tensor | null];
@@ -33,8 +40,8 @@ export type CellState = readonly [h: Tensor, c: Tensor | null];
 /** The next state from the input's share of the gates, x W_ih^T + b_ih. */
 export type CellStep = (projected: Tensor, state: CellState, weights: CellWeights) => CellState;
 
-function hiddenShare([h]: CellState, { weightHh, biasHh }: CellWeights): Tensor {
-  return linear(h, weightHh, biasHh);
+function hiddenShare([h]: CellState, { weightHh, biasHh, product = linear }: CellWeights): Tensor {
+  return product(h, weightHh, biasHh);
 }
 
 // c' = f c + i g, h' = o tanh(c'), then projected when there is a projection
@@ -61,7 +68,7 @@ export const rnnReluStep: CellStep = (projected, state, weights) => [relu(add(pr
 
 /** One step of a cell: x [N, input] (or [input]) and a state to the next state. */
 export function runCell(step: CellStep, x: Tensor, state: CellState, weights: CellWeights): CellState {
-  return step(linear(x, weights.weightIh, weights.biasIh), state, weights);
+  return step(inputShare(x, weights), state, weights);
 }
 
 /** All steps of one layer in one direction over x [L, N, input]: outputs [L, N, hidden] in input order, and the last state. */
@@ -72,7 +79,7 @@ export function runLayer(
   weights: CellWeights,
   reverse: boolean,
 ): { readonly output: Tensor; readonly state: CellState } {
-  const projected = unbind(linear(x, weights.weightIh, weights.biasIh), 0);
+  const projected = unbind(inputShare(x, weights), 0);
   const outputs = new Array<Tensor>(projected.length);
   let state = initial;
   for (let i = 0; i < projected.length; i++) {

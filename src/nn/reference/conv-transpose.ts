@@ -1,0 +1,154 @@
+/**
+ * Reference transposed convolutions: float computation with the weight integers will have.
+ * Source: torch/ao/nn/quantized/reference/modules/conv.py.
+ */
+
+import type { PerAxis } from "../../ops/conv-geometry.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import * as float from "../conv-transpose.ts";
+import type { ConvTransposeLayerOptions, ConvTransposeNd } from "../conv-transpose.ts";
+import { loadQParams, observeWeightQParams, qparamsState, quantizeBy, roundBy } from "./weight.ts";
+import type { WeightQParams } from "./weight.ts";
+
+type ReferenceClass<C> = new (
+  inChannels: number,
+  outChannels: number,
+  kernelSize: PerAxis,
+  options: ConvTransposeLayerOptions,
+  weightQParams: WeightQParams,
+) => C;
+
+function fromFloat<C extends ConvTransposeNd>(target: ReferenceClass<C>, module: ConvTransposeNd): C {
+  const { inChannels, outChannels, kernelSize, stride, padding, outputPadding, dilation, groups, bias } = module;
+  const options = { stride, padding, outputPadding, dilation, groups, bias: bias !== null };
+  const conv = new target(inChannels, outChannels, kernelSize, options, observeWeightQParams(module, module.weight));
+  conv.weight = module.weight;
+  conv.bias = bias;
+  return conv;
+}
+
+/** Transposed convolution of [N, C, L]. */
+export class ConvTranspose1d extends float.ConvTranspose1d {
+  weightQParams: WeightQParams;
+
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernelSize: PerAxis,
+    options: ConvTransposeLayerOptions,
+    weightQParams: WeightQParams,
+  ) {
+    super(inChannels, outChannels, kernelSize, options);
+    this.weightQParams = weightQParams;
+  }
+
+  override forward(x: Tensor, outputSize?: readonly number[]): Tensor {
+    return this.convForward(x, this.getWeight(), this.bias, outputSize);
+  }
+
+  /** The weight rounded to its integers and back. */
+  getWeight(): Tensor {
+    return roundBy(this.weight, this.weightQParams);
+  }
+
+  getQuantizedWeight(): Tensor {
+    return quantizeBy(this.weight.detach(), this.weightQParams);
+  }
+
+  override extraState(): Record<string, Tensor> {
+    return qparamsState("weight", this.weightQParams);
+  }
+
+  override loadExtraState(state: ReadonlyMap<string, Tensor>): readonly string[] {
+    this.weightQParams = loadQParams("weight", this.weightQParams, state);
+    return Object.keys(this.extraState());
+  }
+
+  static fromFloat(module: float.ConvTranspose1d): ConvTranspose1d {
+    return fromFloat(ConvTranspose1d, module);
+  }
+}
+
+/** Transposed convolution of [N, C, H, W]. */
+export class ConvTranspose2d extends float.ConvTranspose2d {
+  weightQParams: WeightQParams;
+
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernelSize: PerAxis,
+    options: ConvTransposeLayerOptions,
+    weightQParams: WeightQParams,
+  ) {
+    super(inChannels, outChannels, kernelSize, options);
+    this.weightQParams = weightQParams;
+  }
+
+  override forward(x: Tensor, outputSize?: readonly number[]): Tensor {
+    return this.convForward(x, this.getWeight(), this.bias, outputSize);
+  }
+
+  /** The weight rounded to its integers and back. */
+  getWeight(): Tensor {
+    return roundBy(this.weight, this.weightQParams);
+  }
+
+  getQuantizedWeight(): Tensor {
+    return quantizeBy(this.weight.detach(), this.weightQParams);
+  }
+
+  override extraState(): Record<string, Tensor> {
+    return qparamsState("weight", this.weightQParams);
+  }
+
+  override loadExtraState(state: ReadonlyMap<string, Tensor>): readonly string[] {
+    this.weightQParams = loadQParams("weight", this.weightQParams, state);
+    return Object.keys(this.extraState());
+  }
+
+  static fromFloat(module: float.ConvTranspose2d): ConvTranspose2d {
+    return fromFloat(ConvTranspose2d, module);
+  }
+}
+
+/** Transposed convolution of [N, C, D, H, W]. */
+export class ConvTranspose3d extends float.ConvTranspose3d {
+  weightQParams: WeightQParams;
+
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernelSize: PerAxis,
+    options: ConvTransposeLayerOptions,
+    weightQParams: WeightQParams,
+  ) {
+    super(inChannels, outChannels, kernelSize, options);
+    this.weightQParams = weightQParams;
+  }
+
+  override forward(x: Tensor, outputSize?: readonly number[]): Tensor {
+    return this.convForward(x, this.getWeight(), this.bias, outputSize);
+  }
+
+  /** The weight rounded to its integers and back. */
+  getWeight(): Tensor {
+    return roundBy(this.weight, this.weightQParams);
+  }
+
+  getQuantizedWeight(): Tensor {
+    return quantizeBy(this.weight.detach(), this.weightQParams);
+  }
+
+  override extraState(): Record<string, Tensor> {
+    return qparamsState("weight", this.weightQParams);
+  }
+
+  override loadExtraState(state: ReadonlyMap<string, Tensor>): readonly string[] {
+    this.weightQParams = loadQParams("weight", this.weightQParams, state);
+    return Object.keys(this.extraState());
+  }
+
+  static fromFloat(module: float.ConvTranspose3d): ConvTranspose3d {
+    return fromFloat(ConvTranspose3d, module);
+  }
+}
