@@ -19,6 +19,7 @@ import { expand, permute, reshape, squeeze, transpose, unsqueeze } from "../ops/
 import { split } from "../ops/slicing.ts";
 import { maskedFill } from "../ops/where.ts";
 import { zeros } from "../tensor/create.ts";
+import { sameShape } from "../tensor/shape.ts";
 import type { Parameter, Tensor } from "../tensor/tensor.ts";
 import { xavierNormal, xavierUniform } from "./init.ts";
 import { NonDynamicallyQuantizableLinear } from "./linear.ts";
@@ -56,6 +57,16 @@ type AttentionArgs = [query: Tensor, key: Tensor, value: Tensor, call?: Multihea
 /** A mask as float numbers to add: -Infinity where a bool mask is true. */
 function additive(mask: Tensor, dtype: Tensor["dtype"]): Tensor {
   return mask.dtype === "bool" ? maskedFill(zeros(mask.shape, { dtype }), mask, -Infinity) : mask;
+}
+
+/** @throws ShapeError naming the mask. */
+function requireShape(name: string, mask: Tensor, expected: readonly number[]): void {
+  if (sameShape(mask.shape, expected)) return;
+  throw new ShapeError(
+    "MultiheadAttention",
+    { [name]: mask.shape, expected },
+    `${name} must fit the batch, queries and keys`,
+  );
 }
 
 export class MultiheadAttention extends Module<AttentionArgs, readonly [Tensor, Tensor | null]> {
@@ -152,8 +163,10 @@ export class MultiheadAttention extends Module<AttentionArgs, readonly [Tensor, 
 
   private check(query: Tensor, key: Tensor, value: Tensor, single: boolean): void {
     const rank = single ? 2 : 3;
+    const paired = sameShape(key.shape.slice(0, -1), value.shape.slice(0, -1));
     const fits =
       query.rank === rank && key.rank === rank && value.rank === rank &&
+      paired &&
       query.size(-1) === this.embedDim && key.size(-1) === this.kdim && value.size(-1) === this.vdim; // prettier-ignore
     if (!fits) {
       throw new ShapeError(
@@ -166,7 +179,7 @@ export class MultiheadAttention extends Module<AttentionArgs, readonly [Tensor, 
           kdim: this.kdim,
           vdim: this.vdim,
         },
-        "query, key and value must all have two or three axes, the last of size embedDim, kdim and vdim",
+        "all must have two or three axes, the last of size embedDim, kdim and vdim, and as many keys as values",
       );
     }
   }
@@ -213,10 +226,13 @@ export class MultiheadAttention extends Module<AttentionArgs, readonly [Tensor, 
     const attnMask = call.attnMask ?? (isCausal ? causalMask(L, S, dtype) : null);
     let mask: Tensor | null = null;
     if (attnMask) {
+      const lead = attnMask.rank === 3 ? [N * this.numHeads] : [];
+      requireShape("attnMask", attnMask, [...lead, L, S]);
       const shape = attnMask.rank === 3 ? [N, this.numHeads, L, S] : [1, 1, L, S];
       mask = reshape(additive(attnMask, dtype), shape);
     }
     if (keyPaddingMask) {
+      requireShape("keyPaddingMask", keyPaddingMask, [N, S]);
       const padding = reshape(additive(keyPaddingMask, dtype), [N, 1, 1, S]);
       mask = mask ? add(mask, padding) : padding;
     }

@@ -157,6 +157,9 @@ export abstract class RecurrentLayer<In extends readonly unknown[], Out> extends
         "x must have two or three axes, the last of size inputSize",
       );
     }
+    if (x.shape[this.batchFirst && x.rank === 3 ? 1 : 0] === 0) {
+      throw new ShapeError(this.constructor.name, { x: x.shape }, "the sequence must have at least one step");
+    }
     const single = x.rank === 2;
     const batchAxis = single ? 1 : this.batchFirst ? 0 : 1;
     const inTime = single ? unsqueeze(x, 1) : batchAxis === 0 ? transpose(x, 0, 1) : x;

@@ -86,6 +86,7 @@ describe("recurrent layers", () => {
     const lstm = new nn.LSTM(3, 4);
     expect(() => lstm.forward(zeros([2, 1, 5]))).toThrow("inputSize = 3");
     expect(() => lstm.forward(zeros([2, 1, 3]), [zeros([2, 1, 4]), zeros([1, 1, 4])])).toThrow("h0");
+    expect(() => lstm.forward(zeros([0, 1, 3]))).toThrow("at least one step");
     expect(() => new nn.LSTM(3, 4, { projSize: 4 })).toThrow(ArgumentError);
     expect(() => new nn.GRU(3, 4, { dropout: 2 })).toThrow(ArgumentError);
     expect(() => new nn.GRUCell(3, 4).forward(zeros([1, 2]))).toThrow(ShapeError);
@@ -114,6 +115,13 @@ describe("other layers", () => {
     expect(() => new nn.MultiheadAttention(4, 2).forward(zeros([2, 1, 4]), zeros([2, 4]), zeros([2, 1, 4]))).toThrow(
       ShapeError,
     );
+  });
+
+  it("attention refuses keys without values and masks that do not fit", () => {
+    const [attention, q] = [new nn.MultiheadAttention(4, 2), zeros([2, 1, 4])];
+    expect(() => attention.forward(q, zeros([3, 1, 4]), q)).toThrow("as many keys as values");
+    expect(() => attention.forward(q, q, q, { attnMask: zeros([3, 3]) })).toThrow("attnMask = [3, 3]");
+    expect(() => attention.forward(q, q, q, { keyPaddingMask: zeros([2, 2]) })).toThrow("keyPaddingMask");
   });
 
   it("embeddings take a table as it is", () => {
