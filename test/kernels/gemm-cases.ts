@@ -1,0 +1,75 @@
+/** Integer products of many sizes compared with the reference, on any host: shared by the tests of real and emulated machines. */
+
+import { expect } from "vitest";
+import type { Engine } from "../../src/engine/engine.ts";
+import { gemmPart } from "../../src/kernels/qgemm/gemm.ts";
+import type { GemmProblem, MachineChoice } from "../../src/kernels/qgemm/gemm.ts";
+import { PartBlock } from "../../src/kernels/qgemm/parts.ts";
+import type { Epilogue, Output } from "../../src/kernels/qgemm/post.ts";
+import { referenceGemm } from "../../src/kernels/qgemm/reference.ts";
+import { runParts } from "../../src/kernels/qgemm/run.ts";
+import { int8, integers, seeded } from "./helpers.ts";
+import type { Random } from "./helpers.ts";
+
+/** Memory and kernels: an engine, or an emulated machine. */
+export type Host = Pick<Engine, "memory" | "kernels">;
+
+/** Runs a product on the engine; x holds bytes of the unsigned form. */
+export function runGemm(host: Host, problem: GemmProblem, machine: MachineChoice, x: Uint8Array): number[] {
+  const part = gemmPart(problem, machine);
+  const block = new PartBlock([part]);
+  return host.memory.scope((alloc) => {
+    const constants = alloc(block.bytes);
+    const xAt = alloc(x.length);
+    const count = problem.rows * problem.channels;
+    const wide = problem.epilogue.output.kind !== "bytes";
+    const yAt = alloc(count * (wide ? 4 : 1));
+    host.memory.u8(xAt, x.length).set(x.map((v) => v ^ part.flip));
+    const placed = block.write(new Uint8Array(host.memory.wasm.buffer), constants);
+    runParts(host.kernels, placed, xAt, yAt);
+    if (problem.epilogue.output.kind === "i32") return [...host.memory.i32(yAt, count)];
+    if (problem.epilogue.output.kind === "f32") return [...host.memory.f32(yAt, count)];
+    return [...host.memory.u8(yAt, count)].map((v) => v ^ part.flip);
+  });
+}
+
+/** Activations xLow..xHigh of the unsigned form, weights -w..w - 1. */
+export interface Ranges {
+  readonly xLow: number;
+  readonly xHigh: number;
+  readonly w: number;
+}
+
+export function epilogueOf(random: Random, channels: number, output: Output["kind"], zeroPoint: number): Epilogue {
+  const perChannel = random() < 0.5;
+  const bias = random();
+  const zo = Math.floor(random() * 256);
+  const relu = random() < 0.5;
+  const floats = Float32Array.from({ length: channels }, () => (random() - 0.5) * 4);
+  const ints = Int32Array.from({ length: channels }, () => Math.floor((random() - 0.5) * 2000));
+  return {
+    inputScale: 0.013,
+    inputZeroPoint: zeroPoint,
+    weightScales: Array.from({ length: perChannel ? channels : 1 }, () => 0.002 + random() * 0.01),
+    bias: bias < 0.3 ? { kind: "none" } : bias < 0.7 ? { kind: "float", values: floats } : { kind: "int32", values: ints },
+    output: output === "bytes" ? { kind: output, scale: 0.05 + random() * 0.2, zeroPoint: zo, low: relu ? zo : 0, high: 255 } : { kind: output },
+  };
+}
+
+const SIZES = [[1, 1, 1], [1, 5, 8], [1, 64, 48], [1, 37, 101], [2, 16, 7], [6, 4, 8], [7, 3, 9], [13, 33, 17], [24, 144, 16], [5, 130, 24]] as const;
+
+export function compareGemm(host: Host, machine: MachineChoice, ranges: Ranges): void {
+  const random = seeded(11);
+  for (const [rows, depth, channels] of SIZES) {
+    for (const output of ["bytes", "i32", "f32"] as const) {
+      for (const zeroPoint of [0, 255, 128, 7]) {
+        const x = integers(random, rows * depth, ranges.xLow, ranges.xHigh, Uint8Array);
+        const weights = int8(random, channels * depth, -ranges.w, ranges.w - 1);
+        const problem = { rows, depth, channels, weights, epilogue: epilogueOf(random, channels, output, zeroPoint) };
+        expect(runGemm(host, problem, machine, x), `${rows}x${depth}x${channels} ${output} zx=${zeroPoint}`).toEqual(
+          referenceGemm({ ...problem, x }),
+        );
+      }
+    }
+  }
+}
