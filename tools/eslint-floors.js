@@ -27,6 +27,8 @@ export const floors = {
   "nn/quantizable": 5,
   "nn/reference": 5,
   compile: 5,
+  runtime: 6,
+  index: 6,
   "quantization/entry": 6,
   "quantization/eager": 6,
   "quantization/fx": 6,

@@ -40,7 +40,13 @@ export function foldedParameters(
 const x = any();
 const weight = constant();
 const bias = optionalConstant();
-const product = op(["conv1d", "conv2d", "conv3d", "linear"], x, weight, bias).usedOnce();
+const products = ["conv1d", "conv2d", "conv3d", "linear"];
+/** Weights [in, out / groups, ...]; with groups the output channels are spread over two axes. */
+const transposed = ["convTranspose1d", "convTranspose2d", "convTranspose3d"];
+const isTransposed = ({ target }: Node): boolean => transposed.includes(target);
+const product = op([...products, ...transposed], x, weight, bias)
+  .usedOnce()
+  .where((node) => !isTransposed(node) || node.attrs["groups"] === 1);
 const gamma = optionalConstant();
 const beta = optionalConstant();
 const mean = constant();
@@ -51,8 +57,9 @@ const pattern = op("batchNorm", product, gamma, beta, mean, variance).where(isEv
 const fold: Rewrite = (match: Match, build: Builder) => {
   const eps = match.root.attrs["eps"] as number;
   const norm = { gamma: match.tensor(gamma), beta: match.tensor(beta), mean: match.tensor(mean)!, variance: match.tensor(variance)!, eps };
-  const folded = foldedParameters(match.tensor(weight)!, match.tensor(bias), norm);
-  const { target, attrs } = match.node(product);
+  const layer = match.node(product);
+  const { target, attrs } = layer;
+  const folded = foldedParameters(match.tensor(weight)!, match.tensor(bias), norm, isTransposed(layer) ? 1 : 0);
   const args = [match.arg(x), build.constant(folded.weight, "folded_weight"), build.constant(folded.bias, "folded_bias")];
   const result = build.call(target, args, attrs);
   result.node.source = match.node(product).source;
