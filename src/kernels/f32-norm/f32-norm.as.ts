@@ -3,7 +3,7 @@
 // per channel is arithmetic on a few numbers, which the caller does. Arrays of sums and of per-channel
 // values hold `channels` rounded up to 4 entries; entries past `channels` hold nothing of use.
 
-import { offsetAt, storeLanes } from "../shared/lines.as";
+import { laneMask, offsetAt, storeLanes } from "../shared/lines.as";
 
 @inline
 function low2(v: v128): v128 {
@@ -108,27 +108,52 @@ export function f32_batch_norm_grad(
   }
 }
 
+/** (s0[0] + s0[1]) + (s1[0] + s1[1]). */
+@inline
+function total(s0: v128, s1: v128): f64 {
+  return f64x2.extract_lane(s0, 0) + f64x2.extract_lane(s0, 1) + (f64x2.extract_lane(s1, 0) + f64x2.extract_lane(s1, 1));
+}
+
 /**
- * Normalizes each of rows [rowStart, rowEnd) of n floats: y = (x - mean) * f32(1 / sqrt(variance + eps)) * weight + bias,
- * mean and biased variance in f64. weight and bias are f32 [n], or 0 for none. y may be x. n >= 1.
+ * Normalizes each of rows [rowStart, rowEnd) of n floats: y = f32(x - mean) * f32(1 / sqrt(variance + eps)) * weight
+ * + bias, each step rounded. Mean and biased variance in f64, in four partial sums by index modulo 4. weight and
+ * bias are f32 [n], or 0 for none. y may be x. n >= 1. Inputs may be read 12 bytes past their ends.
  */
 export function f32_layer_norm(rowStart: usize, rowEnd: usize, n: usize, x: usize, y: usize, weight: usize, bias: usize, eps: f64): void {
-  const bytes = n << 2;
+  const bytes = n << 2, zero = f64x2.splat(0), ones = f32x4.splat(1), count = <f64>n;
   for (let r = rowStart; r < rowEnd; r++) {
     const px = x + r * bytes, py = y + r * bytes;
-    let sum: f64 = 0, squares: f64 = 0;
-    for (let i: usize = 0; i < bytes; i += 4) sum += f32.load(px + i);
-    const mean = sum / <f64>n;
-    for (let i: usize = 0; i < bytes; i += 4) {
-      const d = <f64>f32.load(px + i) - mean;
-      squares += d * d;
+    let s0 = zero, s1 = zero, i: usize = 0;
+    for (; i < bytes; i += 16) {
+      let v = v128.load(px + i);
+      if (i + 16 > bytes) v = v128.and(v, laneMask((bytes - i) >> 2));
+      s0 = f64x2.add(s0, low2(v));
+      s1 = f64x2.add(s1, high2(v));
     }
-    const scale = <f32>(1.0 / Math.sqrt(squares / <f64>n + eps));
-    for (let i: usize = 0; i < bytes; i += 4) {
-      let v: f32 = <f32>(<f64>f32.load(px + i) - mean) * scale;
-      if (weight) v *= f32.load(weight + i);
-      if (bias) v += f32.load(bias + i);
-      f32.store(py + i, v);
+    const mean = total(s0, s1) / count, m = f64x2.splat(mean);
+    s0 = zero;
+    s1 = zero;
+    for (i = 0; i + 16 <= bytes; i += 16) {
+      const v = v128.load(px + i), d0 = f64x2.sub(low2(v), m), d1 = f64x2.sub(high2(v), m);
+      s0 = f64x2.add(s0, f64x2.mul(d0, d0));
+      s1 = f64x2.add(s1, f64x2.mul(d1, d1));
+    }
+    let squares0 = f64x2.extract_lane(s0, 0), squares1 = f64x2.extract_lane(s0, 1), squares2 = f64x2.extract_lane(s1, 0);
+    for (let lane = 0; i < bytes; i += 4, lane++) {
+      const d = <f64>f32.load(px + i) - mean;
+      if (lane == 0) squares0 += d * d;
+      else if (lane == 1) squares1 += d * d;
+      else squares2 += d * d;
+    }
+    const variance = (squares0 + squares1 + (squares2 + f64x2.extract_lane(s1, 1))) / count;
+    const scale = f32x4.splat(<f32>(1.0 / Math.sqrt(variance + eps)));
+    for (i = 0; i < bytes; i += 16) {
+      const v = v128.load(px + i), d0 = f64x2.sub(low2(v), m), d1 = f64x2.sub(high2(v), m);
+      const centered = v128.shuffle<i64>(f32x4.demote_f64x2_zero(d0), f32x4.demote_f64x2_zero(d1), 0, 2);
+      const scaled = f32x4.mul(f32x4.mul(centered, scale), weight ? v128.load(weight + i) : ones);
+      const result = bias ? f32x4.add(scaled, v128.load(bias + i)) : scaled;
+      if (i + 16 <= bytes) v128.store(py + i, result);
+      else storeLanes(py + i, result, (bytes - i) >> 2);
     }
   }
 }

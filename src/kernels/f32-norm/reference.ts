@@ -38,6 +38,15 @@ export function batchNormGradReference(
   });
 }
 
+/** Sum in four parts by index modulo 4, as four lanes add. */
+function lanesSum(row: Float32Array, term: (v: number) => number): number {
+  const parts: [number, number, number, number] = [0, 0, 0, 0];
+  row.forEach((v, i) => {
+    parts[i % 4]! += term(v);
+  });
+  return parts[0] + parts[1] + (parts[2] + parts[3]);
+}
+
 /** Layer norm of rows of n. */
 export function layerNormReference(
   x: Float32Array,
@@ -49,8 +58,8 @@ export function layerNormReference(
   const y = new Float32Array(x.length);
   for (let start = 0; start < x.length; start += n) {
     const row = x.subarray(start, start + n);
-    const mean = row.reduce((sum, v) => sum + v, 0) / n;
-    const squares = row.reduce((sum, v) => sum + (v - mean) * (v - mean), 0);
+    const mean = lanesSum(row, (v) => v) / n;
+    const squares = lanesSum(row, (v) => (v - mean) * (v - mean));
     const scale = fround(1 / Math.sqrt(squares / n + eps));
     row.forEach((v, i) => {
       const scaled = fround(fround(fround(v - mean) * scale) * (weight?.[i] ?? 1));
