@@ -12,7 +12,7 @@ import { imageSize, NO_BORDER } from "../src/kernels/qconv/image.ts";
 import { PAIR_BYTES, productQuantizer, writePair } from "../src/kernels/qelementwise/reference.ts";
 import { gemmPart } from "../src/kernels/qgemm/gemm.ts";
 import type { Variant } from "../src/kernels/qgemm/list.ts";
-import { depthwisePart, runDepthwise } from "../src/kernels/qdepthwise/depthwise.ts";
+import { depthwisePart } from "../src/kernels/qdepthwise/depthwise.ts";
 import { PartBlock } from "../src/kernels/qgemm/parts.ts";
 import type { Part } from "../src/kernels/qgemm/parts.ts";
 import type { Epilogue } from "../src/kernels/qgemm/post.ts";
@@ -111,15 +111,8 @@ function depthwise(channels: number, size: number, stride: number, form: "taps" 
   const bare = { n: 1, h: size * stride, w: size * stride, c: channels, border: NO_BORDER };
   const input = { ...bare, border: convBorder(shape, bare, output) };
   const problem = { shape, input, output, weights: bytesOf(channels * 9, 4), epilogue: epilogue() };
-  const [x, y] = [engine.memory.alloc(imageSize(input)), engine.memory.alloc(imageSize(output))];
-  const columns = variants.map((variant) => {
-    const part = depthwisePart(problem, { dot: engine.dot, variant }, form);
-    const block = new PartBlock([part]);
-    const constants = engine.memory.alloc(block.bytes);
-    const [placed] = block.write(new Uint8Array(engine.memory.wasm.buffer), constants);
-    if (placed === undefined) throw new Error("a depthwise convolution is one part");
-    return () => runDepthwise(engine.kernels, part, placed, x, y);
-  });
+  const parts = (variant: Variant): Part[] => [depthwisePart(problem, { dot: engine.dot, variant }, form)];
+  const columns = columnsOf(parts, imageSize(input), imageSize(output));
   return { name: `depthwise ${channels} ${size}² s${stride} ${form}`, operations: 18 * channels * size * size, columns };
 }
 

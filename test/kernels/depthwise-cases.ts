@@ -1,14 +1,15 @@
 /** Depthwise convolutions of many shapes compared with the reference, on any host. */
 
 import { expect } from "vitest";
-import { convBorder } from "../../src/kernels/qconv/conv.ts";
-import type { ConvProblem, ConvShape } from "../../src/kernels/qconv/conv.ts";
+import { convBorder } from "../../src/kernels/qconv/geometry.ts";
+import type { ConvProblem, ConvShape } from "../../src/kernels/qconv/geometry.ts";
 import { imageSize, NO_BORDER, pixelOffset, widerBorder } from "../../src/kernels/qconv/image.ts";
 import { referenceConv } from "../../src/kernels/qconv/reference.ts";
-import { depthwiseKernelOf, depthwisePart, runDepthwise } from "../../src/kernels/qdepthwise/depthwise.ts";
+import { depthwisePart } from "../../src/kernels/qdepthwise/depthwise.ts";
 import type { MachineChoice } from "../../src/kernels/qgemm/gemm.ts";
 import { PartBlock } from "../../src/kernels/qgemm/parts.ts";
 import type { Epilogue } from "../../src/kernels/qgemm/post.ts";
+import { kernelOf, runParts } from "../../src/kernels/qgemm/run.ts";
 import type { Host } from "./gemm-cases.ts";
 import { int8, integer, integers, seeded } from "./helpers.ts";
 
@@ -17,7 +18,6 @@ export const used = new Set<string>();
 
 function run(problem: ConvProblem, machine: MachineChoice, form: "taps" | "rows" | undefined, x: Uint8Array, host: Host): number[] {
   const part = depthwisePart(problem, machine, form);
-  used.add(depthwiseKernelOf(part));
   const block = new PartBlock([part]);
   const { input, output, epilogue, shape } = problem;
   const wide = epilogue.output.kind === "bytes" ? 1 : 4;
@@ -31,8 +31,9 @@ function run(problem: ConvProblem, machine: MachineChoice, form: "taps" | "rows"
       const at = pixelOffset(input, Math.floor(pixel / (input.h * input.w)), Math.floor(pixel / input.w) % input.h, pixel % input.w);
       stored[at + (problem.inputChannel ?? 0) + (i % channels)] = v ^ part.flip;
     });
-    const [placed] = block.write(new Uint8Array(host.memory.wasm.buffer), constants);
-    if (placed !== undefined) runDepthwise(host.kernels, part, placed, xAt, yAt);
+    const placed = block.write(new Uint8Array(host.memory.wasm.buffer), constants);
+    placed.forEach((one) => used.add(kernelOf(one)));
+    runParts(host.kernels, placed, xAt, yAt);
     const view = new DataView(canvas.buffer, yAt);
     const result: number[] = [];
     for (let n = 0; n < output.n; n++) for (let y = 0; y < output.h; y++) for (let i = 0; i < output.w; i++) for (let c = 0; c < channels; c++) {

@@ -36,7 +36,7 @@ function emulatedDot(w: v128, x: v128, acc: v128): v128 {
 
 async function emulate(extend: "u" | "s"): Promise<Host> {
   let binary: Uint8Array | undefined;
-  const { error, stderr } = await asc.main(
+  const { error } = await asc.main(
     [...SOURCES.map((name) => `${name}.as.ts`), "--outFile", "out.wasm", "-O1", "--noAssert", "--runtime", "stub", "--importMemory", "--enable", "simd", "--enable", "relaxed-simd"],
     {
       readFile(name) {
@@ -54,7 +54,7 @@ async function emulate(extend: "u" | "s"): Promise<Host> {
       listFiles: () => [],
     },
   );
-  if (error !== null || binary === undefined) throw new Error(`${stderr.toString()}${String(error)}`);
+  if (error !== null || binary === undefined) throw error ?? new Error("nothing was compiled");
   const wasm = new WebAssembly.Memory({ initial: PAGES });
   const kernels: KernelExports = instantiate(new WebAssembly.Module(binary.slice()), wasm);
   return { memory: new EngineMemory(wasm, PAGES * 65536), kernels };

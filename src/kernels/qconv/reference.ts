@@ -6,7 +6,7 @@
 
 import { referenceOutput } from "../qgemm/reference.ts";
 import type { Epilogue } from "../qgemm/post.ts";
-import type { ConvShape } from "./conv.ts";
+import type { ConvShape } from "./geometry.ts";
 
 export interface ReferenceConv {
   readonly shape: ConvShape;

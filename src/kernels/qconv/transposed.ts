@@ -8,10 +8,12 @@
 import { outputBytes } from "../qgemm/gemm.ts";
 import type { MachineChoice } from "../qgemm/gemm.ts";
 import type { Part } from "../qgemm/parts.ts";
-import { checkConv, partOf } from "./conv.ts";
-import type { ConvProblem, ConvShape, Taps } from "./conv.ts";
+import { checkConv } from "./geometry.ts";
+import type { ConvProblem, ConvShape } from "./geometry.ts";
 import { pixelOffset, rowStride } from "./image.ts";
 import type { Border, Image } from "./image.ts";
+import { partOf } from "./part.ts";
+import type { Taps } from "./part.ts";
 
 /** Along one axis: kernel positions of a phase, and how far from the phase's base pixel each one reads. */
 interface AxisTap {

@@ -1,48 +1,21 @@
 /**
- * Depthwise convolutions (one input and one output channel a group): packing of weights, choice of
- * the form, and calls. 3x3 with stride 1 and at least two rows slides along rows; everything else goes
+ * Depthwise convolutions (one input and one output channel a group): packing of weights and choice
+ * of the form. 3x3 with stride 1 and at least two rows slides along rows; everything else goes
  * through tap offsets. The descriptor and its writing are those of the matrix products.
  */
 
 import { ShapeError } from "../../errors.ts";
-import { checkConv, convBorder, pixelTable, windowTable } from "../qconv/conv.ts";
-import type { ConvProblem } from "../qconv/conv.ts";
+import { checkConv, convBorder, pixelTable, windowTable } from "../qconv/geometry.ts";
+import type { ConvProblem } from "../qconv/geometry.ts";
 import { imageStride, pixelOffset, rowStride } from "../qconv/image.ts";
 import { outputBytes, readZeroPoint } from "../qgemm/gemm.ts";
 import type { MachineChoice } from "../qgemm/gemm.ts";
 import type { Variant } from "../qgemm/list.ts";
 import { channelSums, weightFacts, weightRows } from "../qgemm/pack.ts";
 import type { PackedWeights } from "../qgemm/pack.ts";
-import type { Part, PlacedPart } from "../qgemm/parts.ts";
+import type { Part, RowGeometry } from "../qgemm/parts.ts";
 import { packPost } from "../qgemm/post.ts";
 import { chooseVariant, storageFlip } from "../qgemm/variant.ts";
-import type { qdepthwise } from "./list.ts";
-import type { DepthwiseName } from "./list.ts";
-
-/** Where the sliding form finds its rows, in bytes. */
-interface RowGeometry {
-  readonly images: number;
-  readonly h: number;
-  readonly w: number;
-  readonly xFirst: number;
-  readonly xImage: number;
-  readonly xRow: number;
-  readonly xPixel: number;
-  readonly yFirst: number;
-  readonly yImage: number;
-  readonly yRow: number;
-  readonly yPixel: number;
-}
-
-export interface DepthwisePart extends Part {
-  readonly geometry: RowGeometry | null;
-}
-
-type TapsCall = (descriptor: number, x: number, y: number, pixel0: number, pixel1: number) => void;
-type RowsCall = (descriptor: number, row0: number, row1: number, width: number, x: number, xRow: number, xPixel: number, y: number, yRow: number, yPixel: number) => void;
-type RowsName = Extract<(typeof qdepthwise)[number], { form: "rows" }>["name"];
-/** The exports this family needs; the engine's kernels have them. */
-export type DepthwiseKernels = { readonly [name in Exclude<DepthwiseName, RowsName>]: TapsCall } & { readonly [name in RowsName]: RowsCall };
 
 /** [channels][kh * kw], zero points taken off, in PyTorch's tap order. */
 function tapRows(problem: ConvProblem): { readonly rows: Int16Array; readonly taps: number } {
@@ -146,7 +119,7 @@ function tapOffsets({ shape, input }: ConvProblem, count: number): Int32Array {
  * The part of a depthwise convolution. `form` forces one, for tests and measurements.
  * @throws ShapeError when groups, images or border do not fit; ArgumentError when the weights do not.
  */
-export function depthwisePart(problem: ConvProblem, machine: MachineChoice, form?: "taps" | "rows"): DepthwisePart {
+export function depthwisePart(problem: ConvProblem, machine: MachineChoice, form?: "taps" | "rows"): Part {
   const { shape, input, output, epilogue } = problem;
   const { groups, inChannels, outChannels } = shape;
   if (inChannels !== groups || outChannels !== groups) {
@@ -163,6 +136,7 @@ export function depthwisePart(problem: ConvProblem, machine: MachineChoice, form
   const flip = storageFlip(machine.dot);
   const empty = new Int32Array(0);
   return {
+    form: sliding ? { kind: "rows", geometry: geometryOf(problem) } : { kind: "taps" },
     pixIn: sliding ? empty : windowTable(shape, input, output),
     pixOut: sliding ? empty : pixelTable(output, outputBytes(epilogue)),
     runs: sliding ? empty : tapOffsets(problem, count),
@@ -173,34 +147,5 @@ export function depthwisePart(problem: ConvProblem, machine: MachineChoice, form
     flip,
     xOffset: problem.inputChannel ?? 0,
     yOffset: (problem.outputChannel ?? 0) * outputBytes(epilogue),
-    geometry: sliding ? geometryOf(problem) : null,
   };
-}
-
-const TAPS = {
-  relaxed_dot: "qdepthwise_1x16c4__relaxed_dot",
-  relaxed_i16: "qdepthwise_1x16c4__relaxed_i16",
-  simd128: "qdepthwise_1x16c2__simd128",
-} as const;
-const ROWS = {
-  relaxed_dot: "qdepthwise_3x3_2x8__relaxed_dot",
-  relaxed_i16: "qdepthwise_3x3_2x8__relaxed_i16",
-  simd128: "qdepthwise_3x3_2x8__simd128",
-} as const;
-
-/** The kernel that computes a part. */
-export function depthwiseKernelOf(part: DepthwisePart): DepthwiseName {
-  return (part.geometry === null ? TAPS : ROWS)[part.weights.variant];
-}
-
-/** Runs a part on whose constants `placed` stands: x and y are byte addresses. */
-export function runDepthwise(kernels: DepthwiseKernels, part: DepthwisePart, placed: PlacedPart, x: number, y: number): void {
-  const { descriptor, variant, pixels } = placed;
-  const [from, to] = [x + part.xOffset, y + part.yOffset];
-  const g = part.geometry;
-  if (g === null) return kernels[TAPS[variant]](descriptor, from, to, 0, pixels);
-  for (let n = 0; n < g.images; n++) {
-    const [xn, yn] = [from + g.xFirst + n * g.xImage, to + g.yFirst + n * g.yImage];
-    kernels[ROWS[variant]](descriptor, 0, g.h, g.w, xn, g.xRow, g.xPixel, yn, g.yRow, g.yPixel);
-  }
 }

@@ -68,6 +68,7 @@ export function gemmPart(problem: GemmProblem, machine: MachineChoice): Part {
   const variant = machine.variant ?? chooseVariant(machine.dot, weightFacts(weightRowsOf), machine.activationMax);
   const packed = packWeights(weightRowsOf, channels, variant);
   return {
+    form: { kind: "product" },
     pixIn: arithmetic(rows, problem.xStride ?? depth),
     pixOut: arithmetic(rows, problem.yStride ?? channels * outputBytes(epilogue)),
     runs: new Int32Array(1),

@@ -10,8 +10,27 @@ import type { Variant } from "./list.ts";
 import type { Output, PackedPost } from "./post.ts";
 import type { PackedWeights } from "./pack.ts";
 
+/** Where rows of a sliding depthwise kernel lie, in bytes. */
+export interface RowGeometry {
+  readonly images: number;
+  readonly h: number;
+  readonly w: number;
+  readonly xFirst: number;
+  readonly xImage: number;
+  readonly xRow: number;
+  readonly xPixel: number;
+  readonly yFirst: number;
+  readonly yImage: number;
+  readonly yRow: number;
+  readonly yPixel: number;
+}
+
+/** Which kernels compute a part: products of pixels and panels, or depthwise ones by taps or by rows. */
+export type Form = { readonly kind: "product" } | { readonly kind: "taps" } | { readonly kind: "rows"; readonly geometry: RowGeometry };
+
 /** One descriptor's worth of tables. Offsets are bytes from the x and y given to a call. */
 export interface Part {
+  readonly form: Form;
   /** Input offset of every output pixel. */
   readonly pixIn: Int32Array;
   /** Output offset of every output pixel, bytes. */
@@ -31,6 +50,7 @@ export interface Part {
 
 /** A part whose constants are in memory. */
 export interface PlacedPart {
+  readonly form: Form;
   readonly descriptor: number;
   readonly variant: Variant;
   readonly pixels: number;
@@ -142,6 +162,7 @@ export class PartBlock {
       set(at.WIDE_BIAS, part.post.wideBias ? 1 : 0);
       writeOutput(view, descriptor, part.output);
       return {
+        form: part.form,
         descriptor,
         variant: part.weights.variant,
         pixels: part.pixIn.length,

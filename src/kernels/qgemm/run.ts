@@ -1,37 +1,70 @@
-/** Calls of the integer product kernels on placed parts. */
+/** Calls of the integer product and depthwise kernels on placed parts. */
 
-import type { QgemmName, Variant } from "./list.ts";
-import type { PlacedPart } from "./parts.ts";
+import type { DepthwiseName, qdepthwise } from "../qdepthwise/list.ts";
+import type { QgemmName } from "./list.ts";
+import type { PlacedPart, RowGeometry } from "./parts.ts";
 
-/** A kernel call: descriptor, x, y, and the range of tiles (matrix) or panels (vector). */
+/** A kernel call: descriptor, x, y, and the range of tiles (matrix), panels (vector) or pixels (depthwise taps). */
 export type ProductCall = (descriptor: number, x: number, y: number, from: number, to: number) => void;
-/** The exports this family needs; the engine's kernels have them. */
-export type ProductKernels = { readonly [name in QgemmName]: ProductCall };
+type RowsCall = (descriptor: number, row0: number, row1: number, width: number, x: number, xRow: number, xPixel: number, y: number, yRow: number, yPixel: number) => void;
+type RowsName = Extract<(typeof qdepthwise)[number], { form: "rows" }>["name"];
+type RangeName = QgemmName | Exclude<DepthwiseName, RowsName>;
+/** The exports these calls need; the engine's kernels have them. */
+export type ProductKernels = { readonly [name in RangeName]: ProductCall } & { readonly [name in RowsName]: RowsCall };
 
-const MATRIX: { readonly [variant in Variant]: QgemmName } = {
+const MATRIX = {
   relaxed_dot: "qgemm_6x8c4__relaxed_dot",
   relaxed_i16: "qgemm_6x8c4__relaxed_i16",
   simd128: "qgemm_6x8c2__simd128",
-};
-const VECTOR: { readonly [variant in Variant]: QgemmName } = {
+} as const;
+const VECTOR = {
   relaxed_dot: "qgemv_1x48c4__relaxed_dot",
   relaxed_i16: "qgemv_1x48c4__relaxed_i16",
   simd128: "qgemv_1x48c2__simd128",
-};
+} as const;
+const TAPS = {
+  relaxed_dot: "qdepthwise_1x16c4__relaxed_dot",
+  relaxed_i16: "qdepthwise_1x16c4__relaxed_i16",
+  simd128: "qdepthwise_1x16c2__simd128",
+} as const;
+const ROWS = {
+  relaxed_dot: "qdepthwise_3x3_2x8__relaxed_dot",
+  relaxed_i16: "qdepthwise_3x3_2x8__relaxed_i16",
+  simd128: "qdepthwise_3x3_2x8__simd128",
+} as const;
 
-/** The kernel that computes a part: the vector form for a single pixel. */
-export function kernelOf(part: PlacedPart): QgemmName {
-  return (part.pixels === 1 ? VECTOR : MATRIX)[part.variant];
+function rangeKernel({ form, pixels, variant }: PlacedPart): RangeName {
+  if (form.kind === "taps") return TAPS[variant];
+  return (pixels === 1 ? VECTOR : MATRIX)[variant];
 }
 
-/** Steps a part can be split into among threads: tiles, or panels for the vector form. */
-export function stepsOf(part: PlacedPart): number {
-  return part.pixels === 1 ? part.panels : part.tiles;
+/** The kernel that computes a part. */
+export function kernelOf(part: PlacedPart): QgemmName | DepthwiseName {
+  return part.form.kind === "rows" ? ROWS[part.variant] : rangeKernel(part);
+}
+
+/** Steps a part can be split into among threads: tiles, panels (vector form), pixels (taps) or images (rows). */
+export function stepsOf({ form, pixels, panels, tiles }: PlacedPart): number {
+  if (form.kind === "rows") return form.geometry.images;
+  if (form.kind === "taps") return pixels;
+  return pixels === 1 ? panels : tiles;
+}
+
+function runRows(kernels: ProductKernels, { descriptor, variant }: PlacedPart, g: RowGeometry, x: number, y: number, from: number, to: number): void {
+  for (let n = from; n < to; n++) {
+    const [xn, yn] = [x + g.xFirst + n * g.xImage, y + g.yFirst + n * g.yImage];
+    kernels[ROWS[variant]](descriptor, 0, g.h, g.w, xn, g.xRow, g.xPixel, yn, g.yRow, g.yPixel);
+  }
+}
+
+/** Steps from <= s < to of one part: x and y are byte addresses. */
+export function runSteps(kernels: ProductKernels, part: PlacedPart, x: number, y: number, from: number, to: number): void {
+  const [source, target] = [x + part.xOffset, y + part.yOffset];
+  if (part.form.kind === "rows") runRows(kernels, part, part.form.geometry, source, target, from, to);
+  else kernels[rangeKernel(part)](part.descriptor, source, target, from, to);
 }
 
 /** Runs every part: x and y are byte addresses. */
 export function runParts(kernels: ProductKernels, parts: readonly PlacedPart[], x: number, y: number): void {
-  for (const part of parts) {
-    kernels[kernelOf(part)](part.descriptor, x + part.xOffset, y + part.yOffset, 0, stepsOf(part));
-  }
+  for (const part of parts) runSteps(kernels, part, x, y, 0, stepsOf(part));
 }

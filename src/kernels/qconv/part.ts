@@ -1,0 +1,67 @@
+/** One group of a convolution (or of a phase of a transposed one) as a part of the integer product. */
+
+import { outputBytes, readZeroPoint } from "../qgemm/gemm.ts";
+import type { MachineChoice } from "../qgemm/gemm.ts";
+import { packWeights, paddedRun, weightFacts, weightRows } from "../qgemm/pack.ts";
+import type { Part } from "../qgemm/parts.ts";
+import { packPost } from "../qgemm/post.ts";
+import type { Epilogue } from "../qgemm/post.ts";
+import { chooseVariant, storageFlip } from "../qgemm/variant.ts";
+import type { ConvProblem } from "./geometry.ts";
+
+/** K of one output: offsets of its runs from the pixel, and which weight every position takes. */
+export interface Taps {
+  readonly runs: Int32Array;
+  readonly runLength: number;
+  readonly weights: Int32Array;
+}
+
+/** The slice of an epilogue that belongs to some channels. */
+function sliceEpilogue(epilogue: Epilogue, from: number, to: number): Epilogue {
+  const { weightScales, bias } = epilogue;
+  return {
+    ...epilogue,
+    weightScales: weightScales.length === 1 ? weightScales : Array.from(weightScales).slice(from, to),
+    bias: bias.kind === "none" ? bias : { ...bias, values: Array.from(bias.values).slice(from, to) },
+  };
+}
+
+/** One part from its tables; `base` and `channelStride` say where a channel's weights start. */
+export function partOf(
+  problem: ConvProblem,
+  machine: MachineChoice,
+  group: number,
+  tables: { readonly pixIn: Int32Array; readonly pixOut: Int32Array; readonly taps: Taps },
+  weightsAt: { readonly base: number; readonly channelStride: number },
+): Part {
+  const { shape, epilogue } = problem;
+  const channels = shape.outChannels / shape.groups;
+  const first = group * channels;
+  const zeros = problem.weightZeroPoints;
+  const rows = weightRows({
+    data: problem.weights,
+    zeroPoints: zeros === undefined || zeros.length === 1 ? zeros : Array.from(zeros).slice(first, first + channels),
+    channels,
+    ...weightsAt,
+    runs: tables.taps.runs.length,
+    runLength: tables.taps.runLength,
+    taps: tables.taps.weights,
+  });
+  const flip = storageFlip(machine.dot);
+  const variant = machine.variant ?? chooseVariant(machine.dot, weightFacts(rows), machine.activationMax);
+  const weights = packWeights(rows, channels, variant);
+  const zeroPoint = readZeroPoint(epilogue.inputZeroPoint, variant, flip);
+  return {
+    form: { kind: "product" },
+    pixIn: tables.pixIn,
+    pixOut: tables.pixOut,
+    runs: tables.taps.runs,
+    runBytes: paddedRun(tables.taps.runLength),
+    weights,
+    post: packPost(sliceEpilogue(epilogue, first, first + channels), weights, zeroPoint),
+    output: epilogue.output,
+    flip,
+    xOffset: (problem.inputChannel ?? 0) + group * (shape.inChannels / shape.groups),
+    yOffset: ((problem.outputChannel ?? 0) + first) * outputBytes(epilogue),
+  };
+}
