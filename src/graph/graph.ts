@@ -125,6 +125,8 @@ export class Graph {
   readonly attributes = new Map<string, Tensor>();
   /** Modules that module nodes call, by dotted name. */
   readonly modules = new Map<string, AnyModule>();
+  /** Class name of every module of the captured model, by path; not printed. */
+  readonly moduleTypes = new Map<string, string>();
   private readonly names = new Set<string>();
 
   constructor(name = "graph") {
@@ -263,6 +265,7 @@ export class Graph {
     graph.fixedBatch = this.fixedBatch;
     for (const [name, tensor] of this.attributes) graph.attributes.set(name, tensor);
     for (const [name, module] of this.modules) graph.modules.set(name, module);
+    for (const [path, type] of this.moduleTypes) graph.moduleTypes.set(path, type);
     return { graph, values, nodes };
   }
 

@@ -123,12 +123,14 @@ export const log2Op = unary("log2", Math.log2, (dy, x) => div(dy, mul(x, Math.LN
 export const log1pOp = unary("log1p", Math.log1p, (dy, x) => div(dy, add(x, 1)));
 // d sqrt(x) = dx / (2 sqrt(x))
 export const sqrtOp = unary("sqrt", Math.sqrt, (dy, _, y) => div(dy, mul(y, 2)), { loop: sqrtLoop });
+// In float32 the root is rounded before the division, as in PyTorch.
+const rsqrtLoop: MapLoop = (x, y) => {
+  const single = y instanceof Float32Array;
+  for (let i = 0; i < y.length; i++) y[i] = 1 / (single ? Math.fround(Math.sqrt(x[i]!)) : Math.sqrt(x[i]!));
+};
+
 // d x^(-1/2) = -1/2 y^3 dx
-export const rsqrtOp = unary(
-  "rsqrt",
-  (x) => 1 / Math.sqrt(x),
-  (dy, _, y) => mul(mul(dy, -0.5), pow(y, 3)),
-);
+export const rsqrtOp = unary("rsqrt", (x) => 1 / Math.sqrt(x), (dy, _, y) => mul(mul(dy, -0.5), pow(y, 3)), { loop: rsqrtLoop });
 // d (1/x) = -y^2 dx
 export const reciprocalOp = unary(
   "reciprocal",

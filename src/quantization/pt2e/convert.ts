@@ -42,7 +42,7 @@ export interface Observed {
 }
 
 /** The properties an observer or fake-quantize may have. */
-type Settings = Partial<Omit<Observed, "eps" | "module">> & { readonly eps?: Tensor };
+type Settings = Partial<Omit<Observed, "eps" | "module">> & { readonly eps?: Tensor | number | null };
 
 /** The settings of an inserted module; null for modules that are no observers. */
 export function observedOf(module: AnyModule | undefined): Observed | null {
@@ -59,7 +59,7 @@ export function observedOf(module: AnyModule | undefined): Observed | null {
     quantMax: inner?.quantMax ?? own.quantMax ?? dtypeInfo[dtype].max,
     chAxis: own.chAxis ?? inner?.chAxis ?? 0,
     isDynamic: own.isDynamic ?? inner?.isDynamic ?? false,
-    eps: eps?.item() ?? EPS,
+    eps: (typeof eps === "number" ? eps : eps?.item()) ?? EPS,
     calculateQParams: () => module.calculateQParams(),
   };
 }

@@ -1,0 +1,18 @@
+/** PT2E: quantizing captured graphs by annotation. */
+export { QuantizationAnnotation, annotate, annotateInputQspecMap, annotateOutputQspec, annotationOf } from "./annotation.ts";
+export { convertPt2e } from "./convert-pt2e.ts";
+export type { ConvertPt2eOptions } from "./convert-pt2e.ts";
+export { DerivedObserverOrFakeQuantize } from "./derived.ts";
+export { EmbeddingQuantizer } from "./embedding-quantizer.ts";
+export { getModuleNameFilter, getModuleTypeFilter } from "./filters.ts";
+export { findSequentialPartitions } from "./partitions.ts";
+export { preparePt2e } from "./prepare.ts";
+export { getBiasQspec, getInputActQspec, getOutputActQspec, getWeightQspec } from "./quantization-config.ts";
+export type { QuantizationConfig } from "./quantization-config.ts";
+export { ComposableQuantizer, Quantizer } from "./quantizer.ts";
+export { convertScalarsToAttributes } from "./scalars.ts";
+export { propagateAnnotation } from "./sharing-ops.ts";
+export { DerivedQuantizationSpec, FixedQParamsQuantizationSpec, QuantizationSpec, SharedQuantizationSpec } from "./spec.ts";
+export type { EdgeOrNode, QSpec } from "./spec.ts";
+export { X86Quantizer, getDefaultX86QuantizationConfig, getX86LinearDynamicFp16Config } from "./x86-quantizer.ts";
+export { XnnpackQuantizer, getSymmetricQuantizationConfig } from "./xnnpack-quantizer.ts";

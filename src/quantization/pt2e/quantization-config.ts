@@ -1,0 +1,49 @@
+/**
+ * QuantizationConfig: the specs a quantizer gives to the values of one kind of layer, and how they are read.
+ * Source: torchao/quantization/pt2e/quantizer/utils.py.
+ */
+
+import { ArgumentError } from "../../errors.ts";
+import type { QScheme } from "../../tensor/qparams.ts";
+import type { QuantizationSpec } from "./spec.ts";
+
+export interface QuantizationConfig {
+  readonly inputActivation: QuantizationSpec | null;
+  readonly outputActivation: QuantizationSpec | null;
+  readonly weight: QuantizationSpec | null;
+  readonly bias: QuantizationSpec | null;
+  readonly isQat: boolean;
+}
+
+const PER_TENSOR: readonly QScheme[] = ["per_tensor_affine", "per_tensor_symmetric"];
+const SYMMETRIC: readonly QScheme[] = ["per_tensor_symmetric", "per_channel_symmetric"];
+
+function checked(part: string, spec: QuantizationSpec | null, schemes: readonly QScheme[]): QuantizationSpec | null {
+  if (!spec || spec.qscheme === null || schemes.includes(spec.qscheme)) return spec;
+  throw new ArgumentError("QuantizationConfig", { part, qscheme: spec.qscheme }, `the scheme must be one of ${schemes.join(", ")}`);
+}
+
+/** The spec of values a layer reads. @throws ArgumentError unless it is per tensor. */
+export function getInputActQspec(config: QuantizationConfig): QuantizationSpec | null {
+  return checked("inputActivation", config.inputActivation, PER_TENSOR);
+}
+
+/** The spec of what a layer gives. @throws ArgumentError unless it is per tensor. */
+export function getOutputActQspec(config: QuantizationConfig): QuantizationSpec | null {
+  return checked("outputActivation", config.outputActivation, PER_TENSOR);
+}
+
+/** The spec of a layer's weight; float16 stores have no scheme. @throws ArgumentError unless it is symmetric. */
+export function getWeightQspec(config: QuantizationConfig): QuantizationSpec | null {
+  return checked("weight", config.weight, SYMMETRIC);
+}
+
+/** The spec of a layer's bias; null leaves it float. */
+export function getBiasQspec(config: QuantizationConfig): QuantizationSpec | null {
+  return config.bias;
+}
+
+/** Whether ranges are taken when the model runs. */
+export function isDynamicConfig({ inputActivation }: QuantizationConfig): boolean {
+  return inputActivation?.isDynamic ?? false;
+}
