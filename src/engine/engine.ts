@@ -16,7 +16,7 @@ import { hasRelaxedSimd, hasSimd, probeDot } from "./probe.ts";
 import type { DotClass } from "./probe.ts";
 import { ThreadPool } from "./threads/pool.ts";
 import type { Split } from "./threads/pool.ts";
-import { canShareMemory } from "./threads/spawn.ts";
+import { canShareMemory, hostThreads } from "./threads/spawn.ts";
 
 const PAGE = 65536;
 const INITIAL_PAGES = 16;
@@ -39,10 +39,10 @@ export interface EngineOptions {
    */
   readonly winograd?: boolean;
   /**
-   * Threads to compute with, the calling one included; default 1. Results are the same for any number. Where
+   * Threads to compute with, the calling one included; default 1, "auto": one a processor. Results are the same for any number. Where
    * memory cannot be shared (a page that is not cross-origin isolated), the engine has one thread.
    */
-  readonly threads?: number;
+  readonly threads?: number | "auto";
   /** Most bytes the memory may grow to; by default 4 GiB. */
   readonly maxBytes?: number;
 }
@@ -64,7 +64,8 @@ export class Engine {
     if (!hasSimd()) throw new EngineError("engine", {}, "this host has no WebAssembly SIMD, which the kernels need");
     this.build = options.build ?? (hasRelaxedSimd() ? "relaxed" : "simd");
     this.winograd = options.winograd ?? true;
-    const shared = (options.threads ?? 1) > 1 && canShareMemory();
+    const threads = options.threads === "auto" ? hostThreads() : (options.threads ?? 1);
+    const shared = threads > 1 && canShareMemory();
     const limit = shared ? MAX_SHARED_PAGES : MAX_PAGES;
     const maximum = Math.min(limit, Math.floor((options.maxBytes ?? MAX_PAGES * PAGE) / PAGE));
     const initial = Math.min(INITIAL_PAGES, maximum);
@@ -78,7 +79,7 @@ export class Engine {
     const wasm = new WebAssembly.Memory({ initial, maximum, shared });
     this.memory = new EngineMemory(wasm, maximum * PAGE);
     this.kernels = instantiate(module, wasm);
-    this.#pool = shared ? new ThreadPool(options.threads ?? 1, module, wasm, { ...this.kernels }) : undefined;
+    this.#pool = shared ? new ThreadPool(threads, module, wasm, { ...this.kernels }) : undefined;
     this.dot = options.dot ?? probeDot(this.kernels, new Uint8Array(wasm.buffer), PROBE_AT);
   }
 

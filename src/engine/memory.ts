@@ -112,6 +112,10 @@ export class EngineMemory {
     return new Float32Array(this.wasm.buffer, pointer, length);
   }
 
+  f64(pointer: number, length: number): Float64Array {
+    return new Float64Array(this.wasm.buffer, pointer, length);
+  }
+
   /** Grows by at least `size` bytes and returns the index of a hole that fits. */
   #grow(size: number, asked: number): number {
     const before = this.wasm.buffer.byteLength;

@@ -19,7 +19,7 @@ describe.each(engines)("$build build: f32 norms", (engine) => {
       const [x, dy] = [floats(n, 1), floats(n, 2)];
       const [ax, ady, y] = [lines.input(x), lines.input(dy), lines.output()];
       const entries = Math.ceil(channels / 4) * 4;
-      const f64 = (at: number): Float64Array => new Float64Array(memory.wasm.buffer, at, channels);
+      const f64 = (at: number): Float64Array => memory.f64(at, channels);
       const zeros = (): number => lines.block(new Float32Array(2 * entries));
       const [sums, squares, products, dySums, mean] = [zeros(), zeros(), zeros(), zeros(), zeros()];
       const means = channelSumsReference(x, channels).map((sum) => sum / (2 * pixels));

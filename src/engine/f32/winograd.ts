@@ -15,6 +15,12 @@ import { initialSums } from "../eager/matmul.ts";
 /** Blocks transformed together are chosen to fill about this many bytes, within the second-level cache. */
 const SCRATCH_BYTES = 384 * 1024;
 const GROUPS = { least: 12, most: 48, step: 6 };
+/** Threads take blocks in multiples of this. */
+export const WINOGRAD_STEP = GROUPS.step;
+/** Position of the scratch address among the kernel's arguments. */
+export const WINOGRAD_SCRATCH_ARGUMENT = 19;
+/** Products of transformed points: 6 x 6. */
+const PLANES = 36;
 /** Bytes the kernels leave between transformed planes. */
 const GAP_BYTES = 64;
 /** Bytes the kernels want beside the transformed blocks. */
@@ -43,7 +49,7 @@ export function blocksOf(images: number, height: number, width: number): Blocks 
 
 /** How many blocks to transform together. */
 export function groupSize(channels: number, outputs: number): number {
-  const fits = Math.floor(SCRATCH_BYTES / (36 * 4 * (channels + outputs)) / GROUPS.step) * GROUPS.step;
+  const fits = Math.floor(SCRATCH_BYTES / (PLANES * 4 * (channels + outputs)) / GROUPS.step) * GROUPS.step;
   return Math.min(GROUPS.most, Math.max(GROUPS.least, fits));
 }
 
@@ -51,14 +57,17 @@ export function groupSize(channels: number, outputs: number): number {
 export function scratchBytes(channels: number, outputs: number, group: number): number {
   return (
     Math.ceil(
-      (4 * (36 * group * (channels + outputs) + 2 * group + outputs + 8) + 72 * GAP_BYTES + WINOGRAD_TEMPORARY_BYTES) / 64,
+      (4 * (PLANES * group * (channels + outputs) + 2 * group + outputs + 8) +
+        72 * GAP_BYTES +
+        WINOGRAD_TEMPORARY_BYTES) /
+        64,
     ) * 64
   );
 }
 
 /** Bytes of transformed weights. */
 export function winogradWeightBytes(channels: number, outputs: number): number {
-  return 36 * (Math.ceil(outputs / 8) * channels * 32 + GAP_BYTES);
+  return PLANES * (Math.ceil(outputs / 8) * channels * 32 + GAP_BYTES);
 }
 
 /** A bordered image, and the address of its first window. */
@@ -112,7 +121,7 @@ export function runWinograd(
   engine.share("f32_winograd_conv", [
     0, blocks.all, blocks.perRow, blocks.perImage, image.first, image.planeBytes, image.rowBytes, channels, u, bias,
     operands.result, height * width * pixel, width * pixel, pixel, outputs, height, width, -Infinity, Infinity, scratch, group,
-  ], { at: 0, unit: GROUPS.step, scratch: { at: 19, bytes } }, operations);
+  ], { at: 0, unit: WINOGRAD_STEP, scratch: { at: WINOGRAD_SCRATCH_ARGUMENT, bytes } }, operations);
 }
 
 /** Weight gradient [outChannels][9][inChannels] at `dw` from NCHW arrays. */
@@ -138,14 +147,15 @@ export function winogradWeight(
   const grad = imageFrom(engine, alloc, dy, { batch, channels: outputs, size: outSize }, [0, 0, 0], high);
   const blocks = blocksOf(batch * outSize[0], outSize[1], outSize[2]);
   const group = groupSize(channels, outputs);
-  const scratch = alloc(scratchBytes(channels, outputs, group));
-  const sumBytes = 36 * (channels * outputs * 4 + GAP_BYTES);
+  const bytes = scratchBytes(channels, outputs, group);
+  const scratch = alloc(engine.threads * bytes);
+  const sumBytes = PLANES * (channels * outputs * 4 + GAP_BYTES);
   const du = alloc(sumBytes);
   kernels.fill_bytes(du, 0, sumBytes);
   // prettier-ignore
-  kernels.f32_winograd_weight_sums(
-    blocks.all, blocks.perRow, blocks.perImage, image.first, image.planeBytes, image.rowBytes, channels,
+  engine.share("f32_winograd_weight_sums", [
+    0, PLANES, blocks.all, blocks.perRow, blocks.perImage, image.first, image.planeBytes, image.rowBytes, channels,
     grad.at, grad.planeBytes, grad.rowBytes, outputs, du, scratch, group,
-  );
+  ], { at: 0, unit: Math.ceil(PLANES / engine.threads), scratch: { at: 14, bytes } }, 18 * batch * c.outPixels * channels * outputs);
   kernels.f32_winograd_weight_grad(channels, outputs, du, dw, alloc(WINOGRAD_TEMPORARY_BYTES));
 }

@@ -164,14 +164,15 @@ function storeOutput(
 
 /**
  * Weight gradient of a 3x3 convolution with stride 1, summed in the transformed domain:
- * du[36][n][channels] (64 bytes between planes) += over all blocks in order. The caller clears du first and finishes with
+ * du[36][n][channels] (64 bytes between planes) += over all blocks in order, planes [planeStart, planeEnd) only: threads
+ * that share the planes each transform all blocks, into scratch of their own. The caller clears du first and finishes with
  * f32_winograd_weight_grad.
  *
  * x: bordered NHWC as in f32_winograd_conv; dy: NHWC with zeros up to whole 4x4 blocks. scratch:
  * 36 * (group * (channels + n) + 32) floats, one table entry, and 1 KB. channels % 4 == 0 and n % 4 == 0.
  */
 export function f32_winograd_weight_sums(
-  blocks: usize, blocksX: usize, blocksPerImage: usize, x: usize, xImage: usize, xRow: usize, channels: usize,
+  planeStart: usize, planeEnd: usize, blocks: usize, blocksX: usize, blocksPerImage: usize, x: usize, xImage: usize, xRow: usize, channels: usize,
   dy: usize, dyImage: usize, dyRow: usize, n: usize, du: usize, scratch: usize, group: usize,
 ): void {
   const vRow = channels << 2, mRow = n << 2, vPlane = group * vRow + GAP, mPlane = group * mRow + GAP;
@@ -189,7 +190,7 @@ export function f32_winograd_weight_sums(
         for (let j: usize = 0; j < 6; j++) kernelLine(temporary + (j << 6), 16, to + o + j * 6 * mPlane, mPlane, true);
       }
     }
-    for (let i: usize = 0; i < 36; i++) {
+    for (let i = planeStart; i < planeEnd; i++) {
       f32_conv_weight_6x8(
         0, n, 1, zero, zero, count, v + i * vPlane, vRow, 1, zero, channels, m + i * mPlane, mRow, du + i * (n * vRow + GAP), vRow,
       );
