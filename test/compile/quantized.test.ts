@@ -44,9 +44,10 @@ class Net extends Module {
 }
 
 describe.each(["quint8", "qint8"] as const)("%s", (dtype) => {
-  test.each([{}, { build: "simd" }, { build: "relaxed", dot: "unusable" }] as const)("compiled equals interpreted, engine %j", (options) => {
+  test.each([{}, { build: "simd" }, { build: "relaxed", dot: "unusable" }, { threads: 2 }] as const)("compiled equals interpreted, engine %j", (options) => {
     const graphModule = capture(new Net(dtype), [randn([2, 3, 5, 6])]);
-    const executable = compile(graphModule, { engine: new Engine(options), fallback: "reference" });
+    const engine = new Engine(options);
+    const executable = compile(graphModule, { engine, fallback: "reference" });
     for (const batch of [1, 2, 5]) {
       const x = randn([batch, 3, 5, 6]);
       const expected = graphModule.run(x);
@@ -57,6 +58,7 @@ describe.each(["quint8", "qint8"] as const)("%s", (dtype) => {
     const kernels = executable.explain([randn([2, 3, 5, 6])]).steps.filter((step) => step.precision === "int8");
     expect(kernels).toHaveLength(9);
     executable.dispose();
+    engine.dispose();
   });
 });
 
@@ -68,4 +70,26 @@ test("without a kernel the operator and the way out are named", () => {
   }
   const graphModule = capture(new Sorts(), [randn([2, 2])]);
   expect(() => compile(graphModule).run(randn([2, 2]))).toThrow(/operator = matmul.*fallback: "reference"/s);
+});
+
+test("threads give the same bits for work that is shared", () => {
+  class Wide extends Module {
+    weight = quantizePerTensor(randn([64, 64, 3, 3]), 0.02, 0, "qint8");
+
+    forward(x: Tensor): Tensor {
+      return quantizedConv2d(quantizePerTensor(x, 0.02, 120, "quint8"), this.weight, null, { padding: 1, scale: 0.5, zeroPoint: 100 });
+    }
+  }
+  const x = randn([4, 64, 16, 16]);
+  const graph = capture(new Wide(), [x]);
+  const results = [1, 2, 3].map((threads) => {
+    const engine = new Engine({ threads });
+    const executable = compile(graph, { engine });
+    const result = executable.runOne(x).data;
+    executable.dispose();
+    engine.dispose();
+    return result;
+  });
+  expect(results[1]).toEqual(results[0]);
+  expect(results[2]).toEqual(results[0]);
 });

@@ -7,6 +7,8 @@ import type { Engine } from "../../engine/engine.ts";
 import { conv3d } from "../../engine/f32/geometry.ts";
 import type { Conv3d } from "../../engine/f32/geometry.ts";
 import {
+  WINOGRAD_SCRATCH_ARGUMENT,
+  WINOGRAD_STEP,
   WINOGRAD_TEMPORARY_BYTES,
   blocksOf,
   groupSize,
@@ -33,6 +35,7 @@ const PANEL = 8;
 const PANELS_IN_CACHE = 256 * 1024;
 const ROW_BLOCK = 192;
 const TILE_ROWS = 6;
+const DEPTHWISE_ROWS = 4;
 
 /** Copies numbers into the plan's constants. */
 export function constantF32({ engine, constant }: Place, values: ArrayLike<number>, length = values.length): number {
@@ -118,13 +121,13 @@ function bindDense(place: Place, { shape, input, output, weight, bias, low, high
   const inits = Array.from({ length: groups }, (_, g) => constantF32(place, bias ? bias.data.slice(g * outputs, (g + 1) * outputs) : [], padded));
   const [source, target] = [at(input), at(output)];
   const block = packed.groupBytes > PANELS_IN_CACHE ? ROW_BLOCK : TILE_ROWS;
-  const { kernels } = engine;
+  const operations = 2 * rows * outputs * inputs * shape.kernel[0] * shape.kernel[1];
   return () => {
     for (let g = 0; g < groups; g++) {
-      kernels.f32_gemm_6x8(
+      engine.share("f32_gemm_6x8", [
         0, rows, table, outTable, source + g * inputs * FLOAT, runs.offsets.length, tapTable, runs.taps * inputs,
         packed.at + g * packed.groupBytes, packed.panelBytes, inits[g]!, 0, target + g * outputs * FLOAT, outputs, low, high, block,
-      ); // prettier-ignore
+      ], { at: 0, unit: TILE_ROWS }, operations); // prettier-ignore
     }
   };
 }
@@ -141,7 +144,10 @@ function bindDepthwise(place: Place, { shape, input, output, weight, bias, low, 
   const init = constantF32(place, bias ? bias.data : [], Math.ceil(channels / PANEL) * PANEL);
   const rows = output.image.n * output.image.h * output.image.w;
   const [source, target] = [at(input), at(output)];
-  return () => engine.kernels.f32_depthwise_4x8(0, rows, table, outTable, source, points, tapTable, weights, init, target, channels, low, high);
+  const split = { at: 0, unit: DEPTHWISE_ROWS };
+  const operations = 2 * rows * points * channels;
+  return () =>
+    engine.share("f32_depthwise_4x8", [0, rows, table, outTable, source, points, tapTable, weights, init, target, channels, low, high], split, operations);
 }
 
 /** The convolution as the Winograd helpers describe it; null when they do not apply. */
@@ -172,16 +178,18 @@ function bindWinograd(place: Place, { shape, input, output, weight, bias, low, h
   });
   const blocks = blocksOf(y.n, y.h, y.w);
   const group = groupSize(channels, outputs);
-  const scratch = constant(scratchBytes(channels, outputs, group));
+  const bytes = scratchBytes(channels, outputs, group);
+  const scratch = constant(bytes * engine.threads);
   const init = constantF32(place, bias ? bias.data : [], Math.ceil(outputs / PANEL) * PANEL);
   const source = at(input) + pixelOffset(x, 0, -c.padding[1], -c.padding[2]) * FLOAT;
   const target = at(output) + pixelOffset(y, 0, 0, 0) * FLOAT;
   const pixel = y.c * FLOAT;
+  const operations = 2 * 9 * channels * outputs * y.n * y.h * y.w;
   return () =>
-    kernels.f32_winograd_conv(
+    engine.share("f32_winograd_conv", [
       0, blocks.all, blocks.perRow, blocks.perImage, source, imageStride(x) * FLOAT, rowStride(x) * FLOAT, channels, u, init,
       target, imageStride(y) * FLOAT, rowStride(y) * FLOAT, pixel, outputs, y.h, y.w, low, high, scratch, group,
-    ); // prettier-ignore
+    ], { at: 0, unit: WINOGRAD_STEP, scratch: { at: WINOGRAD_SCRATCH_ARGUMENT, bytes } }, operations); // prettier-ignore
 }
 
 /** What a convolution runs as, for `explain`. */

@@ -11,6 +11,7 @@ const FLOAT = 4;
 const PANEL = 8;
 /** Rows visited for one panel before the next. */
 const ROW_BLOCK = 96;
+const TILE_ROWS = 6;
 
 function emit(node: Node, plan: PlanBuilder): string | void {
   const [x, w, b] = node.args;
@@ -48,7 +49,7 @@ function emit(node: Node, plan: PlanBuilder): string | void {
       const out = constantI32(place, Array.from({ length: rows }, (_, i) => i * n * FLOAT));
       const tap = constantI32(place, [0]);
       return () =>
-        kernels.f32_gemm_6x8(0, rows, table, out, source, 1, tap, k, packed, panelBytes, init, 0, target, n, range.low, range.high, ROW_BLOCK);
+        engine.share("f32_gemm_6x8", [0, rows, table, out, source, 1, tap, k, packed, panelBytes, init, 0, target, n, range.low, range.high, ROW_BLOCK], { at: 0, unit: TILE_ROWS }, 2 * rows * k * n);
     },
   });
 }

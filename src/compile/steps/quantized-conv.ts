@@ -8,7 +8,6 @@ import type { ConvShape } from "../../kernels/qconv/conv.ts";
 import { NO_BORDER } from "../../kernels/qconv/image.ts";
 import type { Border } from "../../kernels/qconv/image.ts";
 import { PartBlock } from "../../kernels/qgemm/parts.ts";
-import { runParts } from "../../kernels/qgemm/run.ts";
 import type { QuantizedConvAttrs } from "../../ops/quantized/conv.ts";
 import { convRounding } from "../../ops/quantized/engines.ts";
 import type { Shape } from "../../tensor/shape.ts";
@@ -16,6 +15,7 @@ import { numel } from "../../tensor/shape.ts";
 import type { TensorType } from "../../tensor/tensor.ts";
 import { imageOf } from "../form.ts";
 import type { PlanBuilder, StepRule } from "../plan.ts";
+import { bindParts } from "./parts.ts";
 import { byteEpilogue, refuseQuantized, weightZeroPoints } from "./quantized-epilogue.ts";
 
 /** A spatial attribute as [height, width]; one axis is the width. */
@@ -75,19 +75,16 @@ function emit(node: Node, plan: PlanBuilder): string | void {
     { dot: plan.engine.dot },
   );
   const block = new PartBlock(parts);
+  const operations = convOperations(output.type, weight.shape);
   plan.step({
     node,
     kernel: parts[0] ? `qconv ${parts[0].weights.variant}` : "qconv",
     precision: "int8",
     why: "",
-    operations: convOperations(output.type, weight.shape),
+    operations,
     reads: [input],
     writes: [output],
-    bind({ engine, at, constant }) {
-      const placed = block.write(new Uint8Array(engine.memory.wasm.buffer), constant(block.bytes));
-      const [source, target] = [at(input), at(output)];
-      return () => runParts(engine.kernels, placed, source, target);
-    },
+    bind: (place) => bindParts(place, block, input, output, operations),
   });
 }
 

@@ -5,11 +5,11 @@
 import type { Node } from "../../graph/graph.ts";
 import { gemmPart } from "../../kernels/qgemm/gemm.ts";
 import { PartBlock } from "../../kernels/qgemm/parts.ts";
-import { runParts } from "../../kernels/qgemm/run.ts";
 import { linearRounding } from "../../ops/quantized/engines.ts";
 import type { QuantizedLinearAttrs } from "../../ops/quantized/linear.ts";
 import { numel } from "../../tensor/shape.ts";
 import type { PlanBuilder, StepRule } from "../plan.ts";
+import { bindParts } from "./parts.ts";
 import { byteEpilogue, refuseQuantized, weightZeroPoints } from "./quantized-epilogue.ts";
 
 function emit(node: Node, plan: PlanBuilder): string | void {
@@ -45,11 +45,7 @@ function emit(node: Node, plan: PlanBuilder): string | void {
     operations: 2 * rows * depth * channels,
     reads: [input],
     writes: [output],
-    bind({ engine, at, constant }) {
-      const placed = block.write(new Uint8Array(engine.memory.wasm.buffer), constant(block.bytes));
-      const [source, target] = [at(input), at(output)];
-      return () => runParts(engine.kernels, placed, source, target);
-    },
+    bind: (place) => bindParts(place, block, input, output, 2 * rows * depth * channels),
   });
 }
 
