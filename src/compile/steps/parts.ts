@@ -13,7 +13,9 @@ const RANGE_AT = 3;
 /** Places a layer's constants and returns the call that computes it; `operations` decide whether threads pay. */
 export function bindParts(place: Place, block: PartBlock, input: Buffer, output: Buffer, operations: number): () => void {
   const { engine, at, constant } = place;
-  const placed = block.write(new Uint8Array(engine.memory.wasm.buffer), constant(block.bytes));
+  // Allocating may grow the memory, which detaches views made before.
+  const base = constant(block.bytes);
+  const placed = block.write(new Uint8Array(engine.memory.wasm.buffer), base);
   const [source, target] = [at(input), at(output)];
   const run = (part: PlacedPart): void => {
     const steps = stepsOf(part);
