@@ -33,7 +33,6 @@ function inputShare(x: Tensor, { weightIh, biasIh, product = linear }: CellWeigh
   return product(x, weightIh, biasIh);
 }
 
-
 /** Hidden state, and for an LSTM also the cell state. */
 export type CellState = readonly [h: Tensor, c: Tensor | null];
 
@@ -62,9 +61,15 @@ export const gruStep: CellStep = (projected, state, weights) => {
   return [add(n, mul(z, sub(state[0], n))), null];
 };
 
-export const rnnTanhStep: CellStep = (projected, state, weights) => [tanh(add(projected, hiddenShare(state, weights))), null];
+export const rnnTanhStep: CellStep = (projected, state, weights) => [
+  tanh(add(projected, hiddenShare(state, weights))),
+  null,
+];
 
-export const rnnReluStep: CellStep = (projected, state, weights) => [relu(add(projected, hiddenShare(state, weights))), null];
+export const rnnReluStep: CellStep = (projected, state, weights) => [
+  relu(add(projected, hiddenShare(state, weights))),
+  null,
+];
 
 /** One step of a cell: x [N, input] (or [input]) and a state to the next state. */
 export function runCell(step: CellStep, x: Tensor, state: CellState, weights: CellWeights): CellState {
