@@ -253,14 +253,19 @@ export function observedWeight(
   return quantizeWeight(module, layer.weight, observer, { fromFloat: options });
 }
 
-/** The weight of a dynamic layer: qint8, or the float weight for 16 bits. @throws QuantError for another dtype. */
+/**
+ * The weight of a dynamic layer: qint8 by a fresh observer, after training too; or the float weight for 16 bits.
+ * @throws QuantError for another dtype.
+ */
 export function dynamicWeight(
   module: AnyModule,
   layer: { readonly weight: Tensor },
   options: FromFloatOptions,
 ): { weight: Tensor; dtype: "qint8" | "float16" } {
-  const { dtype } = weightFakeQuantOf(module) ?? makeWeightObserver(module);
+  const observer = makeWeightObserver(module);
+  const { dtype } = observer;
   if (dtype === "float16") return { weight: layer.weight.detach().copy(), dtype };
-  if (dtype === "qint8") return { weight: observedWeight(module, layer, options), dtype };
-  throw new QuantError(nameOf(module), { dtype }, "dynamic layers take qint8 and float16 weights");
+  if (dtype !== "qint8") throw new QuantError(nameOf(module), { dtype }, "dynamic layers take qint8 and float16 weights");
+  noGrad(() => observer.forward(layer.weight.detach()));
+  return { weight: quantizeWeight(module, layer.weight, observer, { fromFloat: options }), dtype };
 }
