@@ -302,8 +302,9 @@ def special_training(s):
         prepared.eval()
         examples = test(gen)
         fake = prepared(*examples)
+        after_eval = state_of(prepared)
         converted = aoq.convert(prepared, mapping=convert_mapping)
-        s.flow(name, "specialQat", {"state": start, "batches": data, "test": examples}, {"model": type(model).__name__, "optimizer": {"lr": 0.05}, **attrs}, {"losses": losses, "trained": trained, "fakeOutput": fake, "converted": state_of(converted), "output": converted(*examples)})
+        s.flow(name, "specialQat", {"state": start, "batches": data, "test": examples}, {"model": type(model).__name__, "optimizer": {"lr": 0.05}, **attrs}, {"losses": losses, "trained": trained, "fakeOutput": fake, "beforeConvert": after_eval, "converted": state_of(converted), "output": converted(*examples)})
 
     rows = lambda g: [{"x": randn(g, 8, 6), "target": torch.randint(0, 4, (8,), generator=g)} for _ in range(10)]  # noqa: E731
     run("qat dynamic DynamicMlp", models.DynamicMlp(), aoq.default_dynamic_qat_qconfig, aoq.get_default_qat_module_mappings() | {nn.Linear: torch.ao.nn.qat.dynamic.Linear}, aoq.get_default_dynamic_quant_module_mappings(), rows, lambda g: [randn(g, 5, 6)], lambda m, b: F.cross_entropy(m(b["x"]), b["target"]), {"qconfig": "defaultDynamicQatQConfig", "qconfigOn": None, "kind": "dynamic"})

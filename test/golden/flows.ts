@@ -136,5 +136,5 @@ export function expectRun(model: FlowModel, one: GoldenCase, budget: Budget): vo
     else expect.fail(`layer ${path} gave no integers`);
   }
   listAt(one.expected, "intOutput").forEach((expected, i) => expectQuantized(integers[i]!, expected as Tensor, budget, `integer output ${i}`));
-  listAt(one.expected, "output").forEach((expected, i) => expectTensor(outputs[i]!, expected as Tensor, budget, `output ${i}`));
+  listAt(one.expected, "output").forEach((expected, i) => expectEntry(outputs[i]!, expected as Tensor, budget, `output ${i}`));
 }
