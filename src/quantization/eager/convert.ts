@@ -7,7 +7,6 @@ import { FusedModule } from "../../nn/intrinsic/fused.ts";
 import { ConvBnNd } from "../../nn/intrinsic/qat/conv-bn.ts";
 import { LinearBn1d } from "../../nn/intrinsic/qat/linear-bn.ts";
 import type { AnyModule } from "../../nn/module.ts";
-import { weightFakeQuantOf } from "../../nn/quantized/observed.ts";
 import type { FromFloatOptions } from "../../nn/quantized/observed.ts";
 import {
   getDefaultCustomConfigDict,
@@ -76,12 +75,6 @@ export function swapModule(module: AnyModule, options: ConvertOptions = {}): Any
   return swap(module, planOf(options));
 }
 
-/** Whether a module is swapped as it is: fused units, trained layers (their batch norm goes with them), custom ones. */
-function isWhole(module: AnyModule, { custom }: Plan): boolean {
-  if (module instanceof FusedModule || weightFakeQuantOf(module)) return true;
-  return custom.observed_to_quantized_custom_module_class?.has(classOf(module)) === true;
-}
-
 /** Fused modules and observed custom modules are swapped as one, not part by part. */
 function isUnit(module: AnyModule, { custom }: Plan): boolean {
   if (module instanceof FusedModule || module instanceof ConvBnNd || module instanceof LinearBn1d) return true;
@@ -90,7 +83,7 @@ function isUnit(module: AnyModule, { custom }: Plan): boolean {
 
 function convertChildren(module: AnyModule, plan: Plan): void {
   for (const [name, child] of module.namedChildren()) {
-    if (!isWhole(child, plan)) convertChildren(child, plan);
+    if (!isUnit(child, plan)) convertChildren(child, plan);
     const swapped = swap(child, plan);
     if (swapped !== child) module.setChild(name, swapped);
   }
