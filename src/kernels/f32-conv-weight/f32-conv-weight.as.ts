@@ -3,7 +3,7 @@
 // padded NHWC, so eight neighbouring columns are one load and nothing is copied out of the image.
 
 import { storePart } from "../shared/rows.as";
-import { madd } from "../shared/vector.as";
+import { again, madd } from "../shared/vector.as";
 
 /**
  * dw[o][tap][j] += sum over pixels of dy[p][o] * x[p][tap][j], for o in [rowStart, rowEnd), every tap and j < run.
@@ -45,12 +45,12 @@ function tile(
     const end = d + width * dyPixel;
     while (d != end) {
       const b0 = v128.load(p), b1 = v128.load(p, 16);
-      let a = v128.load32_splat(d); c00 = madd(a, b0, c00); c01 = madd(a, b1, c01);
-      a = v128.load32_splat(d, 4); c10 = madd(a, b0, c10); c11 = madd(a, b1, c11);
-      a = v128.load32_splat(d, 8); c20 = madd(a, b0, c20); c21 = madd(a, b1, c21);
-      a = v128.load32_splat(d, 12); c30 = madd(a, b0, c30); c31 = madd(a, b1, c31);
-      a = v128.load32_splat(d, 16); c40 = madd(a, b0, c40); c41 = madd(a, b1, c41);
-      a = v128.load32_splat(d, 20); c50 = madd(a, b0, c50); c51 = madd(a, b1, c51);
+      let a = v128.load32_splat(d); c00 = madd(a, b0, c00); c01 = madd(a, again(b1, p + 16), c01);
+      a = v128.load32_splat(d, 4); c10 = madd(a, b0, c10); c11 = madd(a, again(b1, p + 16), c11);
+      a = v128.load32_splat(d, 8); c20 = madd(a, b0, c20); c21 = madd(a, again(b1, p + 16), c21);
+      a = v128.load32_splat(d, 12); c30 = madd(a, b0, c30); c31 = madd(a, again(b1, p + 16), c31);
+      a = v128.load32_splat(d, 16); c40 = madd(a, b0, c40); c41 = madd(a, again(b1, p + 16), c41);
+      a = v128.load32_splat(d, 20); c50 = madd(a, b0, c50); c51 = madd(a, again(b1, p + 16), c51);
       p += xPixel;
       d += dyPixel;
     }

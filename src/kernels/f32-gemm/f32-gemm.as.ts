@@ -6,7 +6,7 @@
 // in order: the result does not depend on tiling or on the number of threads.
 
 import { entry, storeRow } from "../shared/rows.as";
-import { madd } from "../shared/vector.as";
+import { again, madd } from "../shared/vector.as";
 
 /**
  * Rows r0..r5 times one packed panel, from the initial values at i0..i5 (eight floats each).
@@ -42,43 +42,43 @@ function tile(
     let b0: v128, b1: v128, a: v128;
     while (a0 < end4) {
       b0 = v128.load(w); b1 = v128.load(w, 16);
-      a = v128.load32_splat(a0); c00 = madd(a, b0, c00); c01 = madd(a, b1, c01);
-      a = v128.load32_splat(a1); c10 = madd(a, b0, c10); c11 = madd(a, b1, c11);
-      a = v128.load32_splat(a2); c20 = madd(a, b0, c20); c21 = madd(a, b1, c21);
-      a = v128.load32_splat(a3); c30 = madd(a, b0, c30); c31 = madd(a, b1, c31);
-      a = v128.load32_splat(a4); c40 = madd(a, b0, c40); c41 = madd(a, b1, c41);
-      a = v128.load32_splat(a5); c50 = madd(a, b0, c50); c51 = madd(a, b1, c51);
+      a = v128.load32_splat(a0); c00 = madd(a, b0, c00); c01 = madd(a, again(b1, w + 16), c01);
+      a = v128.load32_splat(a1); c10 = madd(a, b0, c10); c11 = madd(a, again(b1, w + 16), c11);
+      a = v128.load32_splat(a2); c20 = madd(a, b0, c20); c21 = madd(a, again(b1, w + 16), c21);
+      a = v128.load32_splat(a3); c30 = madd(a, b0, c30); c31 = madd(a, again(b1, w + 16), c31);
+      a = v128.load32_splat(a4); c40 = madd(a, b0, c40); c41 = madd(a, again(b1, w + 16), c41);
+      a = v128.load32_splat(a5); c50 = madd(a, b0, c50); c51 = madd(a, again(b1, w + 16), c51);
       b0 = v128.load(w, 32); b1 = v128.load(w, 48);
-      a = v128.load32_splat(a0, 4); c00 = madd(a, b0, c00); c01 = madd(a, b1, c01);
-      a = v128.load32_splat(a1, 4); c10 = madd(a, b0, c10); c11 = madd(a, b1, c11);
-      a = v128.load32_splat(a2, 4); c20 = madd(a, b0, c20); c21 = madd(a, b1, c21);
-      a = v128.load32_splat(a3, 4); c30 = madd(a, b0, c30); c31 = madd(a, b1, c31);
-      a = v128.load32_splat(a4, 4); c40 = madd(a, b0, c40); c41 = madd(a, b1, c41);
-      a = v128.load32_splat(a5, 4); c50 = madd(a, b0, c50); c51 = madd(a, b1, c51);
+      a = v128.load32_splat(a0, 4); c00 = madd(a, b0, c00); c01 = madd(a, again(b1, w + 48), c01);
+      a = v128.load32_splat(a1, 4); c10 = madd(a, b0, c10); c11 = madd(a, again(b1, w + 48), c11);
+      a = v128.load32_splat(a2, 4); c20 = madd(a, b0, c20); c21 = madd(a, again(b1, w + 48), c21);
+      a = v128.load32_splat(a3, 4); c30 = madd(a, b0, c30); c31 = madd(a, again(b1, w + 48), c31);
+      a = v128.load32_splat(a4, 4); c40 = madd(a, b0, c40); c41 = madd(a, again(b1, w + 48), c41);
+      a = v128.load32_splat(a5, 4); c50 = madd(a, b0, c50); c51 = madd(a, again(b1, w + 48), c51);
       b0 = v128.load(w, 64); b1 = v128.load(w, 80);
-      a = v128.load32_splat(a0, 8); c00 = madd(a, b0, c00); c01 = madd(a, b1, c01);
-      a = v128.load32_splat(a1, 8); c10 = madd(a, b0, c10); c11 = madd(a, b1, c11);
-      a = v128.load32_splat(a2, 8); c20 = madd(a, b0, c20); c21 = madd(a, b1, c21);
-      a = v128.load32_splat(a3, 8); c30 = madd(a, b0, c30); c31 = madd(a, b1, c31);
-      a = v128.load32_splat(a4, 8); c40 = madd(a, b0, c40); c41 = madd(a, b1, c41);
-      a = v128.load32_splat(a5, 8); c50 = madd(a, b0, c50); c51 = madd(a, b1, c51);
+      a = v128.load32_splat(a0, 8); c00 = madd(a, b0, c00); c01 = madd(a, again(b1, w + 80), c01);
+      a = v128.load32_splat(a1, 8); c10 = madd(a, b0, c10); c11 = madd(a, again(b1, w + 80), c11);
+      a = v128.load32_splat(a2, 8); c20 = madd(a, b0, c20); c21 = madd(a, again(b1, w + 80), c21);
+      a = v128.load32_splat(a3, 8); c30 = madd(a, b0, c30); c31 = madd(a, again(b1, w + 80), c31);
+      a = v128.load32_splat(a4, 8); c40 = madd(a, b0, c40); c41 = madd(a, again(b1, w + 80), c41);
+      a = v128.load32_splat(a5, 8); c50 = madd(a, b0, c50); c51 = madd(a, again(b1, w + 80), c51);
       b0 = v128.load(w, 96); b1 = v128.load(w, 112);
-      a = v128.load32_splat(a0, 12); c00 = madd(a, b0, c00); c01 = madd(a, b1, c01);
-      a = v128.load32_splat(a1, 12); c10 = madd(a, b0, c10); c11 = madd(a, b1, c11);
-      a = v128.load32_splat(a2, 12); c20 = madd(a, b0, c20); c21 = madd(a, b1, c21);
-      a = v128.load32_splat(a3, 12); c30 = madd(a, b0, c30); c31 = madd(a, b1, c31);
-      a = v128.load32_splat(a4, 12); c40 = madd(a, b0, c40); c41 = madd(a, b1, c41);
-      a = v128.load32_splat(a5, 12); c50 = madd(a, b0, c50); c51 = madd(a, b1, c51);
+      a = v128.load32_splat(a0, 12); c00 = madd(a, b0, c00); c01 = madd(a, again(b1, w + 112), c01);
+      a = v128.load32_splat(a1, 12); c10 = madd(a, b0, c10); c11 = madd(a, again(b1, w + 112), c11);
+      a = v128.load32_splat(a2, 12); c20 = madd(a, b0, c20); c21 = madd(a, again(b1, w + 112), c21);
+      a = v128.load32_splat(a3, 12); c30 = madd(a, b0, c30); c31 = madd(a, again(b1, w + 112), c31);
+      a = v128.load32_splat(a4, 12); c40 = madd(a, b0, c40); c41 = madd(a, again(b1, w + 112), c41);
+      a = v128.load32_splat(a5, 12); c50 = madd(a, b0, c50); c51 = madd(a, again(b1, w + 112), c51);
       a0 += 16; a1 += 16; a2 += 16; a3 += 16; a4 += 16; a5 += 16; w += 128;
     }
     while (a0 < end) {
       b0 = v128.load(w); b1 = v128.load(w, 16);
-      a = v128.load32_splat(a0); c00 = madd(a, b0, c00); c01 = madd(a, b1, c01);
-      a = v128.load32_splat(a1); c10 = madd(a, b0, c10); c11 = madd(a, b1, c11);
-      a = v128.load32_splat(a2); c20 = madd(a, b0, c20); c21 = madd(a, b1, c21);
-      a = v128.load32_splat(a3); c30 = madd(a, b0, c30); c31 = madd(a, b1, c31);
-      a = v128.load32_splat(a4); c40 = madd(a, b0, c40); c41 = madd(a, b1, c41);
-      a = v128.load32_splat(a5); c50 = madd(a, b0, c50); c51 = madd(a, b1, c51);
+      a = v128.load32_splat(a0); c00 = madd(a, b0, c00); c01 = madd(a, again(b1, w + 16), c01);
+      a = v128.load32_splat(a1); c10 = madd(a, b0, c10); c11 = madd(a, again(b1, w + 16), c11);
+      a = v128.load32_splat(a2); c20 = madd(a, b0, c20); c21 = madd(a, again(b1, w + 16), c21);
+      a = v128.load32_splat(a3); c30 = madd(a, b0, c30); c31 = madd(a, again(b1, w + 16), c31);
+      a = v128.load32_splat(a4); c40 = madd(a, b0, c40); c41 = madd(a, again(b1, w + 16), c41);
+      a = v128.load32_splat(a5); c50 = madd(a, b0, c50); c51 = madd(a, again(b1, w + 16), c51);
       a0 += 4; a1 += 4; a2 += 4; a3 += 4; a4 += 4; a5 += 4; w += 32;
     }
   }

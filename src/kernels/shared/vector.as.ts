@@ -8,3 +8,14 @@ export function madd(a: v128, b: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
   return f32x4.add(c, f32x4.mul(a, b));
 }
+
+/**
+ * The second half of a pair of operands. Where a product and its addition are two instructions (simd build), the
+ * product needs a register of its own, and a tile of twelve sums is one short: reading the half anew from `at` for each
+ * row costs less than spilling. The relaxed build keeps it in its register.
+ */
+@inline
+export function again(held: v128, at: usize): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return held;
+  return v128.load(at);
+}
