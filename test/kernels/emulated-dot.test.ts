@@ -19,7 +19,7 @@ import { compareDepthwise } from "./depthwise-cases.ts";
 import { compareGemm } from "./gemm-cases.ts";
 import type { Host } from "./gemm-cases.ts";
 
-const SOURCES = ["probe/probe", "qgemm/qgemm-dot", "qgemm/qgemm-simd", "qgemm/qgemv", "qdepthwise/taps", "qdepthwise/rows"];
+const SOURCES = ["probe/probe", "qgemm/qgemm", "qgemm/qgemv", "qdepthwise/taps", "qdepthwise/rows"];
 const ROOT = fileURLToPath(new URL("../../src/kernels/", import.meta.url));
 const PAGES = 256;
 

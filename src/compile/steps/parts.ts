@@ -9,8 +9,10 @@ import type { Buffer, Place } from "../plan.ts";
 
 /** Position of the range's start among a product kernel's arguments. */
 const RANGE_AT = 3;
+/** Position of its scratch address. */
+const SCRATCH_AT = 5;
 
-/** Places a layer's constants and returns the call that computes it; `operations` decide whether threads pay. */
+/** Places a layer's constants (made for `engine.threads`) and returns the call that computes it; `operations` decide whether threads pay. */
 export function bindParts(place: Place, block: PartBlock, input: Buffer, output: Buffer, operations: number): () => void {
   const { engine, at, constant } = place;
   // Allocating may grow the memory, which detaches views made before.
@@ -23,8 +25,11 @@ export function bindParts(place: Place, block: PartBlock, input: Buffer, output:
       runSteps(engine.kernels, part, source, target, 0, steps);
       return;
     }
-    const args: [number, number, number, number, number] = [part.descriptor, source + part.xOffset, target + part.yOffset, 0, steps];
-    engine.share(kernelOf(part) as RangeName, args, { at: RANGE_AT, unit: 1 }, operations / placed.length);
+    const args: [number, number, number, number, number, number] = [
+      part.descriptor, source + part.xOffset, target + part.yOffset, 0, steps, part.scratch,
+    ]; // prettier-ignore
+    const split = { at: RANGE_AT, unit: 1, scratch: { at: SCRATCH_AT, bytes: part.scratchBytes } };
+    engine.share(kernelOf(part) as RangeName, args, split, operations / placed.length);
   };
   return () => placed.forEach(run);
 }

@@ -74,7 +74,7 @@ function emit(node: Node, plan: PlanBuilder): string | void {
     },
     { dot: plan.engine.dot },
   );
-  const block = new PartBlock(parts);
+  const block = new PartBlock(parts, plan.engine.threads);
   const operations = convOperations(output.type, weight.shape);
   plan.step({
     node,

@@ -36,7 +36,7 @@ function emit(node: Node, plan: PlanBuilder): string | void {
     },
     { dot: plan.engine.dot },
   );
-  const block = new PartBlock([part]);
+  const block = new PartBlock([part], plan.engine.threads);
   plan.step({
     node,
     kernel: `qgemm ${part.weights.variant}`,

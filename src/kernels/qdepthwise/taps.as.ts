@@ -113,17 +113,17 @@ function pixels<V>(d: usize, x: usize, y: usize, pixel0: usize, pixel1: usize): 
   }
 }
 
-/** y[pixel][channel] = post(start + sum over taps of w * x), pixels pixel0 <= p < pixel1. y must not overlap x. */
-export function qdepthwise_1x16c4__relaxed_dot(d: usize, x: usize, y: usize, pixel0: usize, pixel1: usize): void {
+/** y[pixel][channel] = post(start + sum over taps of w * x), pixels pixel0 <= p < pixel1. y must not overlap x. scratch is not used. */
+export function qdepthwise_1x16c4__relaxed_dot(d: usize, x: usize, y: usize, pixel0: usize, pixel1: usize, scratch: usize): void {
   if (ASC_FEATURE_RELAXED_SIMD) pixels<i8>(d, x, y, pixel0, pixel1);
 }
 
 /** The same where pairs of products are added in 16 bits. */
-export function qdepthwise_1x16c4__relaxed_i16(d: usize, x: usize, y: usize, pixel0: usize, pixel1: usize): void {
+export function qdepthwise_1x16c4__relaxed_i16(d: usize, x: usize, y: usize, pixel0: usize, pixel1: usize, scratch: usize): void {
   if (ASC_FEATURE_RELAXED_SIMD) pixels<i16>(d, x, y, pixel0, pixel1);
 }
 
 /** The same in plain SIMD. */
-export function qdepthwise_1x16c2__simd128(d: usize, x: usize, y: usize, pixel0: usize, pixel1: usize): void {
+export function qdepthwise_1x16c2__simd128(d: usize, x: usize, y: usize, pixel0: usize, pixel1: usize, scratch: usize): void {
   pixels<i32>(d, x, y, pixel0, pixel1);
 }

@@ -41,6 +41,8 @@ export const LOW_BYTES = 72;
 export const HIGH_BYTES = 76;
 /** i32: 1 when the bias needs more than f32 and is added in one rounding. */
 export const WIDE_BIAS = 80;
+/** i32, always 0: the run table of rows that are dense. */
+export const NO_OFFSET = 84;
 export const DESCRIPTOR_BYTES = 96;
 
 /** Bits of 1.5 * 2^23 as f32. */

@@ -3,7 +3,7 @@
  *
  * The kernels see K as runs of contiguous input bytes, each padded with zero weights to a multiple of
  * four. Dot-product panels are s8 [panel][run][k / 4][8 channels][4]; plain SIMD panels are i16
- * [panel][run][k / 4][even, odd][8 channels][2], because activations are split by byte parity.
+ * [panel][run][k / 2][8 channels][2].
  * Weight zero points are subtracted here, so no kernel knows about them.
  */
 
@@ -92,9 +92,8 @@ export function weightFacts(rows: Int16Array): WeightFacts {
 
 /** Position of (channel lane, k) inside a panel, in elements of the variant's weight type. */
 function positionOf(variant: Variant, lane: number, k: number): number {
-  const group = (k >> 2) * 4 * NR;
-  if (variant !== "simd128") return group + lane * 4 + (k & 3);
-  return group + (k & 1) * 2 * NR + lane * 2 + ((k & 3) >> 1);
+  if (variant === "simd128") return (k >> 1) * 2 * NR + lane * 2 + (k & 1);
+  return (k >> 2) * 4 * NR + lane * 4 + (k & 3);
 }
 
 /** Panels of the rows; missing channels of the last panel are zero. */

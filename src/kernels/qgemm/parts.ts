@@ -58,6 +58,9 @@ export interface PlacedPart {
   readonly panels: number;
   readonly xOffset: number;
   readonly yOffset: number;
+  /** Scratch memory of the first thread; every thread has `scratchBytes` of its own, one behind the other. */
+  readonly scratch: number;
+  readonly scratchBytes: number;
 }
 
 const ALIGN = 16;
@@ -80,6 +83,14 @@ function paddedTable(table: Int32Array): Int32Array {
 function tileBlock(part: Part): number {
   if (part.weights.bytes.length <= RESIDENT_BYTES) return 1;
   return Math.max(1, Math.floor(BLOCK_BYTES / (at.MR * part.runBytes * Math.max(1, part.runs.length))));
+}
+
+/** Bytes of the i16 rows of one block of tiles, which plain SIMD products read instead of bytes. */
+function scratchBytes(part: Part): number {
+  if (part.form.kind !== "product" || part.weights.variant !== "simd128" || part.pixIn.length <= 1) return 0;
+  const depth = part.runBytes * part.runs.length;
+  const tiles = Math.min(tileBlock(part), Math.ceil(part.pixIn.length / at.MR));
+  return aligned(tiles * at.MR * depth * 2);
 }
 
 /** Collects byte blocks, each kept once however many parts use it. */
@@ -108,14 +119,20 @@ function bytesOf(table: Int32Array): Uint8Array {
   return new Uint8Array(table.buffer, table.byteOffset, table.byteLength);
 }
 
-/** All constants of a layer, relocatable. */
+/** All constants of a layer, relocatable, and the scratch memory its kernels write. */
 export class PartBlock {
   readonly #parts: readonly Part[];
   readonly #blocks = new Blocks();
   readonly #places: { pixIn: number; pixOut: number; runs: number; weights: number; post: number }[];
 
-  constructor(parts: readonly Part[]) {
+  readonly #scratchBytes: number;
+  readonly #threads: number;
+
+  /** `threads` is how many may compute the layer at a time. */
+  constructor(parts: readonly Part[], threads: number = 1) {
     this.#parts = parts;
+    this.#threads = threads;
+    this.#scratchBytes = Math.max(0, ...parts.map(scratchBytes));
     this.#places = parts.map((part) => {
       if (part.pixIn.length !== part.pixOut.length) {
         throw new ArgumentError("PartBlock", { pixIn: part.pixIn.length, pixOut: part.pixOut.length }, "both pixel tables must have one entry a pixel");
@@ -133,7 +150,7 @@ export class PartBlock {
 
   /** Bytes that `write` needs. */
   get bytes(): number {
-    return this.#parts.length * at.DESCRIPTOR_BYTES + this.#blocks.bytes;
+    return this.#parts.length * at.DESCRIPTOR_BYTES + this.#blocks.bytes + this.#threads * this.#scratchBytes;
   }
 
   /** Writes everything at `base` (16-byte aligned) of `memory`, a view of the whole engine memory. */
@@ -158,6 +175,7 @@ export class PartBlock {
       set(at.POST, start + place.post);
       set(at.FLIP, part.flip * 0x01010101);
       set(at.TILE_BLOCK, tileBlock(part));
+      set(at.NO_OFFSET, 0);
       set(at.BOUNDED, part.post.bounded ? 1 : 0);
       set(at.WIDE_BIAS, part.post.wideBias ? 1 : 0);
       writeOutput(view, descriptor, part.output);
@@ -170,6 +188,8 @@ export class PartBlock {
         panels: Math.ceil(part.weights.sums.length / at.NR),
         xOffset: part.xOffset,
         yOffset: part.yOffset,
+        scratch: start + this.#blocks.bytes,
+        scratchBytes: this.#scratchBytes,
       };
     });
   }

@@ -18,12 +18,20 @@ function load4<V>(p: usize, flip: v128): v128 {
   return sizeof<V>() == 4 ? v128.xor(v, flip) : v;
 }
 
+/** Bytes 2 * half and the next as i16 in every lane, for plain SIMD. */
+@inline
+function pair<V>(v: v128, half: i32): v128 {
+  if (sizeof<V>() != 4) return v;
+  const words = i16x8.extend_low_i8x16_u(v);
+  return half == 0 ? i32x4.shuffle(words, words, 0, 0, 0, 0) : i32x4.shuffle(words, words, 1, 1, 1, 1);
+}
+
 /** acc + the four products of a lane, for channels at w (low half of the panel's step). */
 @inline
-function dot<V>(w: usize, v: v128, even: v128, odd: v128, ones: v128, acc: v128): v128 {
+function dot<V>(w: usize, v: v128, first: v128, second: v128, ones: v128, acc: v128): v128 {
   if (sizeof<V>() == 1) return i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(w), v, acc);
   if (sizeof<V>() == 2) return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(v128.load(w), v), ones));
-  return i32x4.add(i32x4.add(acc, i32x4.dot_i16x8_s(v128.load(w), even)), i32x4.dot_i16x8_s(v128.load(w, 32), odd));
+  return i32x4.add(i32x4.add(acc, i32x4.dot_i16x8_s(v128.load(w), first)), i32x4.dot_i16x8_s(v128.load(w, 32), second));
 }
 
 /** Six panels from w and post on, all full or the last partial with n channels. */
@@ -37,13 +45,13 @@ function sixPanels<V>(d: usize, x: usize, y: usize, w: usize, post: usize, n: i3
   let a3 = v128.load(post, 3 * POST_BYTES), c3 = v128.load(post, 3 * POST_BYTES + 16);
   let a4 = v128.load(post, 4 * POST_BYTES), c4 = v128.load(post, 4 * POST_BYTES + 16);
   let a5 = v128.load(post, 5 * POST_BYTES), c5 = v128.load(post, 5 * POST_BYTES + 16);
-  const ones = i16x8.splat(1), mask = i16x8.splat(255), flip = v128.load32_splat(d, FLIP);
+  const ones = i16x8.splat(1), flip = v128.load32_splat(d, FLIP);
   let run = load<usize>(d, RUNS);
   const runsEnd = run + (load<usize>(d, RUN_COUNT) << 2), runBytes = load<usize>(d, RUN_BYTES);
   for (; run < runsEnd; run += 4) {
     let p = x + load<i32>(run);
     for (const end = p + runBytes; p < end; p += 4) {
-      const v = load4<V>(p, flip), even = v128.and(v, mask), odd = i16x8.shr_u(v, 8);
+      const v = load4<V>(p, flip), even = pair<V>(v, 0), odd = pair<V>(v, 1);
       a0 = dot<V>(w, v, even, odd, ones, a0); c0 = dot<V>(w + 16, v, even, odd, ones, c0); w += step;
       a1 = dot<V>(w1, v, even, odd, ones, a1); c1 = dot<V>(w1 + 16, v, even, odd, ones, c1); w1 += step;
       a2 = dot<V>(w2, v, even, odd, ones, a2); c2 = dot<V>(w2 + 16, v, even, odd, ones, c2); w2 += step;
@@ -66,7 +74,6 @@ function onePanel<V>(d: usize, x: usize, y: usize, w: usize, post: usize, n: i32
   let a = v128.load(post);
   let c = v128.load(post, 16);
   const ones = i16x8.splat(1);
-  const mask = i16x8.splat(255);
   const flip = v128.load32_splat(d, FLIP);
   let run = load<usize>(d, RUNS);
   const runsEnd = run + (load<usize>(d, RUN_COUNT) << 2);
@@ -75,8 +82,8 @@ function onePanel<V>(d: usize, x: usize, y: usize, w: usize, post: usize, n: i32
     let p = x + load<i32>(run);
     for (const end = p + runBytes; p < end; p += 4) {
       const v = load4<V>(p, flip);
-      const even = v128.and(v, mask);
-      const odd = i16x8.shr_u(v, 8);
+      const even = pair<V>(v, 0);
+      const odd = pair<V>(v, 1);
       a = dot<V>(w, v, even, odd, ones, a);
       c = dot<V>(w + 16, v, even, odd, ones, c);
       w += stepBytes<V>();
@@ -110,17 +117,17 @@ function row<V>(d: usize, x: usize, y: usize, panel0: usize, panel1: usize): voi
   }
 }
 
-/** y[channel] = post(start + sum of w * x) of a one-pixel descriptor, panels panel0 <= p < panel1. */
-export function qgemv_1x48c4__relaxed_dot(d: usize, x: usize, y: usize, panel0: usize, panel1: usize): void {
+/** y[channel] = post(start + sum of w * x) of a one-pixel descriptor, panels panel0 <= p < panel1. scratch is not used. */
+export function qgemv_1x48c4__relaxed_dot(d: usize, x: usize, y: usize, panel0: usize, panel1: usize, scratch: usize): void {
   if (ASC_FEATURE_RELAXED_SIMD) row<i8>(d, x, y, panel0, panel1);
 }
 
 /** The same where pairs of products are added in 16 bits. */
-export function qgemv_1x48c4__relaxed_i16(d: usize, x: usize, y: usize, panel0: usize, panel1: usize): void {
+export function qgemv_1x48c4__relaxed_i16(d: usize, x: usize, y: usize, panel0: usize, panel1: usize, scratch: usize): void {
   if (ASC_FEATURE_RELAXED_SIMD) row<i16>(d, x, y, panel0, panel1);
 }
 
 /** The same in plain SIMD, weights of 16 bits. */
-export function qgemv_1x48c2__simd128(d: usize, x: usize, y: usize, panel0: usize, panel1: usize): void {
+export function qgemv_1x48c2__simd128(d: usize, x: usize, y: usize, panel0: usize, panel1: usize, scratch: usize): void {
   row<i32>(d, x, y, panel0, panel1);
 }

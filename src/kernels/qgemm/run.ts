@@ -4,11 +4,11 @@ import type { DepthwiseName, qdepthwise } from "../qdepthwise/list.ts";
 import type { QgemmName } from "./list.ts";
 import type { PlacedPart, RowGeometry } from "./parts.ts";
 
-/** A kernel call: descriptor, x, y, and the range of tiles (matrix), panels (vector) or pixels (depthwise taps). */
-export type ProductCall = (descriptor: number, x: number, y: number, from: number, to: number) => void;
+/** A kernel call: descriptor, x, y, the range of tiles (matrix), panels (vector) or pixels (depthwise taps), scratch. */
+export type ProductCall = (descriptor: number, x: number, y: number, from: number, to: number, scratch: number) => void;
 type RowsCall = (descriptor: number, row0: number, row1: number, width: number, x: number, xRow: number, xPixel: number, y: number, yRow: number, yPixel: number) => void;
 type RowsName = Extract<(typeof qdepthwise)[number], { form: "rows" }>["name"];
-type RangeName = QgemmName | Exclude<DepthwiseName, RowsName>;
+export type RangeName = QgemmName | Exclude<DepthwiseName, RowsName>;
 /** The exports these calls need; the engine's kernels have them. */
 export type ProductKernels = { readonly [name in RangeName]: ProductCall } & { readonly [name in RowsName]: RowsCall };
 
@@ -57,11 +57,11 @@ function runRows(kernels: ProductKernels, { descriptor, variant }: PlacedPart, g
   }
 }
 
-/** Steps from <= s < to of one part: x and y are byte addresses. */
+/** Steps from <= s < to of one part, on the first thread's scratch: x and y are byte addresses. */
 export function runSteps(kernels: ProductKernels, part: PlacedPart, x: number, y: number, from: number, to: number): void {
   const [source, target] = [x + part.xOffset, y + part.yOffset];
   if (part.form.kind === "rows") runRows(kernels, part, part.form.geometry, source, target, from, to);
-  else kernels[rangeKernel(part)](part.descriptor, source, target, from, to);
+  else kernels[rangeKernel(part)](part.descriptor, source, target, from, to, part.scratch);
 }
 
 /** Runs every part: x and y are byte addresses. */

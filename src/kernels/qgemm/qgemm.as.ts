@@ -1,7 +1,9 @@
-// Integer matrix product, four bytes of K a step, by the relaxed dot product of s8 weights and stored
-// activations. V = i8: the adding dot (exact where the machine reads activations as u8, or as s8
-// with flipped storage). V = i16: the 16-bit dot widened by a second one, for machines that saturate
-// pairs, exact when no pair of products leaves 16 bits. 6 pixels x 8 channels, K unrolled by 4 steps.
+// Integer matrix product, 6 pixels x 8 channels, four bytes of K a step, unrolled by four steps. V chooses the
+// multiplication. i8: the relaxed adding dot of s8 weights (exact where the machine reads activations as
+// u8, or as s8 with flipped storage). i16: the relaxed 16-bit dot widened by a second one, for machines that
+// saturate pairs, exact when no pair of products leaves 16 bits. i32: plain SIMD on i16 weights, exact
+// everywhere; the pixels of a block of tiles are first widened to i16 rows in scratch memory, which
+// every panel then reads, instead of splitting bytes again for each panel.
 import { bounded16, bounded4, MAGIC, storeRow, wide16 } from "../shared/product-epilogue.as";
 import {
   BOUNDED,
@@ -10,6 +12,7 @@ import {
   HIGH_BYTES,
   LOW_BYTES,
   MAGIC_ZERO,
+  NO_OFFSET,
   OUT,
   OUT_BYTES,
   PANEL_BYTES,
@@ -27,26 +30,53 @@ import {
   WIDE_BIAS,
 } from "./layout";
 
-/** acc + four products a lane. `ones` is only read by the 16-bit form. */
+/** acc + four (i32: two) products a lane. `ones` is only read by the 16-bit form. */
 @inline
 function dot<V>(w: v128, x: v128, acc: v128, ones: v128): v128 {
+  if (sizeof<V>() == 4) return i32x4.add(acc, i32x4.dot_i16x8_s(w, x));
   if (sizeof<V>() == 1) return i32x4.relaxed_dot_i8x16_i7x16_add_s(w, x, acc);
   return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(w, x), ones));
 }
 
-/** One tile: pixels of the table entries at pi/po, the 8 channels of one panel. */
+/** One run of bytes as i16, a multiple of 4 of them. */
+@inline
+function widenRun(x: usize, bytes: usize, s: usize, flip: v128): void {
+  const end = x + bytes;
+  for (; x + 16 <= end; x += 16) {
+    const v = v128.xor(v128.load(x), flip);
+    v128.store(s, i16x8.extend_low_i8x16_u(v));
+    v128.store(s, i16x8.extend_high_i8x16_u(v), 16);
+    s += 32;
+  }
+  for (; x < end; x += 4) {
+    v128.store64_lane(s, i16x8.extend_low_i8x16_u(v128.xor(v128.load32_zero(x), flip)), 0);
+    s += 8;
+  }
+}
+
+/** The pixels of the table entries pi <= p < end as dense i16 rows at s. */
+function widenPixels(d: usize, x: usize, pi: usize, end: usize, s: usize): void {
+  const flip = v128.load32_splat(d, FLIP);
+  const runs = load<usize>(d, RUNS);
+  const runsEnd = runs + (load<usize>(d, RUN_COUNT) << 2);
+  const bytes = load<usize>(d, RUN_BYTES);
+  for (; pi < end; pi += 4) {
+    const pixel = x + load<i32>(pi);
+    for (let run = runs; run < runsEnd; run += 4) {
+      widenRun(pixel + load<i32>(run), bytes, s, flip);
+      s += bytes << 1;
+    }
+  }
+}
+
+/** One tile: six rows of input from x0..x5 on, output at the table entries po, the 8 channels of one panel. */
 // prettier-ignore
 @inline
-function tile<V>(d: usize, x: usize, y: usize, pi: usize, po: usize, w: usize, post: usize, full: bool, n: i32): void {
-  const x0 = x + load<i32>(pi), x1 = x + load<i32>(pi, 4), x2 = x + load<i32>(pi, 8);
-  const x3 = x + load<i32>(pi, 12), x4 = x + load<i32>(pi, 16), x5 = x + load<i32>(pi, 20);
+function tile<V>(d: usize, x0: usize, x1: usize, x2: usize, x3: usize, x4: usize, x5: usize, run: usize, runsEnd: usize, runBytes: usize, y: usize, po: usize, w: usize, post: usize, full: bool, n: i32): void {
   let a0 = v128.load(post), c0 = v128.load(post, 16);
   let a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0;
   let c1 = c0, c2 = c0, c3 = c0, c4 = c0, c5 = c0;
   const ones = i16x8.splat(1);
-  let run = load<usize>(d, RUNS);
-  const runsEnd = run + (load<usize>(d, RUN_COUNT) << 2);
-  const runBytes = load<usize>(d, RUN_BYTES) << 3;
   for (; run < runsEnd; run += 4) {
     const at = load<i32>(run);
     let p0 = x0 + at, p1 = x1 + at, p2 = x2 + at, p3 = x3 + at, p4 = x4 + at, p5 = x5 + at;
@@ -129,42 +159,58 @@ function tile<V>(d: usize, x: usize, y: usize, pi: usize, po: usize, w: usize, p
   v128.store64_lane(y + load<i32>(po, 20), u, 1);
 }
 
-/** Tiles tile0 <= t < tile1 of a descriptor, all panels; a block of tiles shares one panel in cache. */
+/** Tiles first <= t < last, all panels. For V = i32, x is their widened rows, dense in tile order. */
+// prettier-ignore
 @inline
-function product<V>(d: usize, x: usize, y: usize, tile0: usize, tile1: usize): void {
-  const panelBytes = load<usize>(d, PANEL_BYTES);
-  const block = load<usize>(d, TILE_BLOCK);
-  const bytes = load<i32>(d, OUT) == OUT_BYTES;
-  const bounded = bytes && load<i32>(d, BOUNDED) != 0;
-  const lane = bytes ? 0 : 2;
-  for (let first = tile0; first < tile1; first += block) {
-    const last = min(first + block, tile1);
-    let w = load<usize>(d, WEIGHTS);
-    let post = load<usize>(d, POST);
-    let yp = y;
-    for (let left = load<i32>(d, CHANNELS); left > 0; left -= 8) {
-      const n = min(left, 8);
-      const full = bounded && n == 8;
-      let pi = load<usize>(d, PIX_IN) + first * 24;
-      let po = load<usize>(d, PIX_OUT) + first * 24;
-      for (let t = first; t < last; t++) {
-        tile<V>(d, x, yp, pi, po, w, post, full, n);
-        pi += 24;
-        po += 24;
+function block<V>(d: usize, x: usize, y: usize, first: usize, last: usize): void {
+  const wide = sizeof<V>() == 4, panelBytes = load<usize>(d, PANEL_BYTES), depth = panelBytes >> 3;
+  const bytes = load<i32>(d, OUT) == OUT_BYTES, bounded = bytes && load<i32>(d, BOUNDED) != 0, lane = bytes ? 0 : 2;
+  const run = wide ? d + NO_OFFSET : load<usize>(d, RUNS);
+  const runsEnd = run + (wide ? 4 : load<usize>(d, RUN_COUNT) << 2), runBytes = wide ? panelBytes : load<usize>(d, RUN_BYTES) << 3;
+  let w = load<usize>(d, WEIGHTS), post = load<usize>(d, POST);
+  for (let left = load<i32>(d, CHANNELS); left > 0; left -= 8) {
+    const n = min(left, 8), full = bounded && n == 8;
+    let pi = load<usize>(d, PIX_IN) + first * 24, po = load<usize>(d, PIX_OUT) + first * 24, s = x;
+    for (let t = first; t < last; t++) {
+      if (wide) {
+        tile<V>(d, s, s + depth, s + 2 * depth, s + 3 * depth, s + 4 * depth, s + 5 * depth, run, runsEnd, runBytes, y, po, w, post, full, n);
+        s += 6 * depth;
+      } else {
+        tile<V>(d, x + load<i32>(pi), x + load<i32>(pi, 4), x + load<i32>(pi, 8), x + load<i32>(pi, 12), x + load<i32>(pi, 16), x + load<i32>(pi, 20), run, runsEnd, runBytes, y, po, w, post, full, n);
       }
-      w += panelBytes;
-      post += POST_BYTES;
-      yp += 8 << lane;
+      pi += 24; po += 24;
+    }
+    w += panelBytes; post += POST_BYTES; y += 8 << lane;
+  }
+}
+
+/** Tiles tile0 <= t < tile1 of a descriptor; a block of tiles shares one panel in cache. */
+@inline
+function product<V>(d: usize, x: usize, y: usize, tile0: usize, tile1: usize, scratch: usize): void {
+  const step = load<usize>(d, TILE_BLOCK);
+  const table = load<usize>(d, PIX_IN);
+  for (let first = tile0; first < tile1; first += step) {
+    const last = min(first + step, tile1);
+    if (sizeof<V>() == 4) {
+      widenPixels(d, x, table + first * 24, table + last * 24, scratch);
+      block<V>(d, scratch, y, first, last);
+    } else {
+      block<V>(d, x, y, first, last);
     }
   }
 }
 
-/** y[pixel][channel] = post(start + sum of w * x), tiles tile0 <= t < tile1. y must not overlap x. */
-export function qgemm_6x8c4__relaxed_dot(d: usize, x: usize, y: usize, tile0: usize, tile1: usize): void {
-  if (ASC_FEATURE_RELAXED_SIMD) product<i8>(d, x, y, tile0, tile1);
+/** y[pixel][channel] = post(start + sum of w * x), tiles tile0 <= t < tile1. y must not overlap x. scratch is not used. */
+export function qgemm_6x8c4__relaxed_dot(d: usize, x: usize, y: usize, tile0: usize, tile1: usize, scratch: usize): void {
+  if (ASC_FEATURE_RELAXED_SIMD) product<i8>(d, x, y, tile0, tile1, scratch);
 }
 
 /** The same where pairs of products are added in 16 bits. */
-export function qgemm_6x8c4__relaxed_i16(d: usize, x: usize, y: usize, tile0: usize, tile1: usize): void {
-  if (ASC_FEATURE_RELAXED_SIMD) product<i16>(d, x, y, tile0, tile1);
+export function qgemm_6x8c4__relaxed_i16(d: usize, x: usize, y: usize, tile0: usize, tile1: usize, scratch: usize): void {
+  if (ASC_FEATURE_RELAXED_SIMD) product<i16>(d, x, y, tile0, tile1, scratch);
+}
+
+/** The same in plain SIMD; scratch holds the i16 rows of one block of tiles. */
+export function qgemm_6x8c2__simd128(d: usize, x: usize, y: usize, tile0: usize, tile1: usize, scratch: usize): void {
+  product<i32>(d, x, y, tile0, tile1, scratch);
 }
