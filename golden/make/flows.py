@@ -323,10 +323,13 @@ def main():
     training(s)
     special_training(s)
     s.write()
-    s = Suite("flows-qnnpack", "flows.py", "qnnpack")
-    static(s, "static Mlp qnnpack engine", models.Mlp(), "qnnpack", [5, 6])
-    static(s, "static SkipNet qnnpack engine", models.SkipNet(), "qnnpack", [3, 3, 8, 8])
-    s.write()
+    for engine in ("x86", "onednn", "qnnpack"):
+        s = Suite(f"flows-{engine}", "flows.py", engine)
+        qconfig = "qnnpack" if engine == "qnnpack" else "x86"
+        static(s, f"static Mlp {engine} engine", models.Mlp(), qconfig, [5, 6])
+        static(s, f"static SkipNet {engine} engine", models.SkipNet(), qconfig, [3, 3, 8, 8])
+        static(s, f"static Conv1dNet {engine} engine", models.Conv1dNet(), qconfig, [3, 2, 16])
+        s.write()
 
 
 if __name__ == "__main__":

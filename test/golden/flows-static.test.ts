@@ -5,6 +5,7 @@
 
 import { describe, it } from "vitest";
 import { addQuantDequant, convert, fuseModules, prepare, propagateQConfig } from "../../src/quantization/eager/index.ts";
+import type { QEngine } from "../../src/ops/quantized/engines.ts";
 import { QuantWrapper } from "../../src/quantization/stubs.ts";
 import { expectTensor, tensorAt, tensorsAt, table } from "./compare.ts";
 import type { Budget } from "./compare.ts";
@@ -29,16 +30,19 @@ function prepared(one: GoldenCase): FlowModel {
   return prepare(addQuantDequant(fused) as FlowModel);
 }
 
-function check(one: GoldenCase): void {
+function check(one: GoldenCase, engine: QEngine): void {
   const model = prepared(one);
   for (const batch of tensorsAt(one.inputs, "calibration")) model.forward(batch);
   expectState(model, one.expected["prepared"] as never, FLOATS, "prepared");
   const isReference = one.attrs["reference"] === true;
-  const converted = convert(model, { isReference });
+  const converted = convert(model, { isReference, engine });
   expectState(converted, one.expected["converted"] as never, FLOATS, "converted");
   if (!isReference) expectRun(converted, one, FLOATS);
 }
 
-describe("static flows", () => {
-  it.each(table(loadGolden("flows-static").cases))("%s", (_, one) => check(one));
-});
+for (const area of ["static", "x86", "onednn", "qnnpack"]) {
+  const { header, cases } = loadGolden(`flows-${area}`);
+  describe(`static flows by ${header.engine}`, () => {
+    it.each(table(cases))("%s", (_, one) => check(one, header.engine as QEngine));
+  });
+}
