@@ -10,7 +10,15 @@ import { backward, crossEntropy, manualSeed } from "fewbit";
 import { compile } from "fewbit/compile";
 import { DataLoader, TensorDataset, takeRows } from "fewbit/data";
 import { SGD } from "fewbit/optim";
-import { convert, fuseModules, fuseModulesQat, getDefaultQConfig, getDefaultQatQConfig, prepare, prepareQat } from "fewbit/quantization";
+import {
+  convert,
+  fuseModules,
+  fuseModulesQat,
+  getDefaultQConfig,
+  getDefaultQatQConfig,
+  prepare,
+  prepareQat,
+} from "fewbit/quantization";
 import { dataFolder, readImages, readTensors } from "./lib/cifar.ts";
 import { evaluate, sqnr } from "./lib/evaluate.ts";
 import type { Evaluation } from "./lib/evaluate.ts";
@@ -43,7 +51,12 @@ function postTraining(backend: "x86" | "qnnpack"): Evaluation {
   const prepared = prepare(model);
   const progress = new Progress(`calibrating ${backend}`, CALIBRATION_IMAGES);
   for (let at = 0; at < CALIBRATION_IMAGES; at += BATCH) {
-    prepared.forward(takeRows(train.images, Array.from({ length: BATCH }, (_, i) => at + i)));
+    prepared.forward(
+      takeRows(
+        train.images,
+        Array.from({ length: BATCH }, (_, i) => at + i),
+      ),
+    );
     progress.update(at + BATCH);
   }
   const executable = compile(convert(prepared), { exampleInputs: [takeRows(test.images, [0])], fallback: "reference" });
@@ -60,8 +73,11 @@ function fineTune(): Evaluation {
   const qat = prepareQat(model.train());
   const optimizer = new SGD(qat.parameters(), { lr: LEARNING_RATE, momentum: 0.9 });
   const progress = new Progress("QAT of layer3 and linear", steps);
-  const loader = new DataLoader(new TensorDataset(train.images, train.labels), { batchSize: FINE_TUNING_BATCH, shuffle: true });
-  for (let step = 0; step < steps; ) {
+  const loader = new DataLoader(new TensorDataset(train.images, train.labels), {
+    batchSize: FINE_TUNING_BATCH,
+    shuffle: true,
+  });
+  for (let step = 0; step < steps;) {
     for (const [images, labels] of loader) {
       if (step >= steps) break;
       optimizer.zeroGrad();
