@@ -63,27 +63,41 @@ function outputLine(s: usize, ss: usize, d: usize, ds: usize, three: bool): void
   if (!three) v128.store(d + 3 * ds, f32x4.add(f32x4.add(difference1, times(difference2, 8)), m5));
 }
 
+/** The weights of four output channels, `stride` bytes apart. */
+@inline
+function fourOutputs(at: usize, stride: isize): v128 {
+  let v = v128.load32_zero(at);
+  v = v128.load_lane<f32>(at + stride, v, 1);
+  v = v128.load_lane<f32>(at + 2 * stride, v, 2);
+  return v128.load_lane<f32>(at + 3 * stride, v, 3);
+}
+
 /**
  * Transforms 3x3 weights into out[36][ceil(n / 8)][channels][8], 64 bytes between planes. Element (o, c, ky, kx) is at
  * w + o * strideO + c * strideC + ky * strideY + kx * strideX (bytes; negative strides flip the kernel).
- * Missing columns become zeros. temporary: 1 KB, 16-byte aligned.
+ * Missing columns of the last panel become zeros. n % 4 == 0. temporary: 1 KB, 16-byte aligned.
  */
 export function f32_winograd_weights(
   w: usize, strideO: isize, strideC: isize, strideY: isize, strideX: isize, channels: usize, n: usize, out: usize, temporary: usize,
 ): void {
   const panels = (n + 7) >> 3, plane = panels * (channels << 5) + GAP, half = temporary + 9 * 16, full = half + 18 * 16;
-  for (let o: usize = 0; o < panels << 3; o += 4) {
+  // Both halves of a panel's row before the next channel: the 36 places written to are then finished while still cached.
+  for (let panel: usize = 0; panel < panels; panel++) {
     for (let c: usize = 0; c < channels; c++) {
-      for (let point: usize = 0; point < 9; point++) {
-        for (let lane: usize = 0; lane < 4; lane++) {
-          const at = w + (o + lane) * strideO + c * strideC + (point / 3) * strideY + (point % 3) * strideX;
-          f32.store(temporary + (point << 4) + (lane << 2), o + lane < n ? f32.load(at) : 0);
+      for (let o = panel << 3; o < (panel + 1) << 3; o += 4) {
+        let row = w + o * strideO + c * strideC;
+        for (let y: usize = 0; y < 144; y += 48) {
+          for (let x: usize = 0, at = row; x < 48; x += 16) {
+            v128.store(temporary + y + x, o < n ? fourOutputs(at, strideO) : f32x4.splat(0));
+            at += strideX;
+          }
+          row += strideY;
         }
+        for (let x: usize = 0; x < 3; x++) kernelLine(temporary + (x << 4), 48, half + (x << 4), 48, false);
+        for (let y: usize = 0; y < 6; y++) kernelLine(half + y * 48, 16, full + y * 96, 16, false);
+        const to = out + panel * (channels << 5) + (c << 5) + ((o & 4) << 2);
+        for (let i: usize = 0; i < 36; i++) v128.store(to + i * plane, v128.load(full + (i << 4)));
       }
-      for (let x: usize = 0; x < 3; x++) kernelLine(temporary + (x << 4), 48, half + (x << 4), 48, false);
-      for (let y: usize = 0; y < 6; y++) kernelLine(half + y * 48, 16, full + y * 96, 16, false);
-      const to = out + (o >> 3) * (channels << 5) + (c << 5) + ((o & 4) << 2);
-      for (let i: usize = 0; i < 36; i++) v128.store(to + i * plane, v128.load(full + (i << 4)));
     }
   }
 }
