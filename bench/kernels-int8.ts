@@ -28,7 +28,7 @@ const BATCH_MS = 8;
 /** Only sections whose title contains the first argument are run. */
 const wanted = process.argv[2] ?? "";
 const engine = new Engine();
-const variants: readonly Variant[] = engine.build === "relaxed" ? ["relaxed_dot", "relaxed_i16", "simd128"] : ["simd128"];
+const variants: readonly Variant[] = engine.build === "relaxed" ? ["relaxed_dot", "relaxed_i16", "guarded_i16", "simd128"] : ["simd128"];
 
 interface Work {
   readonly name: string;

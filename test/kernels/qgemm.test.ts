@@ -9,7 +9,7 @@ import { Engine } from "../../src/engine/engine.ts";
 import { qgemm } from "../../src/kernels/qgemm/list.ts";
 import { packWeights, weightFacts, weightRows } from "../../src/kernels/qgemm/pack.ts";
 import { referenceGemm } from "../../src/kernels/qgemm/reference.ts";
-import { chooseVariant } from "../../src/kernels/qgemm/variant.ts";
+import { chooseProductVariant, chooseVariant } from "../../src/kernels/qgemm/variant.ts";
 import { compareGemm, epilogueOf, runGemm } from "./gemm-cases.ts";
 import { int8, integers, seeded } from "./helpers.ts";
 
@@ -34,6 +34,17 @@ describe("qgemm", () => {
   it("relaxed_i16 is exact for small weights and full-range activations on unsigned machines", () => {
     const ranges = engine.dot === "signed" ? { xLow: 0, xHigh: 127, w: 64 } : { xLow: 0, xHigh: 255, w: 64 };
     compareGemm(engine, { dot: "saturating", variant: "relaxed_i16" }, ranges);
+  });
+
+  it("guarded_i16 is exact for every byte, and for rows of either kind, on unsigned machines", () => {
+    if (engine.dot === "signed") return;
+    compareGemm(engine, { dot: "saturating", variant: "guarded_i16" }, { xLow: 0, xHigh: 255, w: 128 });
+    compareGemm(engine, { dot: "saturating", variant: "guarded_i16" }, { xLow: 0, xHigh: 127, w: 128 });
+    const random = seeded(9);
+    const x = integers(random, 200 * 24, 0, 127, Uint8Array);
+    for (let row = 0; row < 200; row += 37) x[row * 24 + (row % 24)] = 255;
+    const problem = { rows: 200, depth: 24, channels: 16, weights: int8(random, 16 * 24), epilogue: epilogueOf(random, 16, "bytes", 3) };
+    expect(runGemm(engine, problem, { dot: "saturating" }, x)).toEqual(referenceGemm({ ...problem, x }));
   });
 
   it("relaxed_dot agrees where all machines do: activations up to 127", () =>
@@ -112,6 +123,12 @@ describe("chooseVariant", () => {
     expect(chooseVariant("saturating", facts(Int8Array.of(127, -128)))).toBe("relaxed_i16");
   });
 
+  it("looks at the activations of products on saturating machines", () => {
+    expect(chooseProductVariant("saturating", facts(Int8Array.of(64, 65)))).toBe("guarded_i16");
+    expect(chooseProductVariant("saturating", facts(Int8Array.of(64, 64)))).toBe("relaxed_i16");
+    expect(chooseProductVariant("unusable", facts(Int8Array.of(64, 65)))).toBe("simd128");
+  });
+
   it("falls back to plain SIMD without a usable dot product or beyond s8", () => {
     expect(chooseVariant("unusable", facts(Int8Array.of(1)))).toBe("simd128");
     expect(chooseVariant("u8-exact", { fitsS8: false, positivePair: 0, negativePair: 0 })).toBe("simd128");
@@ -121,8 +138,8 @@ describe("chooseVariant", () => {
 describe("packWeights", () => {
   it("orders dot panels [k/4][channel][4] and plain panels [k/2][channel][2]", () => {
     const rows = Int16Array.from({ length: 4 }, (_, i) => i + 1);
-    expect([...packWeights(rows, 1, "relaxed_dot").bytes.subarray(0, 5)]).toEqual([1, 2, 3, 4, 0]);
-    const plain = new Int16Array(packWeights(rows, 1, "simd128").bytes.buffer);
+    expect([...packWeights(rows, 1, "relaxed_dot").narrow!.bytes.subarray(0, 5)]).toEqual([1, 2, 3, 4, 0]);
+    const plain = new Int16Array(packWeights(rows, 1, "simd128").wide!.bytes.buffer);
     expect([...plain.subarray(0, 3)]).toEqual([1, 2, 0]);
     expect([...plain.subarray(16, 18)]).toEqual([3, 4]);
   });

@@ -6,7 +6,7 @@ import { packWeights, paddedRun, weightFacts, weightRows } from "../qgemm/pack.t
 import type { Part } from "../qgemm/parts.ts";
 import { packPost } from "../qgemm/post.ts";
 import type { Epilogue } from "../qgemm/post.ts";
-import { chooseVariant, storageFlip } from "../qgemm/variant.ts";
+import { chooseProductVariant, storageFlip } from "../qgemm/variant.ts";
 import type { ConvProblem } from "./geometry.ts";
 
 /** K of one output: offsets of its runs from the pixel, and which weight every position takes. */
@@ -48,7 +48,7 @@ export function partOf(
     taps: tables.taps.weights,
   });
   const flip = storageFlip(machine.dot);
-  const variant = machine.variant ?? chooseVariant(machine.dot, weightFacts(rows), machine.activationMax);
+  const variant = machine.variant ?? chooseProductVariant(machine.dot, weightFacts(rows), machine.activationMax);
   const weights = packWeights(rows, channels, variant);
   const zeroPoint = readZeroPoint(epilogue.inputZeroPoint, variant, flip);
   return {

@@ -35,7 +35,9 @@ function tapRows(problem: ConvProblem): { readonly rows: Int16Array; readonly ta
 }
 
 function packed(values: Int8Array | Int16Array, rows: Int16Array, channels: number, panels: number, variant: Variant): PackedWeights {
-  return { variant, bytes: new Uint8Array(values.buffer), panelBytes: values.byteLength / Math.max(1, panels), ...channelSums(rows, channels) };
+  const both = { bytes: new Uint8Array(values.buffer), panelBytes: values.byteLength / Math.max(1, panels) };
+  const isWide = variant === "simd128";
+  return { variant, narrow: isWide ? null : both, wide: isWide ? both : null, ...channelSums(rows, channels) };
 }
 
 /** [channels / 16][taps / group][16][group], group 4 (dot, s8) or 2 (plain, i16). `rows` are padded to 4. */

@@ -2,7 +2,7 @@
 // y..y+3 of one pixel; it is read and interleaved once and used by three outputs of both rows, whose
 // weights are the same column shifted by one row: (w0, w1, w2, 0) and (0, w0, w1, w2). Dot form: one dot
 // of four bytes; plain form: two dots of 16-bit pairs (rows 0, 1 and rows 2, 3).
-import { BOUNDED, CHANNELS, FLIP, HIGH_BYTES, LOW_BYTES, MAGIC_ZERO, OUT, OUT_BYTES, PANEL_BYTES, POST, POST_BIAS, POST_BYTES, POST_MULTIPLIER, WEIGHTS, WIDE_BIAS } from "../qgemm/layout";
+import { BOUNDED, CHANNELS, FLIP, HIGH_BYTES, LOW_BYTES, MAGIC_ZERO, OUT, OUT_BYTES, PANEL_BYTES, POST, POST_BIAS, POST_BYTES, POST_MULTIPLIER, WEIGHTS, WIDE_BIAS, WIDE_PANEL_BYTES, WIDE_WEIGHTS } from "../qgemm/layout";
 import { bounded16, bounded4, MAGIC, storeRow } from "../shared/product-epilogue.as";
 
 /** Rows 0 and 1 (or 2 and 3) of eight channels, bytes alternating. */
@@ -87,7 +87,7 @@ function rowPair<V>(d: usize, width: usize, x: usize, xRow: usize, xPixel: usize
 @inline
 function image<V>(d: usize, row0: usize, row1: usize, width: usize, x: usize, xRow: usize, xPixel: usize, y: usize, yRow: usize, yPixel: usize): void {
   const wide = load<i32>(d, OUT) == OUT_BYTES ? 0 : 2;
-  let w = load<usize>(d, WEIGHTS);
+  let w = load<usize>(d, sizeof<V>() == 4 ? WIDE_WEIGHTS : WEIGHTS);
   let post = load<usize>(d, POST);
   for (let left = load<i32>(d, CHANNELS); left > 0; left -= 8) {
     for (let row = row0; row < row1; row += 2) {
@@ -96,7 +96,7 @@ function image<V>(d: usize, row0: usize, row1: usize, width: usize, x: usize, xR
     }
     x += 8;
     y += 8 << wide;
-    w += load<usize>(d, PANEL_BYTES);
+    w += load<usize>(d, sizeof<V>() == 4 ? WIDE_PANEL_BYTES : PANEL_BYTES);
     post += POST_BYTES;
   }
 }

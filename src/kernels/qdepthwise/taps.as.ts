@@ -2,7 +2,7 @@
 // interleaved by byte, so that each lane of a dot product holds one channel's four taps (weights s8
 // [taps / 4][16][4]). Plain form: pairs of taps, widened (weights i16 [taps / 2][16][2]). The descriptor
 // is the matrix product's; its runs are the taps' offsets, padded with repeated ones of weight zero.
-import { BOUNDED, CHANNELS, FLIP, HIGH_BYTES, LOW_BYTES, MAGIC_ZERO, OUT, OUT_BYTES, PANEL_BYTES, PIX_IN, PIX_OUT, POST, POST_BIAS, POST_BYTES, POST_MULTIPLIER, RUN_COUNT, RUNS, WEIGHTS, WIDE_BIAS } from "../qgemm/layout";
+import { BOUNDED, CHANNELS, FLIP, HIGH_BYTES, LOW_BYTES, MAGIC_ZERO, OUT, OUT_BYTES, PANEL_BYTES, PIX_IN, PIX_OUT, POST, POST_BIAS, POST_BYTES, POST_MULTIPLIER, RUN_COUNT, RUNS, WEIGHTS, WIDE_BIAS, WIDE_PANEL_BYTES, WIDE_WEIGHTS } from "../qgemm/layout";
 import { bounded16, bounded4, MAGIC, storeRow } from "../shared/product-epilogue.as";
 
 @inline
@@ -96,7 +96,7 @@ function pixels<V>(d: usize, x: usize, y: usize, pixel0: usize, pixel1: usize): 
   const bounded = bytes && load<i32>(d, BOUNDED) != 0 && load<i32>(d, WIDE_BIAS) == 0;
   const second: usize = bytes ? 8 : 32;
   const inEnd = load<usize>(d, PIX_IN) + pixel1 * 4;
-  let w = load<usize>(d, WEIGHTS);
+  let w = load<usize>(d, sizeof<V>() == 4 ? WIDE_WEIGHTS : WEIGHTS);
   let post = load<usize>(d, POST);
   for (let left = load<i32>(d, CHANNELS); left > 0; left -= 16) {
     const n = min(left, 16);
@@ -108,7 +108,7 @@ function pixels<V>(d: usize, x: usize, y: usize, pixel0: usize, pixel1: usize): 
     }
     x += 16;
     y += 2 * second;
-    w += load<usize>(d, PANEL_BYTES);
+    w += load<usize>(d, sizeof<V>() == 4 ? WIDE_PANEL_BYTES : PANEL_BYTES);
     post += 2 * POST_BYTES;
   }
 }

@@ -6,7 +6,7 @@
 import { ArgumentError } from "../../errors.ts";
 import { packWeights, paddedRun, weightFacts, weightRows } from "./pack.ts";
 import { packPost } from "./post.ts";
-import { chooseVariant, storageFlip } from "./variant.ts";
+import { chooseProductVariant, storageFlip } from "./variant.ts";
 import type { Variant } from "./list.ts";
 import type { Part } from "./parts.ts";
 import type { Epilogue } from "./post.ts";
@@ -65,7 +65,7 @@ export function gemmPart(problem: GemmProblem, machine: MachineChoice): Part {
     taps: arithmetic(depth, 1),
   });
   const flip = storageFlip(machine.dot);
-  const variant = machine.variant ?? chooseVariant(machine.dot, weightFacts(weightRowsOf), machine.activationMax);
+  const variant = machine.variant ?? chooseProductVariant(machine.dot, weightFacts(weightRowsOf), machine.activationMax);
   const packed = packWeights(weightRowsOf, channels, variant);
   return {
     form: { kind: "product" },

@@ -13,9 +13,9 @@ export const RUNS = 12;
 export const RUN_COUNT = 16;
 /** i32: bytes of one run, a multiple of 4. */
 export const RUN_BYTES = 20;
-/** i32 address of the packed weights. */
+/** i32 address of the packed s8 weights. */
 export const WEIGHTS = 24;
-/** i32: bytes of one panel of packed weights (8 output channels). */
+/** i32: bytes of one of their panels (8 output channels; 16 in depthwise kernels by taps). */
 export const PANEL_BYTES = 28;
 /** i32: real output channels; the last panel may be partial. */
 export const CHANNELS = 32;
@@ -43,6 +43,9 @@ export const HIGH_BYTES = 76;
 export const WIDE_BIAS = 80;
 /** i32, always 0: the run table of rows that are dense. */
 export const NO_OFFSET = 84;
+/** i32 address and panel bytes of the i16 weights, for kernels that multiply in plain SIMD (always or at times). */
+export const WIDE_WEIGHTS = 88;
+export const WIDE_PANEL_BYTES = 92;
 export const DESCRIPTOR_BYTES = 96;
 
 /** Bits of 1.5 * 2^23 as f32. */

@@ -5,7 +5,7 @@
  */
 
 /** How products are formed: see variant.ts for when each is exact. */
-export type Variant = "relaxed_dot" | "relaxed_i16" | "simd128";
+export type Variant = "relaxed_dot" | "relaxed_i16" | "guarded_i16" | "simd128";
 
 export interface QgemmKernel {
   readonly name: string;
@@ -18,9 +18,11 @@ export interface QgemmKernel {
 export const qgemm = [
   { name: "qgemm_6x8c4__relaxed_dot", isa: "relaxed", variant: "relaxed_dot", rows: 6 },
   { name: "qgemm_6x8c4__relaxed_i16", isa: "relaxed", variant: "relaxed_i16", rows: 6 },
+  { name: "qgemm_6x8__guarded_i16", isa: "relaxed", variant: "guarded_i16", rows: 6 },
   { name: "qgemm_6x8c2__simd128", isa: "simd128", variant: "simd128", rows: 6 },
   { name: "qgemv_1x48c4__relaxed_dot", isa: "relaxed", variant: "relaxed_dot", rows: 1 },
   { name: "qgemv_1x48c4__relaxed_i16", isa: "relaxed", variant: "relaxed_i16", rows: 1 },
+  { name: "qgemv_1x48__guarded_i16", isa: "relaxed", variant: "guarded_i16", rows: 1 },
   { name: "qgemv_1x48c2__simd128", isa: "simd128", variant: "simd128", rows: 1 },
 ] as const satisfies readonly QgemmKernel[];
 

@@ -25,10 +25,18 @@ export interface WeightSource {
   readonly taps: Int32Array;
 }
 
-export interface PackedWeights {
-  readonly variant: Variant;
+/** Panels in memory order. */
+export interface Panels {
   readonly bytes: Uint8Array;
   readonly panelBytes: number;
+}
+
+export interface PackedWeights {
+  readonly variant: Variant;
+  /** s8 panels; absent in plain SIMD. */
+  readonly narrow: Panels | null;
+  /** i16 panels; only for plain SIMD and the guarded variant. */
+  readonly wide: Panels | null;
   /** Sum of (weight - zero point) of every channel. */
   readonly sums: Int32Array;
   /** Sum of their absolute values. */
@@ -90,30 +98,30 @@ export function weightFacts(rows: Int16Array): WeightFacts {
   return { fitsS8: low >= -128 && high <= 127, positivePair, negativePair };
 }
 
-/** Position of (channel lane, k) inside a panel, in elements of the variant's weight type. */
-function positionOf(variant: Variant, lane: number, k: number): number {
-  if (variant === "simd128") return (k >> 1) * 2 * NR + lane * 2 + (k & 1);
-  return (k >> 2) * 4 * NR + lane * 4 + (k & 3);
+/** Position of (channel lane, k) inside a panel, in elements of `group` (4 for s8, 2 for i16) k each. */
+function positionOf(group: number, lane: number, k: number): number {
+  return Math.floor(k / group) * group * NR + lane * group + (k % group);
+}
+
+function packPanels(rows: Int16Array, channels: number, packed: Int8Array | Int16Array, group: number): Panels {
+  const depth = channels === 0 ? 0 : rows.length / channels;
+  const positions = Int32Array.from({ length: NR * depth }, (_, at) => positionOf(group, Math.floor(at / depth), at % depth));
+  for (let o = 0; o < channels; o++) {
+    const panel = Math.floor(o / NR) * NR * depth;
+    const lane = (o % NR) * depth;
+    for (let k = 0; k < depth; k++) packed[panel + (positions[lane + k] ?? 0)] = rows[o * depth + k] ?? 0;
+  }
+  return { bytes: new Uint8Array(packed.buffer), panelBytes: NR * depth * packed.BYTES_PER_ELEMENT };
 }
 
 /** Panels of the rows; missing channels of the last panel are zero. */
 export function packWeights(rows: Int16Array, channels: number, variant: Variant): PackedWeights {
   const depth = channels === 0 ? 0 : rows.length / channels;
-  const panels = Math.ceil(channels / NR);
-  const packed = variant === "simd128" ? new Int16Array(panels * NR * depth) : new Int8Array(panels * NR * depth);
-  const positions = new Int32Array(NR * depth);
-  for (let at = 0; at < positions.length; at++) positions[at] = positionOf(variant, Math.floor(at / depth), at % depth);
-  for (let o = 0; o < channels; o++) {
-    const panel = Math.floor(o / NR) * NR * depth;
-    const lane = (o % NR) * depth;
-    for (let k = 0; k < depth; k++) {
-      packed[panel + (positions[lane + k] ?? 0)] = rows[o * depth + k] ?? 0;
-    }
-  }
+  const size = Math.ceil(channels / NR) * NR * depth;
   return {
     variant,
-    bytes: new Uint8Array(packed.buffer),
-    panelBytes: NR * depth * packed.BYTES_PER_ELEMENT,
+    narrow: variant === "simd128" ? null : packPanels(rows, channels, new Int8Array(size), 4),
+    wide: variant === "simd128" || variant === "guarded_i16" ? packPanels(rows, channels, new Int16Array(size), 2) : null,
     ...channelSums(rows, channels),
   };
 }

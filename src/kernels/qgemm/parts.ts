@@ -8,7 +8,7 @@ import { ArgumentError } from "../../errors.ts";
 import * as at from "./layout.ts";
 import type { Variant } from "./list.ts";
 import type { Output, PackedPost } from "./post.ts";
-import type { PackedWeights } from "./pack.ts";
+import type { PackedWeights, Panels } from "./pack.ts";
 
 /** Where rows of a sliding depthwise kernel lie, in bytes. */
 export interface RowGeometry {
@@ -66,8 +66,8 @@ export interface PlacedPart {
 const ALIGN = 16;
 /** Input bytes a block of tiles may touch before the next panel of weights is taken: what L1 holds. */
 const BLOCK_BYTES = 32768;
-/** Weights up to this size stay in L1 whatever the order. */
-const RESIDENT_BYTES = 24576;
+/** Most tiles of a block. */
+const MAX_BLOCK = 16;
 
 function aligned(bytes: number): number {
   return Math.ceil(bytes / ALIGN) * ALIGN;
@@ -80,14 +80,14 @@ function paddedTable(table: Int32Array): Int32Array {
   return padded;
 }
 
-function tileBlock(part: Part): number {
-  if (part.weights.bytes.length <= RESIDENT_BYTES) return 1;
-  return Math.max(1, Math.floor(BLOCK_BYTES / (at.MR * part.runBytes * Math.max(1, part.runs.length))));
+function tileBlock({ runBytes, runs, weights }: Part): number {
+  const row = runBytes * Math.max(1, runs.length) * (weights.wide === null ? 1 : 2);
+  return Math.max(1, Math.min(MAX_BLOCK, Math.floor(BLOCK_BYTES / (at.MR * Math.max(1, row)))));
 }
 
 /** Bytes of the i16 rows of one block of tiles, which plain SIMD products read instead of bytes. */
 function scratchBytes(part: Part): number {
-  if (part.form.kind !== "product" || part.weights.variant !== "simd128" || part.pixIn.length <= 1) return 0;
+  if (part.form.kind !== "product" || part.weights.wide === null || part.pixIn.length <= 1) return 0;
   const depth = part.runBytes * part.runs.length;
   const tiles = Math.min(tileBlock(part), Math.ceil(part.pixIn.length / at.MR));
   return aligned(tiles * at.MR * depth * 2);
@@ -123,7 +123,7 @@ function bytesOf(table: Int32Array): Uint8Array {
 export class PartBlock {
   readonly #parts: readonly Part[];
   readonly #blocks = new Blocks();
-  readonly #places: { pixIn: number; pixOut: number; runs: number; weights: number; post: number }[];
+  readonly #places: { pixIn: number; pixOut: number; runs: number; narrow: number; wide: number; post: number }[];
 
   readonly #scratchBytes: number;
   readonly #threads: number;
@@ -142,10 +142,16 @@ export class PartBlock {
         pixIn: table(part.pixIn),
         pixOut: table(part.pixOut),
         runs: this.#blocks.add(part.runs, () => bytesOf(part.runs)),
-        weights: this.#blocks.add(part.weights.bytes, () => part.weights.bytes),
+        narrow: this.#panels(part.weights.narrow),
+        wide: this.#panels(part.weights.wide),
         post: this.#blocks.add(part.post, () => part.post.bytes),
       };
     });
+  }
+
+  /** Place of some panels; 0 for none, which no kernel reads. */
+  #panels(panels: Panels | null): number {
+    return panels === null ? 0 : this.#blocks.add(panels.bytes, () => panels.bytes);
   }
 
   /** Bytes that `write` needs. */
@@ -169,8 +175,10 @@ export class PartBlock {
       set(at.RUNS, start + place.runs);
       set(at.RUN_COUNT, part.runs.length);
       set(at.RUN_BYTES, part.runBytes);
-      set(at.WEIGHTS, start + place.weights);
-      set(at.PANEL_BYTES, part.weights.panelBytes);
+      set(at.WEIGHTS, start + place.narrow);
+      set(at.PANEL_BYTES, part.weights.narrow?.panelBytes ?? 0);
+      set(at.WIDE_WEIGHTS, start + place.wide);
+      set(at.WIDE_PANEL_BYTES, part.weights.wide?.panelBytes ?? 0);
       set(at.CHANNELS, part.weights.sums.length);
       set(at.POST, start + place.post);
       set(at.FLIP, part.flip * 0x01010101);

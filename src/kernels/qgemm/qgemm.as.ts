@@ -3,7 +3,8 @@
 // u8, or as s8 with flipped storage). i16: the relaxed 16-bit dot widened by a second one, for machines that
 // saturate pairs, exact when no pair of products leaves 16 bits. i32: plain SIMD on i16 weights, exact
 // everywhere; the pixels of a block of tiles are first widened to i16 rows in scratch memory, which
-// every panel then reads, instead of splitting bytes again for each panel.
+// every panel then reads, instead of splitting bytes again for each panel. The guarded kernel looks at the
+// activations of each block and takes i16 or i32.
 import { bounded16, bounded4, MAGIC, storeRow, wide16 } from "../shared/product-epilogue.as";
 import {
   BOUNDED,
@@ -28,6 +29,8 @@ import {
   TILE_BLOCK,
   WEIGHTS,
   WIDE_BIAS,
+  WIDE_PANEL_BYTES,
+  WIDE_WEIGHTS,
 } from "./layout";
 
 /** acc + four (i32: two) products a lane. `ones` is only read by the 16-bit form. */
@@ -52,6 +55,25 @@ function widenRun(x: usize, bytes: usize, s: usize, flip: v128): void {
     v128.store64_lane(s, i16x8.extend_low_i8x16_u(v128.xor(v128.load32_zero(x), flip)), 0);
     s += 8;
   }
+}
+
+/** Whether any byte that the pixels of the table entries pi <= p < end read is above 127. */
+function exceeds(d: usize, x: usize, pi: usize, end: usize): bool {
+  const runs = load<usize>(d, RUNS);
+  const runsEnd = runs + (load<usize>(d, RUN_COUNT) << 2);
+  const bytes = load<usize>(d, RUN_BYTES);
+  for (; pi < end; pi += 4) {
+    const pixel = x + load<i32>(pi);
+    let any = i8x16.splat(0);
+    for (let run = runs; run < runsEnd; run += 4) {
+      let p = pixel + load<i32>(run);
+      const last = p + bytes;
+      for (; p + 16 <= last; p += 16) any = v128.or(any, v128.load(p));
+      for (; p < last; p += 4) any = v128.or(any, v128.load32_zero(p));
+    }
+    if (i8x16.bitmask(any) != 0) return true;
+  }
+  return false;
 }
 
 /** The pixels of the table entries pi <= p < end as dense i16 rows at s. */
@@ -161,13 +183,12 @@ function tile<V>(d: usize, x0: usize, x1: usize, x2: usize, x3: usize, x4: usize
 
 /** Tiles first <= t < last, all panels. For V = i32, x is their widened rows, dense in tile order. */
 // prettier-ignore
-@inline
 function block<V>(d: usize, x: usize, y: usize, first: usize, last: usize): void {
-  const wide = sizeof<V>() == 4, panelBytes = load<usize>(d, PANEL_BYTES), depth = panelBytes >> 3;
+  const wide = sizeof<V>() == 4, panelBytes = load<usize>(d, wide ? WIDE_PANEL_BYTES : PANEL_BYTES), depth = panelBytes >> 3;
   const bytes = load<i32>(d, OUT) == OUT_BYTES, bounded = bytes && load<i32>(d, BOUNDED) != 0, lane = bytes ? 0 : 2;
   const run = wide ? d + NO_OFFSET : load<usize>(d, RUNS);
   const runsEnd = run + (wide ? 4 : load<usize>(d, RUN_COUNT) << 2), runBytes = wide ? panelBytes : load<usize>(d, RUN_BYTES) << 3;
-  let w = load<usize>(d, WEIGHTS), post = load<usize>(d, POST);
+  let w = load<usize>(d, wide ? WIDE_WEIGHTS : WEIGHTS), post = load<usize>(d, POST);
   for (let left = load<i32>(d, CHANNELS); left > 0; left -= 8) {
     const n = min(left, 8), full = bounded && n == 8;
     let pi = load<usize>(d, PIX_IN) + first * 24, po = load<usize>(d, PIX_OUT) + first * 24, s = x;
@@ -182,6 +203,18 @@ function block<V>(d: usize, x: usize, y: usize, first: usize, last: usize): void
     }
     w += panelBytes; post += POST_BYTES; y += 8 << lane;
   }
+}
+
+/** One block of tiles by the 16-bit dot where its activations are at most 127, else in plain SIMD. */
+@inline
+function guardedBlock(d: usize, x: usize, y: usize, first: usize, last: usize, scratch: usize): void {
+  const table = load<usize>(d, PIX_IN);
+  if (!exceeds(d, x, table + first * 24, table + last * 24)) {
+    block<i16>(d, x, y, first, last);
+    return;
+  }
+  widenPixels(d, x, table + first * 24, table + last * 24, scratch);
+  block<i32>(d, scratch, y, first, last);
 }
 
 /** Tiles tile0 <= t < tile1 of a descriptor; a block of tiles shares one panel in cache. */
@@ -208,6 +241,14 @@ export function qgemm_6x8c4__relaxed_dot(d: usize, x: usize, y: usize, tile0: us
 /** The same where pairs of products are added in 16 bits. */
 export function qgemm_6x8c4__relaxed_i16(d: usize, x: usize, y: usize, tile0: usize, tile1: usize, scratch: usize): void {
   if (ASC_FEATURE_RELAXED_SIMD) product<i16>(d, x, y, tile0, tile1, scratch);
+}
+
+/** The same for any activations: by 16-bit pairs while they are at most 127, else in plain SIMD (scratch as below). */
+export function qgemm_6x8__guarded_i16(d: usize, x: usize, y: usize, tile0: usize, tile1: usize, scratch: usize): void {
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    const step = load<usize>(d, TILE_BLOCK);
+    for (let first = tile0; first < tile1; first += step) guardedBlock(d, x, y, first, min(first + step, tile1), scratch);
+  }
 }
 
 /** The same in plain SIMD; scratch holds the i16 rows of one block of tiles. */

@@ -3,7 +3,7 @@
 // descriptor, packing and epilogue as the 6 x 8 kernels; V chooses the multiplication (i8: adding
 // relaxed dot, i16: widened relaxed dot, i32: plain SIMD with 16-bit weights).
 import { storeRow } from "../shared/product-epilogue.as";
-import { CHANNELS, FLIP, OUT, OUT_BYTES, PANEL_BYTES, PIX_IN, PIX_OUT, POST, POST_BYTES, RUN_BYTES, RUN_COUNT, RUNS, WEIGHTS } from "./layout";
+import { CHANNELS, FLIP, OUT, OUT_BYTES, PANEL_BYTES, PIX_IN, PIX_OUT, POST, POST_BYTES, RUN_BYTES, RUN_COUNT, RUNS, WEIGHTS, WIDE_PANEL_BYTES, WIDE_WEIGHTS } from "./layout";
 
 /** Bytes of packed weights of one step (8 channels, 4 k). */
 @inline
@@ -37,7 +37,7 @@ function dot<V>(w: usize, v: v128, first: v128, second: v128, ones: v128, acc: v
 /** Six panels from w and post on, all full or the last partial with n channels. */
 // prettier-ignore
 function sixPanels<V>(d: usize, x: usize, y: usize, w: usize, post: usize, n: i32, lane: usize): void {
-  const size = load<usize>(d, PANEL_BYTES), step = stepBytes<V>();
+  const size = load<usize>(d, sizeof<V>() == 4 ? WIDE_PANEL_BYTES : PANEL_BYTES), step = stepBytes<V>();
   let w1 = w + size, w2 = w1 + size, w3 = w2 + size, w4 = w3 + size, w5 = w4 + size;
   let a0 = v128.load(post), c0 = v128.load(post, 16);
   let a1 = v128.load(post, POST_BYTES), c1 = v128.load(post, POST_BYTES + 16);
@@ -92,12 +92,28 @@ function onePanel<V>(d: usize, x: usize, y: usize, w: usize, post: usize, n: i32
   storeRow(d, post, y, a, c, n);
 }
 
+/** Whether any input byte of pixel 0 is above 127. */
+function exceeds(d: usize, x: usize): bool {
+  let run = load<usize>(d, RUNS);
+  const runsEnd = run + (load<usize>(d, RUN_COUNT) << 2);
+  const bytes = load<usize>(d, RUN_BYTES);
+  x += load<i32>(load<usize>(d, PIX_IN));
+  let any = i8x16.splat(0);
+  for (; run < runsEnd; run += 4) {
+    let p = x + load<i32>(run);
+    const last = p + bytes;
+    for (; p + 16 <= last; p += 16) any = v128.or(any, v128.load(p));
+    for (; p < last; p += 4) any = v128.or(any, v128.load32_zero(p));
+  }
+  return i8x16.bitmask(any) != 0;
+}
+
 /** Pixel 0 of a descriptor, panels panel0 <= p < panel1. */
 @inline
 function row<V>(d: usize, x: usize, y: usize, panel0: usize, panel1: usize): void {
   const lane: usize = load<i32>(d, OUT) == OUT_BYTES ? 0 : 2;
-  const size = load<usize>(d, PANEL_BYTES);
-  let w = load<usize>(d, WEIGHTS) + panel0 * size;
+  const size = load<usize>(d, sizeof<V>() == 4 ? WIDE_PANEL_BYTES : PANEL_BYTES);
+  let w = load<usize>(d, sizeof<V>() == 4 ? WIDE_WEIGHTS : WEIGHTS) + panel0 * size;
   let post = load<usize>(d, POST) + panel0 * POST_BYTES;
   x += load<i32>(load<usize>(d, PIX_IN));
   y += load<i32>(load<usize>(d, PIX_OUT)) + ((panel0 * 8) << lane);
@@ -125,6 +141,14 @@ export function qgemv_1x48c4__relaxed_dot(d: usize, x: usize, y: usize, panel0: 
 /** The same where pairs of products are added in 16 bits. */
 export function qgemv_1x48c4__relaxed_i16(d: usize, x: usize, y: usize, panel0: usize, panel1: usize, scratch: usize): void {
   if (ASC_FEATURE_RELAXED_SIMD) row<i16>(d, x, y, panel0, panel1);
+}
+
+/** The same for any activations: by 16-bit pairs if they are at most 127, else in plain SIMD. */
+export function qgemv_1x48__guarded_i16(d: usize, x: usize, y: usize, panel0: usize, panel1: usize, scratch: usize): void {
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    if (exceeds(d, x)) row<i32>(d, x, y, panel0, panel1);
+    else row<i16>(d, x, y, panel0, panel1);
+  }
 }
 
 /** The same in plain SIMD, weights of 16 bits. */

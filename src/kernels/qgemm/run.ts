@@ -15,21 +15,25 @@ export type ProductKernels = { readonly [name in RangeName]: ProductCall } & { r
 const MATRIX = {
   relaxed_dot: "qgemm_6x8c4__relaxed_dot",
   relaxed_i16: "qgemm_6x8c4__relaxed_i16",
+  guarded_i16: "qgemm_6x8__guarded_i16",
   simd128: "qgemm_6x8c2__simd128",
 } as const;
 const VECTOR = {
   relaxed_dot: "qgemv_1x48c4__relaxed_dot",
   relaxed_i16: "qgemv_1x48c4__relaxed_i16",
+  guarded_i16: "qgemv_1x48__guarded_i16",
   simd128: "qgemv_1x48c2__simd128",
 } as const;
 const TAPS = {
   relaxed_dot: "qdepthwise_1x16c4__relaxed_dot",
   relaxed_i16: "qdepthwise_1x16c4__relaxed_i16",
+  guarded_i16: "qdepthwise_1x16c2__simd128",
   simd128: "qdepthwise_1x16c2__simd128",
 } as const;
 const ROWS = {
   relaxed_dot: "qdepthwise_3x3_2x8__relaxed_dot",
   relaxed_i16: "qdepthwise_3x3_2x8__relaxed_i16",
+  guarded_i16: "qdepthwise_3x3_2x8__simd128",
   simd128: "qdepthwise_3x3_2x8__simd128",
 } as const;
 

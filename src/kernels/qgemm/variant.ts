@@ -4,7 +4,9 @@
  * The relaxed dot product reads stored activations as unsigned (`u8-exact`) or signed (`signed`,
  * where activations are stored with their top bit flipped), or saturates sums of two products at 16
  * bits (`saturating`). There it is still exact when no pair of neighbouring weights can produce such a
- * sum, and then the 16-bit form is the fastest. Plain SIMD with 16-bit weights is exact always.
+ * sum, and then the 16-bit form is the fastest. Where it depends on the activations (they are at most 127 in
+ * models made with reduce_range, though nothing forces them to be), a product looks before it
+ * multiplies. Plain SIMD with 16-bit weights is exact always.
  */
 
 import type { Variant } from "./list.ts";
@@ -40,6 +42,12 @@ export function chooseVariant(dot: DotClass, facts: WeightFacts, activationMax: 
   if (dot === "u8-exact" || dot === "signed") return "relaxed_dot";
   const safe = facts.positivePair * activationMax <= 32767 && facts.negativePair * activationMax <= 32768;
   return safe ? "relaxed_i16" : "simd128";
+}
+
+/** The same for products, which can afford to look at their activations. */
+export function chooseProductVariant(dot: DotClass, facts: WeightFacts, activationMax: number = FULL_RANGE): Variant {
+  const variant = chooseVariant(dot, facts, activationMax);
+  return variant === "simd128" && dot === "saturating" && facts.fitsS8 ? "guarded_i16" : variant;
 }
 
 /** Mask by which activations are stored: a signed machine needs u - 128, which is u with the top bit flipped. */
