@@ -23,6 +23,8 @@ QCONFIGS = {
     "qnnpack": lambda: aoq.get_default_qconfig("qnnpack"),
     "onednn": lambda: aoq.get_default_qconfig("onednn"),
     "default": lambda: aoq.default_qconfig,
+    "symmetricQnnpack": lambda: aoq.qconfig.default_symmetric_qnnpack_qconfig,
+    "perChannelSymmetricQnnpack": lambda: aoq.qconfig.default_per_channel_symmetric_qnnpack_qconfig,
     "perChannel": lambda: aoq.default_per_channel_qconfig,
     "qatX86": lambda: aoq.get_default_qat_qconfig("x86"),
     "qatX86V0": lambda: aoq.get_default_qat_qconfig("x86", 0),
@@ -113,7 +115,7 @@ def record(model, batches):
     return {"layers": layers, "intOutput": before_dequant, "output": outputs}
 
 
-def static(s, name, model, qconfig, shape, attrs=None, dyadic=True, wrap=None, qconfig_for=None, reference=False):
+def static(s, name, model, qconfig, shape, attrs=None, dyadic=True, wrap=None, qconfig_for=None, reference=False, runs=True):
     gen = rng(name)
     model = initialise(model, gen, dyadic).eval()
     start = copy.deepcopy(model.state_dict())
@@ -139,7 +141,7 @@ def static(s, name, model, qconfig, shape, attrs=None, dyadic=True, wrap=None, q
     prepared_state = state_of(prepared)
     converted = aoq.convert(prepared, is_reference=reference)
     expected = {"floatOutput": float_output, "prepared": prepared_state, "converted": state_of(converted)}
-    if not reference:  # a reference model keeps float operators behind integer stubs and cannot run as it is
+    if runs and not reference:  # a reference model keeps float operators behind integer stubs and cannot run as it is
         expected.update(record(converted, test))
     full = {"model": type(model).__name__ if wrap != "QuantWrapper" else type(model.module).__name__, "qconfig": qconfig, "fuse": fuse, "wrap": wrap, "qconfigFor": qconfig_for, "reference": reference, **(attrs or {})}
     s.flow(name, "static", {"state": dict(start), "calibration": calibration, "test": test}, full, expected)
@@ -155,6 +157,9 @@ def statics(s):
     static(s, "static Mlp x86 random", models.Mlp(), "x86", [5, 6], dyadic=False)
     static(s, "static Mlp onednn", models.Mlp(), "onednn", [5, 6])
     static(s, "static SkipNet x86 conv3 and fc only", SkipTail(), "x86", [3, 3, 8, 8], qconfig_for=["quant", "conv3", "fc"])
+    for qconfig in ("symmetricQnnpack", "perChannelSymmetricQnnpack"):  # no engine of this build runs signed activations
+        static(s, f"static Mlp {qconfig}", models.Mlp(), qconfig, [5, 6], runs=False)
+        static(s, f"static SkipNet {qconfig}", models.SkipNet(), qconfig, [3, 3, 8, 8], runs=False)
     static(s, "static BnMlp x86", models.BnMlp(), "x86", [5, 6])
     static(s, "static Mlp x86 reference", models.Mlp(), "x86", [5, 6], reference=True)
     static(s, "static Conv1dNet qnnpack reference", models.Conv1dNet(), "qnnpack", [3, 2, 16], reference=True)

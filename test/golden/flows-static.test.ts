@@ -37,7 +37,7 @@ function check(one: GoldenCase, engine: QEngine): void {
   const isReference = one.attrs["reference"] === true;
   const converted = convert(model, { isReference, engine });
   expectState(converted, one.expected["converted"] as never, FLOATS, "converted");
-  if (!isReference) expectRun(converted, one, FLOATS);
+  if ("output" in one.expected) expectRun(converted, one, FLOATS);
 }
 
 for (const area of ["static", "x86", "onednn", "qnnpack"]) {

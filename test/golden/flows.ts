@@ -16,6 +16,8 @@ const qconfigs: Readonly<Record<string, () => QConfig>> = {
   qnnpack: () => defaults.getDefaultQConfig("qnnpack"),
   onednn: () => defaults.getDefaultQConfig("onednn"),
   default: () => defaults.defaultQConfig,
+  symmetricQnnpack: () => defaults.defaultSymmetricQnnpackQConfig,
+  perChannelSymmetricQnnpack: () => defaults.defaultPerChannelSymmetricQnnpackQConfig,
   perChannel: () => defaults.defaultPerChannelQConfig,
   qatX86: () => defaults.getDefaultQatQConfig("x86"),
   qatX86V0: () => defaults.getDefaultQatQConfig("x86", 0),
