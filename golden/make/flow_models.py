@@ -42,6 +42,32 @@ class SkipNet(nn.Module):
         return self.dequant(self.fc(x))
 
 
+class MobileBlock(nn.Module):
+    """An inverted residual with squeeze and excitation, in nested containers. Input [n, 4, 6, 6], output [n, 3]."""
+
+    fuse = [["expand.0", "expand.1"], ["depthwise.0", "depthwise.1", "depthwise.2"], ["squeeze.1", "squeeze.2"], ["project.0", "project.1"]]
+
+    def __init__(self):
+        super().__init__()
+        self.quant = aoq.QuantStub()
+        self.expand = nn.Sequential(nn.Conv2d(4, 16, 1, bias=False), nn.BatchNorm2d(16), nn.Hardswish())
+        self.depthwise = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1, groups=16, bias=False), nn.BatchNorm2d(16), nn.ReLU())
+        self.squeeze = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(16, 4, 1), nn.ReLU(), nn.Conv2d(4, 16, 1), nn.Hardsigmoid())
+        self.scale = FloatFunctional()
+        self.project = nn.Sequential(nn.Conv2d(16, 4, 1, bias=False), nn.BatchNorm2d(4))
+        self.residual = FloatFunctional()
+        self.reflect = nn.Conv2d(4, 5, 3, padding=1, padding_mode="reflect")
+        self.tail = nn.Sequential(nn.ReLU6(), nn.Upsample(scale_factor=2, mode="nearest"), nn.MaxPool2d(3, stride=2), nn.Flatten(), nn.Linear(125, 3))
+        self.dequant = aoq.DeQuantStub()
+
+    def forward(self, x):
+        x = self.quant(x)
+        y = self.depthwise(self.expand(x))
+        y = self.scale.mul(y, self.squeeze(y))
+        y = self.residual.add(self.project(y), x)
+        return self.dequant(self.tail(self.reflect(y)))
+
+
 class Mlp(nn.Module):
     """Three linears; the first is fused with its ReLU. Input [n, 6], output [n, 4]."""
 

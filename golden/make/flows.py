@@ -41,7 +41,7 @@ def initialise(model, gen, dyadic):
                 continue
             if name.endswith("running_var"):
                 value.copy_(torch.rand(value.shape, generator=gen) + 0.5)
-            elif value.dim() == 1 and name.split(".")[0].startswith(("bn", "gn", "ln", "instance")) and name.endswith("weight"):
+            elif value.dim() == 1 and name.endswith("weight") and name.split(".")[0].startswith(("bn", "gn", "ln", "instance", "expand", "depthwise", "project")):
                 value.copy_(torch.rand(value.shape, generator=gen) + 0.5)
             else:
                 fan = value[0].numel() if value.dim() > 1 else 4
@@ -152,6 +152,7 @@ def statics(s):
         static(s, f"static Mlp {qconfig}", models.Mlp(), qconfig, [5, 6])
         static(s, f"static Conv1dNet {qconfig}", models.Conv1dNet(), qconfig, [3, 2, 16])
         static(s, f"static SkipNet {qconfig}", models.SkipNet(), qconfig, [3, 3, 8, 8])
+        static(s, f"static MobileBlock {qconfig}", models.MobileBlock(), qconfig, [2, 4, 6, 6])
     static(s, "static SkipNet x86 random", models.SkipNet(), "x86", [3, 3, 8, 8], dyadic=False)
     static(s, "static SkipNet perChannel random", models.SkipNet(), "perChannel", [3, 3, 8, 8], dyadic=False)
     static(s, "static Mlp x86 random", models.Mlp(), "x86", [5, 6], dyadic=False)
@@ -276,6 +277,7 @@ def training(s):
     for qconfig in ("qatX86", "qatX86V0", "qatQnnpack"):
         qat(s, f"qat SkipNet {qconfig}", models.SkipNet(), qconfig, [4, 3, 8, 8], 5)
         qat(s, f"qat Mlp {qconfig}", models.Mlp(), qconfig, [8, 6], 4)
+    qat(s, "qat MobileBlock qatX86", models.MobileBlock(), "qatX86", [4, 4, 6, 6], 3, steps=10)
     qat(s, "qat SkipNet frozen", models.SkipNet(), "qatX86", [4, 3, 8, 8], 5, freeze={"observers": 12, "batchNorm": 8})
     qat(s, "qat SkipTail conv3 and fc only", SkipTail(), "qatX86", [4, 3, 8, 8], 5, qconfig_for=["quant", "conv3", "fc"])
     qat(s, "qat Mlp qatDefault nesterov", models.Mlp(), "qatDefault", [8, 6], 4, optimizer={"lr": 0.02, "momentum": 0.9, "nesterov": True, "weight_decay": 0.001})

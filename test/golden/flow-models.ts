@@ -51,6 +51,44 @@ class SkipTail extends SkipNet {
   }
 }
 
+/** Input [n, 4, 6, 6], output [n, 3]. */
+class MobileBlock extends nn.Module {
+  quant: nn.Module = new QuantStub();
+  expand = new nn.Sequential(new nn.Conv2d(4, 16, 1, { bias: false }), new nn.BatchNorm2d(16), new nn.Hardswish());
+  depthwise = new nn.Sequential(
+    new nn.Conv2d(16, 16, 3, { padding: 1, groups: 16, bias: false }),
+    new nn.BatchNorm2d(16),
+    new nn.ReLU(),
+  );
+  squeeze = new nn.Sequential(
+    new nn.AdaptiveAvgPool2d(1),
+    new nn.Conv2d(16, 4, 1),
+    new nn.ReLU(),
+    new nn.Conv2d(4, 16, 1),
+    new nn.Hardsigmoid(),
+  );
+  scale = new FloatFunctional();
+  project = new nn.Sequential(new nn.Conv2d(16, 4, 1, { bias: false }), new nn.BatchNorm2d(4));
+  residual = new FloatFunctional();
+  reflect: nn.Module = new nn.Conv2d(4, 5, 3, { padding: 1, paddingMode: "reflect" });
+  tail = new nn.Sequential(
+    new nn.ReLU6(),
+    new nn.Upsample({ scaleFactor: 2, mode: "nearest" }),
+    new nn.MaxPool2d(3, { stride: 2 }),
+    new nn.Flatten(),
+    new nn.Linear(125, 3),
+  );
+  dequant: nn.Module = new DeQuantStub();
+
+  forward(input: Tensor): Tensor {
+    const x = this.quant.forward(input);
+    const y = this.depthwise.forward(this.expand.forward(x));
+    const scaled = this.scale.mul(y, this.squeeze.forward(y));
+    const sum = this.residual.add(this.project.forward(scaled), x);
+    return this.dequant.forward(this.tail.forward(this.reflect.forward(sum)));
+  }
+}
+
 /** Input [n, 6], output [n, 4]. */
 class Mlp extends nn.Module {
   quant: nn.Module = new QuantStub();
@@ -295,7 +333,7 @@ class EmbeddingNet extends nn.Module {
 export type FlowModel = nn.AnyModule & { forward(...inputs: readonly Tensor[]): Tensor };
 
 const models: Readonly<Record<string, new (attrs: Fields) => unknown>> = {
-  SkipNet, SkipTail, Mlp, BnMlp, Conv1dNet, Conv3dNet, UpNet, Functionals, Activations, LstmNet, AttentionNet,
+  SkipNet, SkipTail, MobileBlock, Mlp, BnMlp, Conv1dNet, Conv3dNet, UpNet, Functionals, Activations, LstmNet, AttentionNet,
   DynamicMlp, DynamicRecurrent, DynamicCell, BagNet, EmbeddingNet, PlainMlp: DynamicMlp,
 }; // prettier-ignore
 
