@@ -10,6 +10,8 @@ import { defaultEngine } from "../engine.ts";
 import { checkLength } from "../f32/geometry.ts";
 import type { Alloc } from "../f32/image.ts";
 import { copyIn, gridTable, tableFrom } from "../f32/image.ts";
+import { initialSums, packB } from "../f32/operands.ts";
+import type { Packed } from "../f32/operands.ts";
 
 /** Steps of the sum taken at once: a panel of 8 columns is then 16 KB. */
 const K_BLOCK = 512;
@@ -24,29 +26,6 @@ export interface MatmulShape {
   readonly n: number;
   readonly transA?: boolean;
   readonly transB?: boolean;
-}
-
-/** Panels of eight columns of a packed matrix. */
-export interface Packed {
-  readonly at: number;
-  readonly panelBytes: number;
-}
-
-/** Packs b ([k, n], or [n, k] when `transposed`) at address `at`. */
-export function packB(engine: Engine, alloc: Alloc, at: number, k: number, n: number, transposed: boolean): Packed {
-  const panelBytes = k * 32;
-  const packed = alloc(Math.ceil(n / 8) * panelBytes);
-  engine.kernels.f32_pack(k, n, at, transposed ? 4 : n * 4, transposed ? k * 4 : 4, panelBytes, packed);
-  return { at: packed, panelBytes };
-}
-
-/** Initial sums: the bias, padded with zeros to a multiple of eight. */
-export function initialSums(engine: Engine, alloc: Alloc, bias: Float32Array | null, n: number): number {
-  const length = Math.ceil(n / 8) * 8;
-  const at = alloc(length * 4);
-  const view = engine.memory.f32(at, length).fill(0);
-  if (bias !== null) view.set(bias);
-  return at;
 }
 
 /** y[m][n] = init + a[m][k] b[k][n] inside the engine's memory: addresses, dense rows. */

@@ -7,7 +7,7 @@
 import type { Engine } from "../engine.ts";
 import type { Alloc } from "./image.ts";
 import { tableFrom } from "./image.ts";
-import { initialSums } from "../eager/matmul.ts";
+import { initialSums } from "./operands.ts";
 
 /** Packed weights above this many bytes are walked panel by panel, smaller ones tile by tile. */
 const PANELS_IN_CACHE = 256 * 1024;

@@ -10,7 +10,7 @@ import { map3 } from "./geometry.ts";
 import type { Alloc, Image } from "./image.ts";
 import { imageFrom, pixelOffset } from "./image.ts";
 import type { Operands } from "./implicit.ts";
-import { initialSums } from "../eager/matmul.ts";
+import { initialSums } from "./operands.ts";
 
 /** Blocks transformed together are chosen to fill about this many bytes, within the second-level cache. */
 const SCRATCH_BYTES = 384 * 1024;
