@@ -7,8 +7,12 @@ import type { Graph } from "../graph/graph.ts";
 import { commonSubexpressions, deadCode } from "../graph/passes/cleanup.ts";
 import { foldBatchNorm } from "../graph/passes/fold-batch-norm.ts";
 import { runPasses } from "../graph/rewrite.ts";
+import { lowerQuantized } from "../quantization/lower/index.ts";
 
-/** A copy of the graph, batch norms folded into convolutions and dead or repeated work removed. Tensors are shared. */
+/**
+ * A copy of the graph, batch norms folded into convolutions, quantize and dequantize pairs lowered to integer
+ * operators, and dead or repeated work removed. Tensors are shared.
+ */
 export function prepareGraph(graph: Graph): Graph {
-  return runPasses(graph.cloneWithMap().graph, [deadCode, foldBatchNorm, commonSubexpressions]);
+  return runPasses(graph.cloneWithMap().graph, [deadCode, foldBatchNorm, ...lowerQuantized, commonSubexpressions]);
 }

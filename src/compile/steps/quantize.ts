@@ -1,11 +1,13 @@
 /**
- * quantizePerTensor and dequantize: between f32 and stored bytes, transposing on the way where the layouts differ.
+ * quantizePerTensor, the decomposed quantize whose integers become a quantized tensor, and dequantize: between f32 and stored bytes, transposing on the way where the layouts differ.
  */
 
-import type { Node } from "../../graph/graph.ts";
+import type { Node, Value } from "../../graph/graph.ts";
 import { pixelOffset, rowStride } from "../../kernels/qconv/image.ts";
 import { D_BYTES, Q_BYTES } from "../../kernels/quantize/layout.ts";
 import { ruleCode, writeDequantizer, writeQuantizer } from "../../kernels/quantize/rules.ts";
+import type { Quantizer } from "../../kernels/quantize/rules.ts";
+import type { TensorType } from "../../tensor/tensor.ts";
 import { elementOf, imageOf } from "../form.ts";
 import type { Buffer, Place, PlanBuilder, StepRule } from "../plan.ts";
 import { rowBlocks } from "../rows.ts";
@@ -18,10 +20,9 @@ export function constantRecord({ engine, constant }: Place, bytes: number, write
   return at;
 }
 
-function bindQuantize(place: Place, x: Buffer, y: Buffer, flip: 0 | 0x80): () => void {
+function bindQuantize(place: Place, x: Buffer, y: Buffer, quantizer: Quantizer): () => void {
   const { engine, at } = place;
   const { kernels } = engine;
-  const quantizer = quantizerOf(y.type, flip, "addThenRound", { nan: "high" });
   const record = constantRecord(place, Q_BYTES, (view, base) => writeQuantizer(view, base, quantizer));
   const rule = ruleCode(quantizer.rule);
   const [source, target] = [at(x), at(y)];
@@ -44,13 +45,14 @@ function bindQuantize(place: Place, x: Buffer, y: Buffer, flip: 0 | 0x80): () =>
   };
 }
 
-function emitQuantize(node: Node, plan: PlanBuilder): string | void {
+/** Adds the step from floats to the bytes of `value`, made by `rule`. */
+function addQuantize(node: Node, plan: PlanBuilder, value: Value, rule: (type: TensorType) => Quantizer): string | void {
   const [x] = node.args;
-  const type = plan.type(node.output);
+  const type = plan.type(value);
   if (elementOf(type.dtype) !== "byte" || plan.type(x!).dtype !== "float32") return "only float32 to qint8 and quint8 has a kernel";
   const input = plan.read(x!, node, { kind: "any" });
-  const wantsImage = input.form.kind === "image" || (plan.isReadAsImage(node.output) && imageOf(type.shape) !== null);
-  const output = plan.write(node.output, wantsImage ? "image" : "flat");
+  const wantsImage = input.form.kind === "image" || (plan.isReadAsImage(value) && imageOf(type.shape) !== null);
+  const output = plan.write(value, wantsImage ? "image" : "flat");
   plan.step({
     node,
     kernel: input.form.kind === output.form.kind ? "quantize" : "quantize nchw to nhwc",
@@ -59,8 +61,32 @@ function emitQuantize(node: Node, plan: PlanBuilder): string | void {
     operations: 0,
     reads: [input],
     writes: [output],
-    bind: (place) => bindQuantize(place, input, output, plan.flip),
+    bind: (place) => bindQuantize(place, input, output, rule(type)),
   });
+}
+
+function emitQuantize(node: Node, plan: PlanBuilder): string | void {
+  return addQuantize(node, plan, node.output, (type) => quantizerOf(type, plan.flip, "addThenRound", { nan: "high" }));
+}
+
+/**
+ * The engine holds 8-bit integers as quantized tensors only, so the node that makes one of the integers is taken over.
+ * Rounding first, then the zero point, in the range the operator names; f32(1 / s) is of the double scale.
+ */
+function emitDecomposed(node: Node, plan: PlanBuilder): string | void {
+  const [, scale, zeroPoint] = node.args;
+  const made = node.output.users[0];
+  if (typeof scale !== "number" || typeof zeroPoint !== "number") return "the scale is chosen when the graph runs";
+  if (!made || made.target !== "makePerTensorQuantizedTensor" || plan.graph.useCount(node.output) !== 1) return "plain integers do not live in the engine";
+  const { quantMin, quantMax } = node.attrs as { quantMin: number; quantMax: number };
+  const refused = addQuantize(node, plan, made.output, (type) => ({
+    ...quantizerOf(type, plan.flip, "roundThenAdd", { nan: "low" }),
+    low: quantMin,
+    high: quantMax,
+    inverse: Math.fround(1 / scale),
+  }));
+  if (refused === undefined) plan.absorbed.add(made);
+  return refused;
 }
 
 function bindDequantize(place: Place, x: Buffer, y: Buffer, flip: 0 | 0x80): () => void {
@@ -99,5 +125,6 @@ function emitDequantize(node: Node, plan: PlanBuilder): string | void {
 
 export const quantizeRules: readonly (readonly [string, StepRule])[] = [
   ["quantizePerTensor", { emit: emitQuantize }],
+  ["decomposedQuantizePerTensor", { emit: emitDecomposed }],
   ["dequantize", { emit: emitDequantize }],
 ];

@@ -15,3 +15,4 @@ export * from "./native.ts";
 export * from "./numerics.ts";
 export * from "./observe.ts";
 export * from "./ranges.ts";
+export * from "./reinterpret.ts";

@@ -1,0 +1,56 @@
+/**
+ * Lowering: dequantize → operator → quantize becomes the integer operator of src/ops/quantized.
+ *
+ * Each rule is a pair, what the graph says and what integers compute, with the derivation above it; chains then lose
+ * the nodes between integer operators. What no rule matches stays in float between its dequantize and quantize.
+ * Integer operators round as fbgemm does, so a lowered graph may differ from the graph by one step at ties; graphs
+ * that run lowered, interpreted or compiled, agree bit for bit.
+ */
+
+import { commonSubexpressions, constantFolding } from "../../graph/passes/cleanup.ts";
+import { op, value } from "../../graph/match.ts";
+import { rewritePass, rule } from "../../graph/rewrite.ts";
+import type { Pass } from "../../graph/rewrite.ts";
+import { dequantizeOp } from "../../ops/quantize/native.ts";
+import { activationRules } from "./activations.ts";
+import { asQuantized, dequantized, parametersOf } from "./edges.ts";
+import { pairRules } from "./pairs.ts";
+import { productRules } from "./products.ts";
+import { sharingRules } from "./sharing.ts";
+
+/** Weights that are quantized at every run are stored as integers; int32 biases as the floats they stand for. */
+const storeQuantized: Pass = {
+  ...constantFolding(({ target, attrs }) => /^decomposedQuantize/.test(target) || (/^decomposedDequantize/.test(target) && attrs["dtype"] === "int32"), "_frozen_param"),
+  name: "store-quantized",
+};
+
+const integerOperators = rewritePass("integer-operators", [...productRules, ...pairRules, ...sharingRules, ...activationRules]);
+
+const source = value();
+const integers = op("intRepr", source);
+const again = op("makePerTensorQuantizedTensor", integers);
+
+/** The quantized tensor whose integers were taken and given the same parameters again is the tensor. */
+const sameTensor = rule("as-quantized-of-integers", again, (match) => {
+  const { qparams } = match.value(source).type!;
+  const { scale, zeroPoint } = match.root.attrs;
+  return qparams?.kind === "perTensor" && qparams.scale === scale && qparams.zeroPoint === zeroPoint ? match.arg(source) : null;
+});
+
+const q = value();
+const left = dequantized(q);
+
+/** What is left of dequantize nodes reads quantized tensors: f32(f32(q - z) f32(s)) in both. Stored weights stay. */
+const dequantize = rule("dequantize", left, (match, build) => {
+  const { scale } = parametersOf(match.root);
+  return match.graph.tensorOf(match.arg(q)) || !(scale > 0) ? null : build.call(dequantizeOp, [asQuantized(build, match.root)]);
+});
+
+/** The passes in order; for graphs without quantize and dequantize pairs they change nothing. */
+export const lowerQuantized: readonly Pass[] = [
+  storeQuantized,
+  integerOperators,
+  rewritePass("dequantize-quantized", [dequantize]),
+  rewritePass("join-integer-operators", [sameTensor]),
+  commonSubexpressions,
+];
