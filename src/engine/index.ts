@@ -14,7 +14,7 @@
  * Weights. f32 products take panels of eight columns, [ceil(n / 8)][k][8] (`f32_pack`); k runs over kernel
  * points, then channels. Winograd takes 36 transformed planes of such panels (`f32_winograd_weights`). Initial sums
  * (the bias) are padded to eight. Gradients use the same kernels: the input gradient is a product with the
- * turned kernel (src/engine/eager/conv.ts has the tables), the weight gradient f32_conv_weight_6x8, which
+ * turned kernel (src/engine/f32/phases.ts has the tables), the weight gradient f32_conv_weight_6x8, which
  * for a dense layer is one line of `batch` pixels.
  *
  * Activations. Products clamp their results to lo..hi: relu is (0, Infinity), none is (-Infinity, Infinity).

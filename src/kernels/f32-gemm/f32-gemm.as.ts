@@ -6,6 +6,7 @@
 // in order: the result does not depend on tiling or on the number of threads.
 
 import { entry, storeRow } from "../shared/rows.as";
+import { block4x4, gather4 } from "../shared/transpose.as";
 import { again, madd } from "../shared/vector.as";
 
 /**
@@ -169,29 +170,45 @@ export function f32_gemv_1x48(
   }
 }
 
+/** Eight neighbouring columns of k rows, from rows that are contiguous along columns or along k, or neither. */
+@inline
+function packPanel(k: usize, from: usize, rowBytes: usize, columnBytes: usize, out: usize): void {
+  const end = out + (k << 5);
+  if (columnBytes == 4) {
+    for (; out < end; out += 32) {
+      v128.store(out, v128.load(from));
+      v128.store(out, v128.load(from, 16), 16);
+      from += rowBytes;
+    }
+    return;
+  }
+  if (rowBytes == 4) {
+    for (; out + 128 <= end; out += 128) {
+      block4x4(from, columnBytes, out, 32);
+      block4x4(from + 4 * columnBytes, columnBytes, out + 16, 32);
+      from += 16;
+    }
+  }
+  for (; out < end; out += 32) {
+    v128.store(out, gather4(from, columnBytes));
+    v128.store(out, gather4(from + 4 * columnBytes, columnBytes), 16);
+    from += rowBytes;
+  }
+}
+
 /**
  * Packs a matrix b[k][n] into panels [ceil(n / 8)][k][8], missing columns as zeros. Element (i, j) is at
  * b + i * rowBytes + j * columnBytes, so a transposed matrix packs by swapping the two strides.
  */
 export function f32_pack(k: usize, n: usize, b: usize, rowBytes: usize, columnBytes: usize, panelBytes: usize, out: usize): void {
   for (let j: usize = 0; j < n; j += 8) {
-    const columns = min(n - j, 8);
-    const from = b + j * columnBytes;
-    if (columns == 8 && columnBytes == 4) {
-      let source = from, to = out;
-      for (let i: usize = 0; i < k; i++) {
-        v128.store(to, v128.load(source));
-        v128.store(to, v128.load(source, 16), 16);
-        source += rowBytes;
-        to += 32;
-      }
+    const columns = min(n - j, 8), from = b + j * columnBytes;
+    if (columns == 8) {
+      packPanel(k, from, rowBytes, columnBytes, out);
     } else {
-      for (let c: usize = 0; c < 8; c++) {
-        let source = from + c * columnBytes, to = out + (c << 2);
-        for (let i: usize = 0; i < k; i++) {
-          f32.store(to, c < columns ? f32.load(source) : 0);
-          source += rowBytes;
-          to += 32;
+      for (let i: usize = 0; i < k; i++) {
+        for (let c: usize = 0; c < 8; c++) {
+          f32.store(out + (i << 5) + (c << 2), c < columns ? f32.load(from + i * rowBytes + c * columnBytes) : 0);
         }
       }
     }

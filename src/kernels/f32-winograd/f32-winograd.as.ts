@@ -7,6 +7,7 @@
 import { f32_conv_weight_6x8 } from "../f32-conv-weight/f32-conv-weight.as";
 import { f32_gemm_6x8 } from "../f32-gemm/f32-gemm.as";
 import { clamp } from "../shared/rows.as";
+import { gather4 } from "../shared/transpose.as";
 
 /**
  * Bytes between the ends of one of the 36 planes and the start of the next. Without them planes lie powers of
@@ -63,15 +64,6 @@ function outputLine(s: usize, ss: usize, d: usize, ds: usize, three: bool): void
   if (!three) v128.store(d + 3 * ds, f32x4.add(f32x4.add(difference1, times(difference2, 8)), m5));
 }
 
-/** The weights of four output channels, `stride` bytes apart. */
-@inline
-function fourOutputs(at: usize, stride: isize): v128 {
-  let v = v128.load32_zero(at);
-  v = v128.load_lane<f32>(at + stride, v, 1);
-  v = v128.load_lane<f32>(at + 2 * stride, v, 2);
-  return v128.load_lane<f32>(at + 3 * stride, v, 3);
-}
-
 /**
  * Transforms 3x3 weights into out[36][ceil(n / 8)][channels][8], 64 bytes between planes. Element (o, c, ky, kx) is at
  * w + o * strideO + c * strideC + ky * strideY + kx * strideX (bytes; negative strides flip the kernel).
@@ -88,7 +80,7 @@ export function f32_winograd_weights(
         let row = w + o * strideO + c * strideC;
         for (let y: usize = 0; y < 144; y += 48) {
           for (let x: usize = 0, at = row; x < 48; x += 16) {
-            v128.store(temporary + y + x, o < n ? fourOutputs(at, strideO) : f32x4.splat(0));
+            v128.store(temporary + y + x, o < n ? gather4(at, strideO) : f32x4.splat(0));
             at += strideX;
           }
           row += strideY;

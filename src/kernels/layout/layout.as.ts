@@ -1,17 +1,7 @@
 // Moving images between PyTorch's NCHW and the engine's padded NHWC, and the offset tables by which
 // kernels find pixels. Transposes go four by four through registers.
 
-/** Stores the transpose of the 4x4 block at s (rows `sRow` bytes apart) to d (rows `dRow` bytes apart). */
-@inline
-function block4x4(s: usize, sRow: usize, d: usize, dRow: usize): void {
-  const r0 = v128.load(s), r1 = v128.load(s + sRow), r2 = v128.load(s + 2 * sRow), r3 = v128.load(s + 3 * sRow);
-  const t0 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5), t1 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5);
-  const t2 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7), t3 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7);
-  v128.store(d, v128.shuffle<i64>(t0, t1, 0, 2));
-  v128.store(d + dRow, v128.shuffle<i64>(t0, t1, 1, 3));
-  v128.store(d + 2 * dRow, v128.shuffle<i64>(t2, t3, 0, 2));
-  v128.store(d + 3 * dRow, v128.shuffle<i64>(t2, t3, 1, 3));
-}
+import { block4x4 } from "../shared/transpose.as";
 
 /**
  * d[c][r] = s[r][c] for r < rows, c < columns, 32-bit elements; rows of s are sRow bytes apart, rows of d
