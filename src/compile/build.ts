@@ -82,7 +82,7 @@ function emitOutput(plan: PlanBuilder, value: Value, index: number, exchange: Ex
 
 function emitNode(plan: PlanBuilder, node: Node, fallback: BuildOptions["fallback"]): void {
   const rule = stepRuleOf(node);
-  const refusal = rule ? rule.emit(node, plan) : "the engine has no kernel for this operator";
+  const refusal = rule ? rule.emit(node, plan) : "the engine has no kernel for it";
   if (typeof refusal !== "string") return;
   if (fallback === "reference") {
     emitReference(plan, node, refusal);

@@ -10,6 +10,7 @@ import type { Argument, Graph, Node } from "../graph/graph.ts";
 import { NO_BORDER, covers, widerBorder } from "../kernels/qconv/image.ts";
 import type { Border, Image } from "../kernels/qconv/image.ts";
 import { storageFlip } from "../kernels/qgemm/variant.ts";
+import { ObserverBase } from "../quantization/observers/base.ts";
 import type { Tensor, TensorType } from "../tensor/tensor.ts";
 import { planArena } from "./arena.ts";
 import type { Lifetime } from "./arena.ts";
@@ -138,9 +139,12 @@ export class PlanBuilder implements Machine {
     throw new EngineError("compile", { value: arg instanceof Value ? `%${arg.name}` : arg }, "the type of a value is not known before it runs");
   }
 
-  /** The stored tensor an argument stands for, or null. */
+  /** The stored tensor an argument stands for, also through an observer, which changes nothing; or null. */
   constant(arg: Argument): Tensor | null {
-    return this.graph.tensorOf(arg);
+    if (!(arg instanceof Value)) return null;
+    const { node } = arg;
+    const observed = node.kind === "module" && this.graph.modules.get(node.target) instanceof ObserverBase;
+    return observed ? this.constant(node.args[0]!) : this.graph.tensorOf(arg);
   }
 
   /** A buffer with the value in a form that satisfies the request, converted if need be. */

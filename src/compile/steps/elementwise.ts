@@ -13,14 +13,14 @@ import { constantI32 } from "./conv.ts";
 import { tableRule } from "./quantized-elementwise.ts";
 
 /** Addresses of the line tables of each buffer, how many lines, and their length in elements. */
-interface Lines {
+export interface Lines {
   readonly count: number;
   readonly length: number;
   readonly tables: readonly number[];
 }
 
 /** All rows of all blocks as one table of byte offsets a buffer. */
-function linesOf(place: Place, buffers: readonly Buffer[]): Lines {
+export function linesOf(place: Place, buffers: readonly Buffer[]): Lines {
   const blocks = rowBlocks(buffers);
   const offsets = (which: number): number[] =>
     blocks.flatMap(({ rows, offsets: starts, strides }: RowBlock) => Array.from({ length: rows }, (_, row) => starts[which]! + row * strides[which]!));

@@ -10,6 +10,7 @@ import { convRules } from "./conv.ts";
 import { elementwiseRules } from "./elementwise.ts";
 import { linearRules } from "./linear.ts";
 import { moveRules } from "./move.ts";
+import { emitObserver } from "./observe.ts";
 import { poolRules } from "./pool.ts";
 import { quantizeRules } from "./quantize.ts";
 import { quantizedConvRules } from "./quantized-conv.ts";
@@ -30,8 +31,11 @@ const rules: ReadonlyMap<string, StepRule> = new Map([
   ...shapeRules,
 ]);
 
+const observerRule: StepRule = { emit: emitObserver };
+
 /** The rule of a node, or undefined when the engine has no kernel for its operator. */
 export function stepRuleOf(node: Node): StepRule | undefined {
+  if (node.kind === "module") return observerRule;
   if (node.kind !== "operator") return undefined;
   return rules.get(node.target) ?? (hasOp(node.target) && findOp(node.target).isElementwise ? tableRule : undefined);
 }

@@ -21,15 +21,15 @@ export interface Histogram extends Range {
 }
 
 /** Edges as histc takes them: a range without width is the data's own, or one to each side of it. */
-function edgesOf(x: TypedArray, min: number, max: number): Range {
+export function histogramEdges(data: Range, min: number, max: number): Range {
   if (min !== max) return { min, max };
-  const own = x.length > 0 ? rangeOf(x, 0, x.length) : { min, max };
-  return own.min === own.max ? { min: fround(own.min - 1), max: fround(own.max + 1) } : own;
+  return data.min === data.max ? { min: fround(data.min - 1), max: fround(data.max + 1) } : data;
 }
 
 /** How many values fall into each of `bins` equal bins of min..max; values outside are ignored. float32. */
 export function histc(x: TypedArray, bins: number, min: number, max: number): Float32Array {
-  const { min: low, max: high } = edgesOf(x, min, max);
+  const data = min === max && x.length > 0 ? rangeOf(x, 0, x.length) : { min, max };
+  const { min: low, max: high } = histogramEdges(data, min, max);
   const width = fround(high - low);
   const counts = new Float64Array(bins);
   for (let i = 0; i < x.length; i++) {
@@ -76,12 +76,15 @@ export function addCounts(a: ArrayLike<number>, b: ArrayLike<number>): Float32Ar
   return Float32Array.from({ length: a.length }, (_, i) => a[i]! + b[i]!);
 }
 
-/** The histogram after one more batch of finite values with range `batch`. `before` null: this is the first. */
-export function updateHistogram(before: Histogram | null, x: TypedArray, batch: Range, bins: number): Histogram {
+/**
+ * The histogram after one more batch of finite values with range `batch`. `before` null: this is the first.
+ * @param countsOf how many of the batch's values fall into each of the bins of a range, as histc.
+ */
+export function updateHistogram(before: Histogram | null, batch: Range, countsOf: (min: number, max: number) => Float32Array): Histogram {
   const [batchMin, batchMax] = [fround(batch.min), fround(batch.max)];
-  if (!before) return { counts: histc(x, bins, batchMin, batchMax), min: batchMin, max: batchMax };
+  if (!before) return { counts: countsOf(batchMin, batchMax), min: batchMin, max: batchMax };
   const min = Math.min(before.min, batchMin);
   const max = Math.max(before.max, batchMax);
-  const fresh = histc(x, bins, min, max);
+  const fresh = countsOf(min, max);
   return { counts: addCounts(fresh, moveCounts(before, min, max)), min, max };
 }

@@ -9,7 +9,7 @@ import type { TypedArray } from "../../tensor/dtype.ts";
 import { scalar } from "../../tensor/create.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import { defineOp, dispatch } from "../op.ts";
-import { updateHistogram } from "./histogram-math.ts";
+import { histc, updateHistogram } from "./histogram-math.ts";
 import type { Histogram } from "./histogram-math.ts";
 import { searchHistogram } from "./histogram-search.ts";
 import { rangeOf } from "./ranges.ts";
@@ -51,7 +51,8 @@ export const observeHistogramOp = defineOp<readonly [x: Tensor, ...State], { rea
     const before = readHistogram(state);
     if (batch === null) return state.map((tensor) => tensor.copy());
     const untouched = before.min === Infinity || before.max === -Infinity;
-    return histogramTensors(updateHistogram(untouched ? null : before, batch.values, batch.range, bins));
+    const countsOf = (low: number, high: number): Float32Array => histc(batch.values, bins, low, high);
+    return histogramTensors(updateHistogram(untouched ? null : before, batch.range, countsOf));
   },
   backward: STATISTICS,
 });

@@ -9,6 +9,7 @@ import { Module } from "../../nn/module.ts";
 import type { AnyModule } from "../../nn/module.ts";
 import { EPS, calculateQuantRange } from "../../ops/quantize/numerics.ts";
 import type { QParamsRule } from "../../ops/quantize/numerics.ts";
+import type { Range } from "../../ops/quantize/ranges.ts";
 import { qparamsOfRange } from "../../ops/quantize/observe.ts";
 import { activeTracer, noGrad } from "../../tensor/context.ts";
 import { ones, scalar, tensor, zeros } from "../../tensor/create.ts";
@@ -57,6 +58,14 @@ export function storeBuffer(buffer: Tensor, value: Tensor): Tensor {
   return new Tensor(buffer.dtype, value.shape, zeros(value.shape, { dtype: buffer.dtype }).data).assign(value);
 }
 
+/** A batch of which only statistics are at hand: how compiled graphs calibrate without copying tensors out. */
+export interface BatchStatistics {
+  /** Smallest and largest value; NaN when there is one. */
+  readonly range: Range;
+  /** How many values fall into each of `bins` equal bins of min..max (min < max), float32. */
+  counts(bins: number, min: number, max: number): Float32Array;
+}
+
 export abstract class ObserverBase extends Module {
   readonly dtype: DType;
   readonly isDynamic: boolean;
@@ -82,6 +91,11 @@ export abstract class ObserverBase extends Module {
 
   /** Takes one batch into the statistics. Empty batches change nothing. */
   abstract observe(x: Tensor): void;
+
+  /** Takes in a batch by its statistics, with the same result as `observe`; false when the values themselves are needed. */
+  observeStatistics(_batch: BatchStatistics): boolean {
+    return false;
+  }
 
   /** Scales and zero points of what was seen. @throws QuantError for observers that have none. */
   abstract calculateQParams(): CalculatedQParams;

@@ -7,8 +7,8 @@
  */
 
 import { ArgumentError } from "../../errors.ts";
-import { addCounts, moveCounts } from "../../ops/quantize/histogram-math.ts";
-import { bestRange, observeHistogram, readHistogram } from "../../ops/quantize/histogram.ts";
+import { addCounts, histogramEdges, moveCounts, updateHistogram } from "../../ops/quantize/histogram-math.ts";
+import { bestRange, histogramTensors, observeHistogram, readHistogram } from "../../ops/quantize/histogram.ts";
 import { noGrad, activeTracer } from "../../tensor/context.ts";
 import { scalar, zeros } from "../../tensor/create.ts";
 import { dtypeInfo } from "../../tensor/dtype.ts";
@@ -16,7 +16,7 @@ import { isPerChannelScheme } from "../../tensor/qparams.ts";
 import { sameShape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { UniformQuantizationObserverBase, storeBuffer, unobservedQParams } from "./base.ts";
-import type { CalculatedQParams, ObserverOptions } from "./base.ts";
+import type { BatchStatistics, CalculatedQParams, ObserverOptions } from "./base.ts";
 
 export interface HistogramOptions extends ObserverOptions {
   readonly bins?: number;
@@ -51,7 +51,22 @@ export class HistogramObserver extends UniformQuantizationObserverBase {
   /** Takes one batch in; infinite values are left out. @throws ArgumentError for NaN. */
   override observe(x: Tensor): void {
     if (x.numel === 0) return;
-    const [histogram, min, max] = noGrad(() => observeHistogram(x, this.statistics, this.bins));
+    this.store(...noGrad(() => observeHistogram(x, this.statistics, this.bins)));
+  }
+
+  /** Infinite values and NaN need the values. */
+  override observeStatistics({ range, counts }: BatchStatistics): boolean {
+    if (!Number.isFinite(range.min) || !Number.isFinite(range.max)) return false;
+    const before = this.hasObserved ? readHistogram(this.statistics) : null;
+    const after = updateHistogram(before, range, (min, max) => {
+      const edges = histogramEdges(range, min, max);
+      return counts(this.bins, edges.min, edges.max);
+    });
+    this.store(...histogramTensors(after));
+    return true;
+  }
+
+  private store(histogram: Tensor, min: Tensor, max: Tensor): void {
     this.histogram = storeBuffer(this.histogram, histogram);
     this.minVal = storeBuffer(this.minVal, min);
     this.maxVal = storeBuffer(this.maxVal, max);

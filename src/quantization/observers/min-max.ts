@@ -9,12 +9,12 @@
 import { ArgumentError } from "../../errors.ts";
 import { isUntouched, observeMinMax } from "../../ops/quantize/observe.ts";
 import { activeTracer, noGrad } from "../../tensor/context.ts";
-import { scalar, zeros } from "../../tensor/create.ts";
+import { scalar, tensor, zeros } from "../../tensor/create.ts";
 import { isPerChannelScheme } from "../../tensor/qparams.ts";
 import { sameShape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { UniformQuantizationObserverBase, storeBuffer, unobservedQParams } from "./base.ts";
-import type { CalculatedQParams, ObserverOptions } from "./base.ts";
+import type { BatchStatistics, CalculatedQParams, ObserverOptions } from "./base.ts";
 
 /** Base of the four: a running minimum and maximum. */
 export abstract class RangeObserver extends UniformQuantizationObserverBase {
@@ -51,6 +51,13 @@ export abstract class RangeObserver extends UniformQuantizationObserverBase {
     if (x.numel === 0) return;
     const attrs = { averagingConstant: this.share, axis: this.axis };
     this.setStatistics(...noGrad(() => observeMinMax(x, this.minVal, this.maxVal, attrs)));
+  }
+
+  /** The two ends of a range have the range of all that lies between. */
+  override observeStatistics({ range: { min, max } }: BatchStatistics): boolean {
+    if (this.axis !== null) return false;
+    this.observe(tensor([min, max]));
+    return true;
   }
 
   /** Takes over statistics computed elsewhere (the fused fake-quantize) as those after one more batch. */
