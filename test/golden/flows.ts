@@ -46,7 +46,7 @@ export function setQConfig(model: AnyModule, attrs: Fields): void {
 }
 
 /** PyTorch's state as flat entries: packed pairs by position, dtypes and absent biases left out. */
-function flattened(state: Fields): [string, Tensor | Fields][] {
+export function flattened(state: Fields): [string, Tensor | Fields][] {
   return Object.entries(state).flatMap(([key, value]): [string, Tensor | Fields][] => {
     if (Array.isArray(value)) {
       return (value as readonly Value[]).flatMap((item, i) => (item instanceof Tensor ? [[`${key}.${i}`, item] as [string, Tensor]] : []));
@@ -99,7 +99,7 @@ function expectEntry(actual: Tensor, expected: Tensor | Fields, budget: Budget, 
  */
 const NOT_COMPARED = [/(^|\.)eps$/, /^(elu|prelu)\.(scale|zero_point)$/, /^prelu\.weight$/, /^attention\.in_proj_(weight|bias)$/];
 
-function isCompared(key: string): boolean {
+export function isCompared(key: string): boolean {
   return !NOT_COMPARED.some((pattern) => pattern.test(key));
 }
 
