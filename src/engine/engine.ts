@@ -79,7 +79,7 @@ export class Engine {
     const wasm = new WebAssembly.Memory({ initial, maximum, shared });
     this.memory = new EngineMemory(wasm, maximum * PAGE);
     this.kernels = instantiate(module, wasm);
-    this.#pool = shared ? new ThreadPool(threads, module, wasm, { ...this.kernels }) : undefined;
+    this.#pool = shared ? startPool(() => new ThreadPool(threads, module, wasm, { ...this.kernels })) : undefined;
     this.dot = options.dot ?? probeDot(this.kernels, new Uint8Array(wasm.buffer), PROBE_AT);
   }
 
@@ -108,6 +108,15 @@ export class Engine {
   /** Ends the worker threads; calls after that compute alone. */
   dispose(): void {
     this.#pool?.stop();
+  }
+}
+
+/** A host may refuse workers (a content policy, a limit); then there is one thread. */
+function startPool(start: () => ThreadPool): ThreadPool | undefined {
+  try {
+    return start();
+  } catch {
+    return undefined;
   }
 }
 

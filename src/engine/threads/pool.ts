@@ -20,9 +20,12 @@ import type { RunningWorker } from "./spawn.ts";
 
 /** Chunks per thread: more even out uneven speeds, fewer cost less. */
 const CHUNKS_PER_THREAD = 4;
-/** A claimed chunk may take this many times longer than the main thread's longest, plus a second, before its worker counts as dead. */
+/**
+ * A claimed chunk may take this many times longer than the main thread's longest, plus some seconds (a busy machine may
+ * not run a thread for that long), before its worker counts as dead.
+ */
 const PATIENCE = 50;
-const PATIENCE_MS = 1000;
+const PATIENCE_MS = 5000;
 /** Turns of waiting between looks at the clock. */
 const TURNS = 4096;
 
@@ -46,15 +49,18 @@ export class ThreadPool {
   private readonly names: readonly string[];
   private readonly kernels: Readonly<Record<string, Kernel>>;
   private workers: RunningWorker[];
+  private readonly patience: number;
   private job = 0;
 
-  /** Starts `threads` - 1 workers. @throws what the host throws when it cannot start them. */
+  /** Starts `threads` - 1 workers; `patience` in milliseconds, see PATIENCE_MS. @throws what the host throws when it cannot start them. */
   constructor(
     threads: number,
     module: WebAssembly.Module,
     memory: WebAssembly.Memory,
     kernels: Readonly<Record<string, Kernel>>,
+    patience = PATIENCE_MS,
   ) {
+    this.patience = patience;
     this.threads = threads;
     this.control = new Int32Array(memory.buffer, CONTROL_AT, CONTROL_WORDS);
     this.values = new Float64Array(memory.buffer, ARGUMENTS_AT, MAX_ARGUMENTS);
@@ -146,7 +152,7 @@ export class ThreadPool {
   /** Waits for chunks that workers are still at. The main thread of a page may not sleep, so it spins. */
   private finish(name: string, chunks: number, longest: number): void {
     const { control } = this;
-    const deadline = performance.now() + PATIENCE_MS + PATIENCE * longest;
+    const deadline = performance.now() + this.patience + PATIENCE * longest;
     for (let turn = 1; Atomics.load(control, WORD.done) < chunks; turn++) {
       if (turn % TURNS !== 0 || performance.now() < deadline) continue;
       this.restart();
