@@ -11,6 +11,7 @@ import { ModuleError } from "../errors.ts";
 import { activeTracer } from "../tensor/context.ts";
 import { Parameter, Tensor } from "../tensor/tensor.ts";
 import { cloneModule } from "./clone.ts";
+import { printModule } from "./print.ts";
 import { collectState, loadState } from "./state-dict.ts";
 import type { LoadOptions, LoadResult, StateDict } from "./state-dict.ts";
 
@@ -181,6 +182,11 @@ export abstract class Module<In extends readonly unknown[] = [Tensor], Out = Ten
   /** A deep copy: tensors copied, shared tensors and modules shared the same way in the copy. */
   clone(): this {
     return cloneModule(this);
+  }
+
+  /** The tree below this module, one line a module. */
+  toString(): string {
+    return printModule(this);
   }
 
   /** All parameters and buffers by PyTorch's keys. Tensors are shared, not copied. */
