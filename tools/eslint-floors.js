@@ -27,6 +27,7 @@ export const floors = {
   "nn/quantizable": 5,
   "nn/reference": 5,
   compile: 5,
+  browser: 6,
   runtime: 6,
   index: 6,
   "quantization/entry": 6,
