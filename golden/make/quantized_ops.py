@@ -207,6 +207,10 @@ def pools(s):
         for label, dim, keep in (("2,3", [2, 3], False), ("2,3 keep", [2, 3], True), ("1", [1], False), ("-1", [-1], False)):
             x = randq(gen, [2, 3, 5, 4], dtype, 0.1, 100 - shift)
             s.case(f"mean {tag} {label}", "quantized.mean", {"x": x}, {"dim": dim, "keepdim": keep}, {"output": torch.mean(x, dim, keepdim=keep)})
+        # sums of real numbers: their order decides the many ties
+        for dim, shape in (([0], [6, 3, 5, 4]), ([1], [2, 20, 4, 9]), ([2], [1, 2, 70, 3]), ([0, 2], [4, 3, 5, 10]), ([0, 1], [2, 4, 3, 3]), ([0, 3], [2, 3, 4, 26]), ([0, 2, 3], [4, 3, 5, 6]), ([1, 2], [2, 3, 4, 37])):
+            x = randq(gen, shape, dtype, 0.3, 3 - shift)
+            s.case(f"mean {tag} {dim} of {shape}", "quantized.mean", {"x": x}, {"dim": dim, "keepdim": False}, {"output": torch.mean(x, dim)})
         for label, kw in (("nearest", dict(scale_factor=2, mode="nearest")), ("nearest size", dict(size=[7, 5], mode="nearest")), ("bilinear", dict(scale_factor=2, mode="bilinear", align_corners=False)), ("bilinear corners", dict(size=[7, 9], mode="bilinear", align_corners=True)), ("bilinear down", dict(size=[3, 2], mode="bilinear", align_corners=False))):
             x = randq(gen, [1, 3, 5, 4], dtype, 0.1, 100 - shift)
             attrs = {{"scale_factor": "scaleFactor", "align_corners": "alignCorners"}.get(k, k): v for k, v in kw.items()}

@@ -8,7 +8,7 @@
  *     avgPool3d             rne(f32(sum (q - z)) * f32(1 / n)) + z for whole groups of 16 channels, else as 2d
  *     adaptiveAvgPool       rne(f32(sum q) * f32(f32(f32(1 / kd) / kh) / kw))
  *     mean, last axes       rne(f32(f32(sum q) / n))
- *     mean, other axes      quantizePerTensor of the real mean
+ *     mean, other axes      quantizePerTensor of the real mean, summed in float32 in PyTorch's order (cascade-sum.ts)
  *
  * Sources: ATen/native/quantized/cpu/{AveragePool2d,AdaptiveAveragePooling,ReduceOps}.cpp and
  * _qavg_pool_nhwc_kernel of kernels/QuantizedOpKernels.cpp.
@@ -27,6 +27,7 @@ import type { AxisWindows, Box } from "../pool-windows.ts";
 import { clampNanLow } from "../quantize/numerics.ts";
 import { accumulate, reducedCount, reducedShape } from "../reduce.ts";
 import type { ReduceAttrs } from "../reduce.ts";
+import { cascadeSum } from "./cascade-sum.ts";
 import { NO_GRADIENT, requireByte } from "./common.ts";
 import { addThenRound, requantizeInteger, targetOf } from "./requantize.ts";
 
@@ -130,24 +131,18 @@ export const quantizedMeanOp = defineOp<One, ReduceAttrs>({
   forward([x], { dim }, [type]) {
     const { dtype, qparams } = requireByte("quantizedMean", x);
     const count = reducedCount(x.shape, dim);
-    const sums = accumulate(Float64Array.from(x.data), x.shape, dim);
-    const out = allocate(dtype, sums.length);
+    const out = allocate(dtype, numel(type!.shape));
     if (areInnermost(dim, x.shape.length)) {
-      const { low, high } = dtypeRange(dtype);
-      sums.forEach((sum, i) => (out[i] = clampNanLow(rint(fround(fround(sum) / count)), low, high)));
+      const { min, max } = dtypeInfo[dtype];
+      const sums = accumulate(Float64Array.from(x.data), x.shape, dim);
+      sums.forEach((sum, i) => (out[i] = clampNanLow(rint(fround(fround(sum) / count)), min, max)));
     } else {
       const target = targetOf(dtype, qparams);
       const scale = fround(qparams.scale);
-      sums.forEach(
-        (sum, i) => (out[i] = addThenRound(fround(((sum - count * qparams.zeroPoint) * scale) / count), target)),
-      );
+      const real = Float32Array.from(x.data, (q) => (q - qparams.zeroPoint) * scale);
+      cascadeSum(real, x.shape, dim).forEach((sum, i) => (out[i] = addThenRound(fround(sum / count), target)));
     }
     return [new Tensor(dtype, type!.shape, out, qparams)];
   },
   backward: NO_GRADIENT,
 });
-
-function dtypeRange(dtype: "qint8" | "quint8" | "qint32" | "quint4x2"): { low: number; high: number } {
-  const { min, max } = dtypeInfo[dtype];
-  return { low: min, high: max };
-}
