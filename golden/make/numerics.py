@@ -170,6 +170,20 @@ def fake_quantize(s):
     y = torch.fake_quantize_per_tensor_affine(x, 0.1, 0, -8, 7)
     y.sum().backward()
     s.case(name, "fakeQuantizePerTensorAffine", {"x": x, "gradOutput": torch.ones(9, dtype=torch.float64)}, {"scale": 0.1, "zeroPoint": 0, "quantMin": -8, "quantMax": 7}, {"output": y, "gradX": x.grad})
+    for scale, zp in ((0.1, 3), (0.013, 100)):
+        name = f"fakeQuantizePerTensorAffine float16 s={scale}"
+        x = (randn(rng(name), 25) * 2).half().requires_grad_()
+        g = randn(rng(name + "g"), 25).half()
+        y = torch.fake_quantize_per_tensor_affine(x, scale, zp, 0, 255)
+        y.backward(g)
+        s.case(name, "fakeQuantizePerTensorAffine", {"x": x, "gradOutput": g}, {"scale": scale, "zeroPoint": zp, "quantMin": 0, "quantMax": 255}, {"output": y, "gradX": x.grad})
+    name = "fakeQuantizePerChannelAffine float16"
+    x = (randn(rng(name), 3, 9) * 2).half().requires_grad_()
+    g = randn(rng(name + "g"), 3, 9).half()
+    scales, zps = torch.tensor([0.05, 0.013, 0.2]), torch.tensor([0, 5, -9], dtype=torch.int32)
+    y = torch.fake_quantize_per_channel_affine(x, scales, zps, 0, -128, 127)
+    y.backward(g)
+    s.case(name, "fakeQuantizePerChannelAffine", {"x": x, "scales": scales, "zeroPoints": zps, "gradOutput": g}, {"axis": 0, "quantMin": -128, "quantMax": 127}, {"output": y, "gradX": x.grad})
     x = torch.ones(3)
     for zp, lo, hi in [(300, 0, 255), (-1, 0, 255), (0, 5, 3)]:
         s.throws(f"fakeQuantizePerTensorAffine refuses z={zp} {lo}..{hi}", "fakeQuantizePerTensorAffine", {"x": x}, {"scale": 0.1, "zeroPoint": zp, "quantMin": lo, "quantMax": hi}, lambda z=zp, a=lo, b=hi: torch.fake_quantize_per_tensor_affine(x, 0.1, z, a, b))
