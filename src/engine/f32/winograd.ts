@@ -14,7 +14,7 @@ import { initialSums } from "./operands.ts";
 
 /** Blocks transformed together are chosen to fill about this many bytes, within the second-level cache. */
 const SCRATCH_BYTES = 384 * 1024;
-const GROUPS = { least: 12, most: 48, step: 6 };
+const GROUPS = { least: 12, most: 24, step: 6 };
 /** Threads take blocks in multiples of this. */
 export const WINOGRAD_STEP = GROUPS.step;
 /** Position of the scratch address among the kernel's arguments. */

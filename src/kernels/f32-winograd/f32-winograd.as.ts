@@ -5,9 +5,9 @@
 // gradient is F(3x3, 4x4): the same points, with the output gradient in the role of the kernel.
 
 import { f32_conv_weight_6x8 } from "../f32-conv-weight/f32-conv-weight.as";
-import { f32_gemm_6x8 } from "../f32-gemm/f32-gemm.as";
 import { clamp } from "../shared/rows.as";
 import { gather4 } from "../shared/transpose.as";
+import { again, madd } from "../shared/vector.as";
 
 /**
  * Bytes between the ends of one of the 36 planes and the start of the next. Without them planes lie powers of
@@ -20,19 +20,29 @@ function times(v: v128, factor: f32): v128 {
   return f32x4.mul(v, f32x4.splat(factor));
 }
 
+@inline
+function twice(v: v128): v128 {
+  return f32x4.add(v, v);
+}
+
+/** Sums instead of products with 4: engines would make the constant anew each time. */
+@inline
+function fourTimes(v: v128): v128 {
+  return twice(twice(v));
+}
+
 /** Six inputs at s, s + ss, ... to six transformed values at d, d + ds, ... (rows of B^T). */
 @inline
 function inputLine(s: usize, ss: usize, d: usize, ds: usize): void {
-  const d0 = v128.load(s), d1 = v128.load(s + ss), d2 = v128.load(s + 2 * ss);
-  const d3 = v128.load(s + 3 * ss), d4 = v128.load(s + 4 * ss), d5 = v128.load(s + 5 * ss);
-  const even = f32x4.sub(d4, times(d2, 4)), odd = f32x4.sub(d3, times(d1, 4));
-  const near = f32x4.sub(d4, d2), far = times(f32x4.sub(d3, d1), 2);
-  v128.store(d, f32x4.add(f32x4.sub(times(d0, 4), times(d2, 5)), d4));
+  const d1 = v128.load(s + ss), d2 = v128.load(s + 2 * ss), d3 = v128.load(s + 3 * ss), d4 = v128.load(s + 4 * ss);
+  const even = f32x4.sub(d4, fourTimes(d2)), odd = f32x4.sub(d3, fourTimes(d1));
+  const near = f32x4.sub(d4, d2), far = twice(f32x4.sub(d3, d1));
+  v128.store(d, f32x4.add(fourTimes(f32x4.sub(v128.load(s), d2)), near));
   v128.store(d + ds, f32x4.add(even, odd));
   v128.store(d + 2 * ds, f32x4.sub(even, odd));
   v128.store(d + 3 * ds, f32x4.add(near, far));
   v128.store(d + 4 * ds, f32x4.sub(near, far));
-  v128.store(d + 5 * ds, f32x4.add(f32x4.sub(times(d1, 4), times(d3, 5)), d5));
+  v128.store(d + 5 * ds, f32x4.sub(f32x4.sub(v128.load(s + 5 * ss), d3), twice(far)));
 }
 
 /** Three kernel values to six (rows of G); with four = true, four values of an output gradient to six. */
@@ -57,11 +67,11 @@ function outputLine(s: usize, ss: usize, d: usize, ds: usize, three: bool): void
   const m5 = v128.load(s + 5 * ss);
   const sum1 = f32x4.add(m1, m2), difference1 = f32x4.sub(m1, m2);
   const sum2 = f32x4.add(m3, m4), difference2 = f32x4.sub(m3, m4);
-  const square = f32x4.add(sum1, times(sum2, 4));
+  const square = f32x4.add(sum1, fourTimes(sum2));
   v128.store(d, f32x4.add(f32x4.add(v128.load(s), sum1), sum2));
-  v128.store(d + ds, f32x4.add(difference1, times(difference2, 2)));
+  v128.store(d + ds, f32x4.add(difference1, twice(difference2)));
   v128.store(d + 2 * ds, three ? f32x4.add(square, m5) : square);
-  if (!three) v128.store(d + 3 * ds, f32x4.add(f32x4.add(difference1, times(difference2, 8)), m5));
+  if (!three) v128.store(d + 3 * ds, f32x4.add(f32x4.add(difference1, twice(fourTimes(difference2))), m5));
 }
 
 /**
@@ -104,13 +114,61 @@ function transformInput(x: usize, row: usize, pixel: usize, channels: usize, out
 }
 
 /**
+ * y[r][j] = sum_k a[r][k] w[k][j] for six rows, row r at the smaller of r and last, and the first n (4 or more) of eight
+ * columns: the tile of f32-gemm without tables, initial sums and clamps, for sums as short as 8. k % 4 == 0.
+ */
+@inline
+function product(a: usize, aRow: usize, last: usize, k: usize, w: usize, y: usize, yRow: usize, n: usize): void {
+  const i1 = min<usize>(1, last), i2 = min<usize>(2, last), i3 = min<usize>(3, last), i4 = min<usize>(4, last), i5 = min<usize>(5, last);
+  let a0 = a, a1 = a + i1 * aRow, a2 = a + i2 * aRow, a3 = a + i3 * aRow, a4 = a + i4 * aRow, a5 = a + i5 * aRow;
+  let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00;
+  let c30 = c00, c31 = c00, c40 = c00, c41 = c00, c50 = c00, c51 = c00;
+  for (const end = a0 + (k << 2); a0 < end; w += 128) {
+    let b0 = v128.load(w), b1 = v128.load(w, 16);
+    let v = v128.load32_splat(a0); c00 = madd(v, b0, c00); c01 = madd(v, again(b1, w + 16), c01);
+    v = v128.load32_splat(a1); c10 = madd(v, b0, c10); c11 = madd(v, again(b1, w + 16), c11);
+    v = v128.load32_splat(a2); c20 = madd(v, b0, c20); c21 = madd(v, again(b1, w + 16), c21);
+    v = v128.load32_splat(a3); c30 = madd(v, b0, c30); c31 = madd(v, again(b1, w + 16), c31);
+    v = v128.load32_splat(a4); c40 = madd(v, b0, c40); c41 = madd(v, again(b1, w + 16), c41);
+    v = v128.load32_splat(a5); c50 = madd(v, b0, c50); c51 = madd(v, again(b1, w + 16), c51);
+    b0 = v128.load(w, 32); b1 = v128.load(w, 48);
+    v = v128.load32_splat(a0, 4); c00 = madd(v, b0, c00); c01 = madd(v, again(b1, w + 48), c01);
+    v = v128.load32_splat(a1, 4); c10 = madd(v, b0, c10); c11 = madd(v, again(b1, w + 48), c11);
+    v = v128.load32_splat(a2, 4); c20 = madd(v, b0, c20); c21 = madd(v, again(b1, w + 48), c21);
+    v = v128.load32_splat(a3, 4); c30 = madd(v, b0, c30); c31 = madd(v, again(b1, w + 48), c31);
+    v = v128.load32_splat(a4, 4); c40 = madd(v, b0, c40); c41 = madd(v, again(b1, w + 48), c41);
+    v = v128.load32_splat(a5, 4); c50 = madd(v, b0, c50); c51 = madd(v, again(b1, w + 48), c51);
+    b0 = v128.load(w, 64); b1 = v128.load(w, 80);
+    v = v128.load32_splat(a0, 8); c00 = madd(v, b0, c00); c01 = madd(v, again(b1, w + 80), c01);
+    v = v128.load32_splat(a1, 8); c10 = madd(v, b0, c10); c11 = madd(v, again(b1, w + 80), c11);
+    v = v128.load32_splat(a2, 8); c20 = madd(v, b0, c20); c21 = madd(v, again(b1, w + 80), c21);
+    v = v128.load32_splat(a3, 8); c30 = madd(v, b0, c30); c31 = madd(v, again(b1, w + 80), c31);
+    v = v128.load32_splat(a4, 8); c40 = madd(v, b0, c40); c41 = madd(v, again(b1, w + 80), c41);
+    v = v128.load32_splat(a5, 8); c50 = madd(v, b0, c50); c51 = madd(v, again(b1, w + 80), c51);
+    b0 = v128.load(w, 96); b1 = v128.load(w, 112);
+    v = v128.load32_splat(a0, 12); c00 = madd(v, b0, c00); c01 = madd(v, again(b1, w + 112), c01);
+    v = v128.load32_splat(a1, 12); c10 = madd(v, b0, c10); c11 = madd(v, again(b1, w + 112), c11);
+    v = v128.load32_splat(a2, 12); c20 = madd(v, b0, c20); c21 = madd(v, again(b1, w + 112), c21);
+    v = v128.load32_splat(a3, 12); c30 = madd(v, b0, c30); c31 = madd(v, again(b1, w + 112), c31);
+    v = v128.load32_splat(a4, 12); c40 = madd(v, b0, c40); c41 = madd(v, again(b1, w + 112), c41);
+    v = v128.load32_splat(a5, 12); c50 = madd(v, b0, c50); c51 = madd(v, again(b1, w + 112), c51);
+    a0 += 16; a1 += 16; a2 += 16; a3 += 16; a4 += 16; a5 += 16;
+  }
+  const y1 = y + i1 * yRow, y2 = y + i2 * yRow, y3 = y + i3 * yRow, y4 = y + i4 * yRow, y5 = y + i5 * yRow;
+  v128.store(y, c00); v128.store(y1, c10); v128.store(y2, c20); v128.store(y3, c30); v128.store(y4, c40); v128.store(y5, c50);
+  if (n < 8) return;
+  v128.store(y, c01, 16); v128.store(y1, c11, 16); v128.store(y2, c21, 16); v128.store(y3, c31, 16); v128.store(y4, c41, 16);
+  v128.store(y5, c51, 16);
+}
+
+/**
  * 3x3 convolution with stride 1 over blocks [blockStart, blockEnd) of 4x4 outputs; block b of an image is
  * (b / blocksX, b % blocksX). y[n][i][j][o] = clamp(bias[o] + sum w * x, lo, hi).
  *
  * x: bordered NHWC whose first window starts at x; it must hold a whole 6x6 block for every block of outputs.
  * u: from f32_winograd_weights. bias: n rounded up to 8 floats. Outputs beyond height and width are not stored.
- * group: blocks transformed together (a multiple of 6). scratch: 36 * (group * (channels + n) + 32) floats, then
- * 2 * group table entries, n rounded up to 8 zeros, and 1 KB. channels % 4 == 0 and n % 4 == 0.
+ * group: blocks transformed together. scratch: 36 * (group * (channels + n) + 32) floats, then 1 KB, 16-byte aligned.
+ * channels % 4 == 0 and n % 4 == 0.
  */
 export function f32_winograd_conv(
   blockStart: usize, blockEnd: usize, blocksX: usize, blocksPerImage: usize, x: usize, xImage: usize, xRow: usize,
@@ -118,14 +176,8 @@ export function f32_winograd_conv(
   height: usize, width: usize, lo: f32, hi: f32, scratch: usize, group: usize,
 ): void {
   const vRow = channels << 2, mRow = n << 2, vPlane = group * vRow + GAP, mPlane = group * mRow + GAP;
-  const v = scratch, m = v + 36 * vPlane, vTable = m + 36 * mPlane, mTable = vTable + (group << 2);
-  const zeros = mTable + (group << 2), padded = (n + 7) & ~7, temporary = (zeros + (padded << 2) + 15) & ~15;
-  const panelBytes = channels << 5, uPlane = (padded >> 3) * panelBytes + GAP;
-  for (let i: usize = 0; i < group; i++) {
-    store<u32>(vTable + (i << 2), <u32>(i * vRow));
-    store<u32>(mTable + (i << 2), <u32>(i * mRow));
-  }
-  memory.fill(zeros, 0, padded << 2);
+  const v = scratch, m = v + 36 * vPlane, temporary = m + 36 * mPlane;
+  const panelBytes = channels << 5, low = f32x4.splat(lo), high = f32x4.splat(hi), uPlane = ((n + 7) >> 3) * panelBytes + GAP;
   for (let first = blockStart; first < blockEnd; first += group) {
     const count = min(group, blockEnd - first);
     for (let i: usize = 0; i < count; i++) {
@@ -134,37 +186,49 @@ export function f32_winograd_conv(
       transformInput(from, xRow, vRow, channels, v + i * vRow, vPlane, temporary);
     }
     for (let i: usize = 0; i < 36; i++) {
-      // The first table entry is 0, so the table serves as the list of taps too.
-      f32_gemm_6x8(
-        0, count, vTable, mTable, v + i * vPlane, 1, vTable, channels, u + i * uPlane, panelBytes, zeros, 0,
-        m + i * mPlane, n, -Infinity, Infinity, group,
-      );
+      let panel = u + i * uPlane;
+      for (let j: usize = 0; j < n; j += 8) {
+        for (let r: usize = 0; r < count; r += 6) {
+          product(v + i * vPlane + r * vRow, vRow, count - r - 1, channels, panel, m + i * mPlane + r * mRow + (j << 2), mRow, n - j);
+        }
+        panel += panelBytes;
+      }
     }
     for (let i: usize = 0; i < count; i++) {
       const image = (first + i) / blocksPerImage, inside = (first + i) % blocksPerImage;
       const top = (inside / blocksX) * 4, left = (inside % blocksX) * 4;
       const to = y + image * yImage + top * yRow + left * yPixel;
-      storeOutput(m + i * mRow, mPlane, bias, to, yRow, yPixel, n, min(height - top, 4), min(width - left, 4), lo, hi, temporary);
+      storeOutput(m + i * mRow, mPlane, bias, to, yRow, yPixel, n, min(height - top, 4), min(width - left, 4), low, high, temporary);
     }
   }
+}
+
+/** One row of outputs from six values 16 bytes apart: bias, clamp, and the first `columns` of four stored. */
+@inline
+function storeOutputRow(s: usize, bias: v128, low: v128, high: v128, y: usize, pixel: usize, columns: usize): void {
+  const m1 = v128.load(s, 16), m2 = v128.load(s, 32), m3 = v128.load(s, 48), m4 = v128.load(s, 64);
+  const sum1 = f32x4.add(m1, m2), difference1 = f32x4.sub(m1, m2);
+  const sum2 = f32x4.add(m3, m4), difference2 = twice(f32x4.sub(m3, m4));
+  v128.store(y, clamp(f32x4.add(f32x4.add(f32x4.add(v128.load(s), sum1), sum2), bias), low, high));
+  if (columns < 2) return;
+  v128.store(y + pixel, clamp(f32x4.add(f32x4.add(difference1, difference2), bias), low, high));
+  if (columns < 3) return;
+  v128.store(y + 2 * pixel, clamp(f32x4.add(f32x4.add(sum1, fourTimes(sum2)), bias), low, high));
+  if (columns < 4) return;
+  const last = f32x4.add(f32x4.add(difference1, fourTimes(difference2)), v128.load(s, 80));
+  v128.store(y + 3 * pixel, clamp(f32x4.add(last, bias), low, high));
 }
 
 /** Transforms one block back, adds the bias, clamps, and stores its rows x columns outputs. */
 @inline
 function storeOutput(
   m: usize, plane: usize, bias: usize, y: usize, yRow: usize, yPixel: usize, n: usize, rows: usize, columns: usize,
-  lo: f32, hi: f32, temporary: usize,
+  low: v128, high: v128, temporary: usize,
 ): void {
-  const low = f32x4.splat(lo), high = f32x4.splat(hi), block = temporary + 24 * 16;
   for (let o: usize = 0; o < n << 2; o += 16) {
     const start = v128.load(bias + o);
     for (let i: usize = 0; i < 6; i++) outputLine(m + o + i * plane, 6 * plane, temporary + (i << 4), 96, false);
-    for (let i: usize = 0; i < rows; i++) {
-      outputLine(temporary + i * 96, 16, block, 16, false);
-      for (let j: usize = 0; j < columns; j++) {
-        v128.store(y + i * yRow + j * yPixel + o, clamp(f32x4.add(v128.load(block + (j << 4)), start), low, high));
-      }
-    }
+    for (let i: usize = 0; i < rows; i++) storeOutputRow(temporary + i * 96, start, low, high, y + i * yRow + o, yPixel, columns);
   }
 }
 
