@@ -1,0 +1,13 @@
+/** FX graph mode quantization: settings by module and operator, a backend's abilities as data. */
+
+export * from "./backend-config.ts";
+export * from "./backends.ts";
+export { ConvertCustomConfig, FuseCustomConfig, PrepareCustomConfig } from "./custom-config.ts";
+export type { ObservedClass, QuantizedClass, StandaloneConfig } from "./custom-config.ts";
+export * from "./default-mappings.ts";
+export { fuseFx } from "./fuse.ts";
+export { prepareFx } from "./prepare.ts";
+export { QConfigMapping } from "./qconfig-mapping.ts";
+export type { MappedQConfig, ObjectTypeOrder, QConfigDict } from "./qconfig-mapping.ts";
+export { ObservedGraphModule } from "./state.ts";
+export { symbolicTrace } from "./trace.ts";

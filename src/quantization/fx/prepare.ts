@@ -1,0 +1,137 @@
+/**
+ * prepareFx and prepareQatFx: a traced, fused copy of a model with observers (or fake-quantizes) where its mapping and
+ * backend ask for them. Source: torch/ao/quantization/quantize_fx.py and fx/prepare.py.
+ */
+
+import { GraphModule } from "../../graph/graph-module.ts";
+import type { Graph } from "../../graph/graph.ts";
+import { removeDead } from "../../graph/rewrite.ts";
+import { verify } from "../../graph/verify.ts";
+import type { AnyModule } from "../../nn/module.ts";
+import { zeros } from "../../tensor/create.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { insertObservers } from "../pt2e/insert.ts";
+import { checkMapping } from "./assign.ts";
+import type { BackendConfig } from "./backend-config.ts";
+import { getNativeBackendConfig } from "./backends.ts";
+import { checkIndexes, checkPrepareCustomConfig, keepAttributes, PrepareCustomConfig } from "./custom-config.ts";
+import type { StandaloneConfig } from "./custom-config.ts";
+import { fuseGraph } from "./fuse.ts";
+import { FxQuantizer } from "./fx-quantizer.ts";
+import { QConfigMapping } from "./qconfig-mapping.ts";
+import { ObservedGraphModule } from "./state.ts";
+import { symbolicTrace } from "./trace.ts";
+import { renewRecords, unitsOf } from "./units.ts";
+
+interface Request {
+  readonly model: AnyModule;
+  readonly mapping: QConfigMapping;
+  readonly exampleInputs: readonly unknown[];
+  readonly custom: PrepareCustomConfig;
+  readonly backend: BackendConfig;
+  readonly isQat: boolean;
+}
+
+/** The standalone setting of a module; by name before by class. */
+function standaloneOf({ custom }: Request, path: string, type: string): StandaloneConfig | undefined {
+  return custom.standaloneModuleNames.get(path) ?? custom.standaloneModuleClasses.get(type);
+}
+
+function traced(request: Request): Graph {
+  const { model, exampleInputs, custom } = request;
+  if (model instanceof GraphModule) {
+    const graph = model.graph.clone();
+    renewRecords(graph);
+    return graph;
+  }
+  const isWhole = (module: AnyModule, path: string): boolean => {
+    const type = module.constructor.name;
+    if (custom.nonTraceableModuleNames.includes(path) || custom.nonTraceableModuleClasses.includes(type)) return true;
+    return custom.floatToObservedMapping.has(type) || standaloneOf(request, path, type) !== undefined;
+  };
+  return symbolicTrace(model, exampleInputs, { leafModules: isWhole }).graph.clone();
+}
+
+/** Class names by path, root under "". */
+function modulesOf({ model }: Request, graph: Graph): Map<string, string> {
+  if (model instanceof GraphModule) {
+    const fromNodes = graph.nodes.map(({ source }) => [source.path, source.moduleType] as const);
+    return new Map([["", ""], ...fromNodes, ...graph.moduleTypes]);
+  }
+  return new Map(model.namedModules().map(([path, module]) => [path, module.constructor.name]));
+}
+
+/** Prepares standalone modules and puts observed forms in place; returns the paths of both. */
+function replaceModules(request: Request, graph: Graph): { standalone: Map<string, readonly number[]>; observed: string[] } {
+  const { custom, mapping, backend, isQat } = request;
+  const standalone = new Map<string, readonly number[]>();
+  const observed: string[] = [];
+  for (const unit of unitsOf(graph)) {
+    if (unit.record.kind !== "module") continue;
+    const { path, type } = unit.record;
+    const module = graph.modules.get(path)!;
+    const config = standaloneOf(request, path, type);
+    const form = custom.floatToObservedMapping.get(type);
+    if (config) {
+      const inputs = config.exampleInputs ?? unit.args.map((value): Tensor => zeros(value.type!.shape, { dtype: value.type!.dtype }));
+      const inner = config.prepareCustomConfig ?? new PrepareCustomConfig();
+      const child: Request = {
+        model: module,
+        mapping: config.qconfigMapping ?? new QConfigMapping().setGlobal(mapping.globalQConfig),
+        exampleInputs: inputs,
+        custom: inner,
+        backend: config.backendConfig ?? backend,
+        isQat,
+      };
+      graph.modules.set(path, prepare(child));
+      standalone.set(path, inner.inputQuantizedIndexes);
+    } else if (form) {
+      graph.modules.set(path, form.fromFloat(module));
+      observed.push(path);
+    }
+  }
+  return { standalone, observed };
+}
+
+function prepare(request: Request): ObservedGraphModule {
+  const { model, mapping, custom, backend, isQat } = request;
+  if (!(model instanceof GraphModule)) checkPrepareCustomConfig(model, custom);
+  const graph = traced(request);
+  checkMapping(mapping, modulesOf(request, graph), backend);
+  checkIndexes("inputQuantizedIndexes", custom.inputQuantizedIndexes, graph.inputs.length);
+  checkIndexes("outputQuantizedIndexes", custom.outputQuantizedIndexes, graph.outputs.length);
+  fuseGraph(graph, backend, isQat);
+  const { standalone, observed } = replaceModules(request, graph);
+  const quantizer = new FxQuantizer({
+    mapping,
+    backend,
+    isQat,
+    inputQuantizedIndexes: custom.inputQuantizedIndexes,
+    standalone,
+    customClasses: new Set(custom.floatToObservedMapping.keys()),
+  });
+  quantizer.annotate(graph);
+  insertObservers(graph, { isQat });
+  removeDead(graph);
+  verify(graph);
+  const state = { mapping: mapping.copy(), backend, custom, isQat, standalone: [...standalone.keys()], observedModules: observed };
+  return keepAttributes(new ObservedGraphModule(graph, model.training, state), model, custom.preservedAttributes);
+}
+
+/**
+ * A copy of the model, traced and fused, with observers. Calibrate by calling it, then `convertFx`.
+ * @param mapping which part is quantized how; `getDefaultQConfigMapping(backend)` to start from.
+ * @param exampleInputs what the model is traced with; only dtypes and shapes matter.
+ * @param custom exceptions. @param backend what can run in integers; native by default.
+ * @throws QuantError for names that match nothing, a batch norm in training mode, fused parts whose qconfigs differ;
+ * GraphError when the model cannot be traced.
+ */
+export function prepareFx(
+  model: AnyModule,
+  mapping: QConfigMapping,
+  exampleInputs: readonly unknown[],
+  custom: PrepareCustomConfig | null = null,
+  backend: BackendConfig | null = null,
+): ObservedGraphModule {
+  return prepare({ model, mapping, exampleInputs, custom: custom ?? new PrepareCustomConfig(), backend: backend ?? getNativeBackendConfig(), isQat: false });
+}

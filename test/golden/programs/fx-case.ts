@@ -1,0 +1,112 @@
+/**
+ * A golden FX case's recipe in fewbit's terms: mapping, backend, custom configs; and its run.
+ */
+
+import * as q from "../../../src/quantization/index.ts";
+import * as fx from "../../../src/quantization/fx/index.ts";
+import type { MappedQConfig } from "../../../src/quantization/fx/index.ts";
+import { typeNames } from "./fx-names.ts";
+import { loadCase, loadModel } from "./load.ts";
+import type { GoldenModel, ProgramCase } from "./load.ts";
+
+type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+type Fields = { readonly [key: string]: Json };
+
+const named = q as unknown as Readonly<Record<string, unknown>>;
+
+const camel = (name: string): string => name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+
+/** Named qconfigs whose names are more than PyTorch's in camel case. */
+function namedQConfig(name: string): MappedQConfig {
+  const key = camel(name).replace(/qconfig/i, "QConfig").replace(/Qparams/, "QParams");
+  const found = named[key];
+  if (!(found instanceof q.QConfig)) throw new Error(`there is no qconfig ${key}`);
+  return found;
+}
+
+function factory(given: Json): q.ModuleFactory {
+  const { class: type, observer, ...settings } = given as { class: string; observer?: Json };
+  const made = named[type] as { withArgs(args: object): q.ModuleFactory };
+  return made.withArgs({ ...settings, ...(observer !== undefined && { observer: factory(observer) }) });
+}
+
+const ENGINES = ["x86", "fbgemm", "qnnpack", "onednn"];
+
+function qconfig(given: Json): MappedQConfig {
+  if (given === null) return null;
+  if (typeof given === "string") return ENGINES.includes(given) ? q.getDefaultQConfig(given as "x86") : namedQConfig(given);
+  const { activation, weight } = given as Fields;
+  return new q.QConfig({ activation: factory(activation!), weight: factory(weight!) });
+}
+
+export function mappingOf(given: Json): fx.QConfigMapping {
+  const settings = given as Fields & { default?: string };
+  const qat = (given as { defaultQat?: string }).defaultQat;
+  const mapping = qat
+    ? fx.getDefaultQatQConfigMapping(qat as "x86")
+    : settings.default
+      ? fx.getDefaultQConfigMapping(settings.default as "x86")
+      : new fx.QConfigMapping();
+  if (settings["global"] !== undefined) mapping.setGlobal(qconfig(settings["global"]));
+  const list = (key: string): readonly (readonly Json[])[] => (settings[key] ?? []) as readonly (readonly Json[])[];
+  for (const [type, value] of list("objectType")) for (const name of typeNames(type as string)) mapping.setObjectType(name, qconfig(value!));
+  for (const [pattern, value] of list("moduleNameRegex")) mapping.setModuleNameRegex(pattern as string, qconfig(value!));
+  for (const [name, value] of list("moduleName")) mapping.setModuleName(name as string, qconfig(value!));
+  for (const [name, type, index, value] of list("moduleNameObjectTypeOrder")) {
+    mapping.setModuleNameObjectTypeOrder(name as string, typeNames(type as string)[0]!, index as number, qconfig(value!));
+  }
+  return mapping;
+}
+
+const backends: Readonly<Record<string, () => fx.BackendConfig>> = {
+  x86: fx.getX86BackendConfig,
+  fbgemm: fx.getFbgemmBackendConfig,
+  qnnpack: fx.getQnnpackBackendConfig,
+  onednn: fx.getOnednnBackendConfig,
+};
+
+export function backendOf(recipe: Fields): fx.BackendConfig | null {
+  const name = recipe["backendConfig"] as string | undefined;
+  return name ? backends[name]!() : null;
+}
+
+interface CustomRecipe {
+  readonly standaloneModuleNames?: readonly (readonly [string, Json])[];
+  readonly standaloneModuleClasses?: readonly (readonly [string, Json])[];
+  readonly nonTraceableModuleNames?: readonly string[];
+  readonly nonTraceableModuleClasses?: readonly string[];
+  readonly inputQuantizedIndexes?: readonly number[];
+  readonly outputQuantizedIndexes?: readonly number[];
+  readonly preservedAttributes?: readonly string[];
+}
+
+export function customOf(recipe: Fields): fx.PrepareCustomConfig {
+  const given = (recipe["prepareCustom"] ?? {}) as CustomRecipe;
+  const custom = new fx.PrepareCustomConfig();
+  for (const [name, mapping] of given.standaloneModuleNames ?? []) custom.setStandaloneModuleName(name, mappingOf(mapping));
+  for (const [type, mapping] of given.standaloneModuleClasses ?? []) custom.setStandaloneModuleClass(type, mappingOf(mapping));
+  custom.setNonTraceableModuleNames(given.nonTraceableModuleNames ?? []);
+  custom.setNonTraceableModuleClasses(given.nonTraceableModuleClasses ?? []);
+  custom.setInputQuantizedIndexes(given.inputQuantizedIndexes ?? []);
+  custom.setOutputQuantizedIndexes(given.outputQuantizedIndexes ?? []);
+  custom.setPreservedAttributes(given.preservedAttributes ?? []);
+  return custom;
+}
+
+export interface FxCase {
+  readonly golden: ProgramCase;
+  readonly recipe: Fields;
+  readonly data: GoldenModel;
+  prepare(): fx.ObservedGraphModule;
+}
+
+/** A case ready to be prepared. */
+export function fxCase(name: string): FxCase {
+  const golden = loadCase("fx", name);
+  const recipe = golden.case as unknown as Fields;
+  const data = loadModel(golden.case.model);
+  Object.assign(data.model, recipe["attributes"] ?? {});
+  const prepare = (): fx.ObservedGraphModule =>
+    fx.prepareFx(data.model, mappingOf(recipe["mapping"]!), data.calibration[0]!, customOf(recipe), backendOf(recipe));
+  return { golden, recipe, data, prepare };
+}
