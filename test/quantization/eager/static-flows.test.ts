@@ -52,7 +52,7 @@ function runCase(one: GoldenCase, engine: QEngine): void {
   const isReference = (one.attrs as unknown as Attributes).reference;
   const converted = convert(prepared, { engine, isReference });
   compareState(converted, one.expected["converted"] as never, "converted");
-  if (isReference) return;
+  if (!("output" in one.expected)) return;
   const test = one.inputs["test"] as unknown as Tensor[];
   const layers = outputsByModule(converted, () => converted.forward(test[0]!));
   for (const [name, expected] of Object.entries(one.expected["layers"] as unknown as Record<string, Tensor>)) {
