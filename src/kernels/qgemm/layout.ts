@@ -46,7 +46,9 @@ export const NO_OFFSET = 84;
 /** i32 address and panel bytes of the i16 weights, for kernels that multiply in plain SIMD (always or at times). */
 export const WIDE_WEIGHTS = 88;
 export const WIDE_PANEL_BYTES = 92;
-export const DESCRIPTOR_BYTES = 96;
+/** i32: 1 when runs are too short to be read in place and bytes are gathered into dense rows first. */
+export const GATHER = 96;
+export const DESCRIPTOR_BYTES = 112;
 
 /** Bits of 1.5 * 2^23 as f32. */
 export const MAGIC_BITS = 0x4b400000;

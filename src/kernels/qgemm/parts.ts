@@ -66,6 +66,8 @@ export interface PlacedPart {
 const ALIGN = 16;
 /** Input bytes a block of tiles may touch before the next panel of weights is taken: what L1 holds. */
 const BLOCK_BYTES = 32768;
+/** Bytes of K of one turn of the unrolled loop. */
+const UNROLLED = 16;
 /** Most tiles of a block. */
 const MAX_BLOCK = 16;
 
@@ -85,12 +87,18 @@ function tileBlock({ runBytes, runs, weights }: Part): number {
   return Math.max(1, Math.min(MAX_BLOCK, Math.floor(BLOCK_BYTES / (at.MR * Math.max(1, row)))));
 }
 
-/** Bytes of the i16 rows of one block of tiles, which plain SIMD products read instead of bytes. */
+/** Whether bytes are gathered first: several runs, none of whole unrolled steps. */
+function gathers({ runBytes, runs }: Part): boolean {
+  return runs.length > 1 && runBytes % UNROLLED !== 0;
+}
+
+/** Bytes of the dense rows of one block of tiles: i16 in plain SIMD, bytes (and what gathering spills) otherwise. */
 function scratchBytes(part: Part): number {
-  if (part.form.kind !== "product" || part.weights.wide === null || part.pixIn.length <= 1) return 0;
-  const depth = part.runBytes * part.runs.length;
-  const tiles = Math.min(tileBlock(part), Math.ceil(part.pixIn.length / at.MR));
-  return aligned(tiles * at.MR * depth * 2);
+  if (part.form.kind !== "product" || part.pixIn.length <= 1) return 0;
+  const pixels = Math.min(tileBlock(part), Math.ceil(part.pixIn.length / at.MR)) * at.MR;
+  const bytes = pixels * part.runBytes * part.runs.length;
+  if (part.weights.wide !== null) return aligned(bytes * 2) + ALIGN;
+  return gathers(part) ? aligned(bytes) + ALIGN : 0;
 }
 
 /** Collects byte blocks, each kept once however many parts use it. */
@@ -184,6 +192,7 @@ export class PartBlock {
       set(at.FLIP, part.flip * 0x01010101);
       set(at.TILE_BLOCK, tileBlock(part));
       set(at.NO_OFFSET, 0);
+      set(at.GATHER, gathers(part) ? 1 : 0);
       set(at.BOUNDED, part.post.bounded ? 1 : 0);
       set(at.WIDE_BIAS, part.post.wideBias ? 1 : 0);
       writeOutput(view, descriptor, part.output);

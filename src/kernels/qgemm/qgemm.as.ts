@@ -3,13 +3,14 @@
 // u8, or as s8 with flipped storage). i16: the relaxed 16-bit dot widened by a second one, for machines that
 // saturate pairs, exact when no pair of products leaves 16 bits. i32: plain SIMD on i16 weights, exact
 // everywhere; the pixels of a block of tiles are first widened to i16 rows in scratch memory, which
-// every panel then reads, instead of splitting bytes again for each panel. The guarded kernel looks at the
-// activations of each block and takes i16 or i32.
+// every panel then reads. Runs too short for the unrolled loop are gathered into dense rows likewise. The
+// guarded kernel looks at the activations of each block and takes i16 or i32.
 import { bounded16, bounded4, MAGIC, storeRow, wide16 } from "../shared/product-epilogue.as";
 import {
   BOUNDED,
   CHANNELS,
   FLIP,
+  GATHER,
   HIGH_BYTES,
   LOW_BYTES,
   MAGIC_ZERO,
@@ -57,6 +58,14 @@ function widenRun(x: usize, bytes: usize, s: usize, flip: v128): void {
   }
 }
 
+/** The bytes x <= p < end or-ed together; a multiple of 4 of them. */
+@inline
+function union(x: usize, end: usize, any: v128): v128 {
+  for (; x + 16 <= end; x += 16) any = v128.or(any, v128.load(x));
+  for (; x < end; x += 4) any = v128.or(any, v128.load32_zero(x));
+  return any;
+}
+
 /** Whether any byte that the pixels of the table entries pi <= p < end read is above 127. */
 function exceeds(d: usize, x: usize, pi: usize, end: usize): bool {
   const runs = load<usize>(d, RUNS);
@@ -66,10 +75,8 @@ function exceeds(d: usize, x: usize, pi: usize, end: usize): bool {
     const pixel = x + load<i32>(pi);
     let any = i8x16.splat(0);
     for (let run = runs; run < runsEnd; run += 4) {
-      let p = pixel + load<i32>(run);
-      const last = p + bytes;
-      for (; p + 16 <= last; p += 16) any = v128.or(any, v128.load(p));
-      for (; p < last; p += 4) any = v128.or(any, v128.load32_zero(p));
+      const p = pixel + load<i32>(run);
+      any = union(p, p + bytes, any);
     }
     if (i8x16.bitmask(any) != 0) return true;
   }
@@ -87,6 +94,25 @@ function widenPixels(d: usize, x: usize, pi: usize, end: usize, s: usize): void 
     for (let run = runs; run < runsEnd; run += 4) {
       widenRun(pixel + load<i32>(run), bytes, s, flip);
       s += bytes << 1;
+    }
+  }
+}
+
+/** The pixels of the table entries pi <= p < end as dense rows of bytes at s; up to 12 bytes behind them are written too. */
+function gatherPixels(d: usize, x: usize, pi: usize, end: usize, s: usize): void {
+  const runs = load<usize>(d, RUNS);
+  const runsEnd = runs + (load<usize>(d, RUN_COUNT) << 2);
+  const bytes = load<usize>(d, RUN_BYTES);
+  for (; pi < end; pi += 4) {
+    const pixel = x + load<i32>(pi);
+    for (let run = runs; run < runsEnd; run += 4) {
+      let p = pixel + load<i32>(run);
+      const stop = s + bytes;
+      for (; s < stop; s += 16) {
+        v128.store(s, v128.load(p));
+        p += 16;
+      }
+      s = stop;
     }
   }
 }
@@ -181,59 +207,78 @@ function tile<V>(d: usize, x0: usize, x1: usize, x2: usize, x3: usize, x4: usize
   v128.store64_lane(y + load<i32>(po, 20), u, 1);
 }
 
-/** Tiles first <= t < last, all panels. For V = i32, x is their widened rows, dense in tile order. */
+/** Tiles first <= t < last, all panels. When `dense`, x holds their rows one behind the other, in tile order. */
 // prettier-ignore
-function block<V>(d: usize, x: usize, y: usize, first: usize, last: usize): void {
+function panels<V>(d: usize, x: usize, y: usize, first: usize, last: usize, dense: bool): void {
   const wide = sizeof<V>() == 4, panelBytes = load<usize>(d, wide ? WIDE_PANEL_BYTES : PANEL_BYTES), depth = panelBytes >> 3;
   const bytes = load<i32>(d, OUT) == OUT_BYTES, bounded = bytes && load<i32>(d, BOUNDED) != 0, lane = bytes ? 0 : 2;
-  const run = wide ? d + NO_OFFSET : load<usize>(d, RUNS);
-  const runsEnd = run + (wide ? 4 : load<usize>(d, RUN_COUNT) << 2), runBytes = wide ? panelBytes : load<usize>(d, RUN_BYTES) << 3;
+  const run = dense ? d + NO_OFFSET : load<usize>(d, RUNS);
+  const runsEnd = run + (dense ? 4 : load<usize>(d, RUN_COUNT) << 2), runBytes = dense ? panelBytes : load<usize>(d, RUN_BYTES) << 3;
   let w = load<usize>(d, wide ? WIDE_WEIGHTS : WEIGHTS), post = load<usize>(d, POST);
   for (let left = load<i32>(d, CHANNELS); left > 0; left -= 8) {
     const n = min(left, 8), full = bounded && n == 8;
     let pi = load<usize>(d, PIX_IN) + first * 24, po = load<usize>(d, PIX_OUT) + first * 24, s = x;
     for (let t = first; t < last; t++) {
-      if (wide) {
-        tile<V>(d, s, s + depth, s + 2 * depth, s + 3 * depth, s + 4 * depth, s + 5 * depth, run, runsEnd, runBytes, y, po, w, post, full, n);
-        s += 6 * depth;
-      } else {
-        tile<V>(d, x + load<i32>(pi), x + load<i32>(pi, 4), x + load<i32>(pi, 8), x + load<i32>(pi, 12), x + load<i32>(pi, 16), x + load<i32>(pi, 20), run, runsEnd, runBytes, y, po, w, post, full, n);
+      let x0 = s, x1 = s + depth, x2 = s + 2 * depth, x3 = s + 3 * depth, x4 = s + 4 * depth, x5 = s + 5 * depth;
+      if (!dense) {
+        x0 = x + load<i32>(pi); x1 = x + load<i32>(pi, 4); x2 = x + load<i32>(pi, 8);
+        x3 = x + load<i32>(pi, 12); x4 = x + load<i32>(pi, 16); x5 = x + load<i32>(pi, 20);
       }
-      pi += 24; po += 24;
+      tile<V>(d, x0, x1, x2, x3, x4, x5, run, runsEnd, runBytes, y, po, w, post, full, n);
+      s += 6 * depth; pi += 24; po += 24;
     }
     w += panelBytes; post += POST_BYTES; y += 8 << lane;
+  }
+}
+
+/** One block of tiles: rows made dense where they must be, then all panels. */
+@inline
+function block<V>(d: usize, x: usize, y: usize, first: usize, last: usize, scratch: usize): void {
+  const table = load<usize>(d, PIX_IN);
+  if (sizeof<V>() == 4) {
+    widenPixels(d, x, table + first * 24, table + last * 24, scratch);
+    panels<V>(d, scratch, y, first, last, true);
+  } else if (load<i32>(d, GATHER)) {
+    gatherPixels(d, x, table + first * 24, table + last * 24, scratch);
+    panels<V>(d, scratch, y, first, last, true);
+  } else {
+    panels<V>(d, x, y, first, last, false);
   }
 }
 
 /** One block of tiles by the 16-bit dot where its activations are at most 127, else in plain SIMD. */
 @inline
 function guardedBlock(d: usize, x: usize, y: usize, first: usize, last: usize, scratch: usize): void {
-  const table = load<usize>(d, PIX_IN);
-  if (!exceeds(d, x, table + first * 24, table + last * 24)) {
-    block<i16>(d, x, y, first, last);
-    return;
+  const pi = load<usize>(d, PIX_IN) + first * 24;
+  const end = pi + (last - first) * 24;
+  const gather = load<i32>(d, GATHER) != 0;
+  let high = false;
+  if (gather) {
+    gatherPixels(d, x, pi, end, scratch);
+    const size = ((end - pi) >> 2) * (load<usize>(d, PANEL_BYTES) >> 3);
+    high = i8x16.bitmask(union(scratch, scratch + size, i8x16.splat(0))) != 0;
+  } else {
+    high = exceeds(d, x, pi, end);
   }
-  widenPixels(d, x, table + first * 24, table + last * 24, scratch);
-  block<i32>(d, scratch, y, first, last);
+  if (high) {
+    widenPixels(d, x, pi, end, scratch);
+    panels<i32>(d, scratch, y, first, last, true);
+  } else {
+    panels<i16>(d, gather ? scratch : x, y, first, last, gather);
+  }
 }
 
 /** Tiles tile0 <= t < tile1 of a descriptor; a block of tiles shares one panel in cache. */
 @inline
 function product<V>(d: usize, x: usize, y: usize, tile0: usize, tile1: usize, scratch: usize): void {
   const step = load<usize>(d, TILE_BLOCK);
-  const table = load<usize>(d, PIX_IN);
-  for (let first = tile0; first < tile1; first += step) {
-    const last = min(first + step, tile1);
-    if (sizeof<V>() == 4) {
-      widenPixels(d, x, table + first * 24, table + last * 24, scratch);
-      block<V>(d, scratch, y, first, last);
-    } else {
-      block<V>(d, x, y, first, last);
-    }
-  }
+  for (let first = tile0; first < tile1; first += step) block<V>(d, x, y, first, min(first + step, tile1), scratch);
 }
 
-/** y[pixel][channel] = post(start + sum of w * x), tiles tile0 <= t < tile1. y must not overlap x. scratch is not used. */
+/**
+ * y[pixel][channel] = post(start + sum of w * x), tiles tile0 <= t < tile1. y must not overlap x; scratch holds the
+ * rows of one block of tiles when they are gathered.
+ */
 export function qgemm_6x8c4__relaxed_dot(d: usize, x: usize, y: usize, tile0: usize, tile1: usize, scratch: usize): void {
   if (ASC_FEATURE_RELAXED_SIMD) product<i8>(d, x, y, tile0, tile1, scratch);
 }
