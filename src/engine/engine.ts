@@ -76,7 +76,7 @@ export class Engine {
         "maxBytes must be at least one page of 65536 bytes",
       );
     const module = compileBuild(this.build, shared);
-    const wasm = new WebAssembly.Memory({ initial, maximum, shared });
+    const wasm = makeMemory(initial, maximum, shared);
     this.memory = new EngineMemory(wasm, maximum * PAGE);
     this.kernels = instantiate(module, wasm);
     this.#pool = shared ? startPool(() => new ThreadPool(threads, module, wasm, { ...this.kernels })) : undefined;
@@ -108,6 +108,20 @@ export class Engine {
   /** Ends the worker threads; calls after that compute alone. */
   dispose(): void {
     this.#pool?.stop();
+  }
+}
+
+/** @throws EngineError when the host does not give the memory. */
+function makeMemory(initial: number, maximum: number, shared: boolean): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial, maximum, shared });
+  } catch (cause) {
+    throw new EngineError(
+      "engine",
+      { initial: initial * PAGE, maximum: maximum * PAGE, shared, reason: String(cause) },
+      "this host does not give that much memory",
+      "Give a smaller maxBytes.",
+    );
   }
 }
 
