@@ -142,7 +142,9 @@ describe.each(engines.map((engine) => [engine.build, engine] as const))("%s buil
     for (let round = 0; round < 12; round++) {
       for (const [rows, n, pad] of SHAPES) {
         const fused = random() < 0.5;
-        const records = { a: dequantizer(random, fused), b: dequantizer(random, fused), output: quantizer(random, rule) };
+        const output = quantizer(random, rule);
+        // Every fourth round has sums far beyond the bytes, for which the fast path's bound does not hold.
+        const records = { a: dequantizer(random, fused), b: dequantizer(random, fused), output: round % 4 === 3 ? { ...output, scale: 1e-6 } : output };
         const a = integers(random, rows * n, 0, 255, Uint8Array);
         const b = integers(random, rows * n, 0, 255, Uint8Array);
         const got = rowsOf(a, b, rows, n, pad, round % 2 === 1, (aAt, bAt, yAt, stride, extra) => {

@@ -8,10 +8,14 @@ import {
   D_FLIP,
   D_SUBTRACT,
   DIVIDE_THEN_ROUND,
+  Q_BOUNDED,
   Q_FACTOR,
   Q_FLIP,
   Q_HIGH,
+  Q_HIGH_BYTES,
   Q_LOW,
+  Q_LOW_BYTES,
+  Q_MAGIC_SHIFT,
   Q_SHIFT,
 } from "../quantize/layout";
 import {
@@ -21,52 +25,79 @@ import {
   fusesHere,
   isFused,
   lanes0,
-  lanes1,
-  lanes2,
-  lanes3,
   MAGIC,
   offsetOf,
   pack16,
+  packBounded16,
   quantize4,
+  quantizeBounded4,
   scaleOf,
 } from "../shared/quantize-lanes.as";
 
-/** One row of sums; records: dequantizer of a, of b, quantizer. */
+/** Sums of four pairs of integers. */
+@inline
+function sum4<F>(a: v128, b: v128, sa: v128, oa: v128, sb: v128, ob: v128): v128 {
+  return f32x4.add(dequantize4<F>(a, sa, oa), dequantize4<F>(b, sb, ob));
+}
+
+/** One row of sums; records: dequantizer of a, of b, quantizer. B is i8 when the sums are bounded, else i16. */
 // prettier-ignore
-function addRow<R, F>(n: usize, a: usize, b: usize, y: usize, records: usize): void {
+function addRow<R, F, B>(n: usize, a: usize, b: usize, y: usize, records: usize): void {
   const da = records, db = records + D_BYTES, q = records + 2 * D_BYTES;
   const sa = scaleOf<F>(da), sb = scaleOf<F>(db), oa = addendOf<F>(da), ob = addendOf<F>(db);
   const za = v128.load16_splat(da, D_SUBTRACT), zb = v128.load16_splat(db, D_SUBTRACT);
   const fa = v128.load32_splat(da, D_FLIP), fb = v128.load32_splat(db, D_FLIP);
-  const factor = factorOf<R>(q), offset = offsetOf<R>(q);
-  const low = v128.load32_splat(q, Q_LOW), high = v128.load32_splat(q, Q_HIGH);
-  const shift = v128.load16_splat(q, Q_SHIFT), flip = v128.load32_splat(q, Q_FLIP), magic = f32x4.splat(MAGIC);
+  const factor = factorOf<R>(q), offset = offsetOf<R>(q), flip = v128.load32_splat(q, Q_FLIP), magic = f32x4.splat(MAGIC);
+  const low = v128.load32_splat(q, sizeof<B>() == 1 ? Q_LOW_BYTES : Q_LOW), high = v128.load32_splat(q, sizeof<B>() == 1 ? Q_HIGH_BYTES : Q_HIGH);
+  const shift = sizeof<B>() == 1 ? v128.load32_splat(q, Q_MAGIC_SHIFT) : v128.load16_splat(q, Q_SHIFT);
   const end = y + n;
   for (; y + 16 <= end; y += 16) {
     const u = v128.xor(v128.load(a), fa), v = v128.xor(v128.load(b), fb);
-    const r0 = quantize4<R>(f32x4.add(dequantize4<F>(lanes0(u, za), sa, oa), dequantize4<F>(lanes0(v, zb), sb, ob)), factor, offset, low, high, magic);
-    const r1 = quantize4<R>(f32x4.add(dequantize4<F>(lanes1(u, za), sa, oa), dequantize4<F>(lanes1(v, zb), sb, ob)), factor, offset, low, high, magic);
-    const r2 = quantize4<R>(f32x4.add(dequantize4<F>(lanes2(u, za), sa, oa), dequantize4<F>(lanes2(v, zb), sb, ob)), factor, offset, low, high, magic);
-    const r3 = quantize4<R>(f32x4.add(dequantize4<F>(lanes3(u, za), sa, oa), dequantize4<F>(lanes3(v, zb), sb, ob)), factor, offset, low, high, magic);
-    v128.store(y, pack16(r0, r1, r2, r3, shift, flip));
+    const ul = i16x8.sub(i16x8.extend_low_i8x16_u(u), za), uh = i16x8.sub(i16x8.extend_high_i8x16_u(u), za);
+    const vl = i16x8.sub(i16x8.extend_low_i8x16_u(v), zb), vh = i16x8.sub(i16x8.extend_high_i8x16_u(v), zb);
+    const s0 = sum4<F>(i32x4.extend_low_i16x8_s(ul), i32x4.extend_low_i16x8_s(vl), sa, oa, sb, ob);
+    const s1 = sum4<F>(i32x4.extend_high_i16x8_s(ul), i32x4.extend_high_i16x8_s(vl), sa, oa, sb, ob);
+    const s2 = sum4<F>(i32x4.extend_low_i16x8_s(uh), i32x4.extend_low_i16x8_s(vh), sa, oa, sb, ob);
+    const s3 = sum4<F>(i32x4.extend_high_i16x8_s(uh), i32x4.extend_high_i16x8_s(vh), sa, oa, sb, ob);
+    v128.store(y, bytes16<R, B>(s0, s1, s2, s3, factor, offset, low, high, shift, flip, magic));
     a += 16; b += 16;
   }
   for (; y < end; y++) {
     const u = v128.xor(v128.load8_splat(a), fa), v = v128.xor(v128.load8_splat(b), fb);
-    const r = quantize4<R>(f32x4.add(dequantize4<F>(lanes0(u, za), sa, oa), dequantize4<F>(lanes0(v, zb), sb, ob)), factor, offset, low, high, magic);
-    v128.store8_lane(y, pack16(r, r, r, r, shift, flip), 0);
+    const s = sum4<F>(lanes0(u, za), lanes0(v, zb), sa, oa, sb, ob);
+    v128.store8_lane(y, bytes16<R, B>(s, s, s, s, factor, offset, low, high, shift, flip, magic), 0);
     a++; b++;
   }
 }
 
+/** Stored bytes of sixteen reals. */
+// prettier-ignore
+@inline
+function bytes16<R, B>(s0: v128, s1: v128, s2: v128, s3: v128, factor: v128, offset: v128, low: v128, high: v128, shift: v128, flip: v128, magic: v128): v128 {
+  if (sizeof<B>() == 1) {
+    const a = quantizeBounded4<R>(s0, factor, offset, magic, shift), b = quantizeBounded4<R>(s1, factor, offset, magic, shift);
+    const c = quantizeBounded4<R>(s2, factor, offset, magic, shift), d = quantizeBounded4<R>(s3, factor, offset, magic, shift);
+    return packBounded16(a, b, c, d, low, high, flip);
+  }
+  const a = quantize4<R>(s0, factor, offset, low, high, magic), b = quantize4<R>(s1, factor, offset, low, high, magic);
+  const c = quantize4<R>(s2, factor, offset, low, high, magic), d = quantize4<R>(s3, factor, offset, low, high, magic);
+  return pack16(a, b, c, d, shift, flip);
+}
+
+/** Sums that are not bounded are so rare that they have no form of their own for machines that fuse. */
 @inline
 function addRowBy<R>(n: usize, a: usize, b: usize, y: usize, records: usize): void {
-  if (isFused(records)) {
-    if (fusesHere(records)) addRow<R, i32>(n, a, b, y, records);
-    else addRow<R, i16>(n, a, b, y, records);
-    return;
+  const fused = isFused(records);
+  if (load<i32>(records + 2 * D_BYTES, Q_BOUNDED) == 0) {
+    if (fused) addRow<R, i16, i16>(n, a, b, y, records);
+    else addRow<R, i8, i16>(n, a, b, y, records);
+  } else if (!fused) {
+    addRow<R, i8, i8>(n, a, b, y, records);
+  } else if (fusesHere(records)) {
+    addRow<R, i32, i8>(n, a, b, y, records);
+  } else {
+    addRow<R, i16, i8>(n, a, b, y, records);
   }
-  addRow<R, i8>(n, a, b, y, records);
 }
 
 /**

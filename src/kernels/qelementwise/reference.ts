@@ -15,13 +15,16 @@ export interface PairRecords {
   readonly output: Quantizer;
 }
 
+/** Most that an integer can be away from its zero point. */
+const SPAN = 255;
+
 export const PAIR_BYTES = 2 * D_BYTES + Q_BYTES;
 
 /** Writes the records at byte `base` of `view`, where qadd_rows and qmul_rows read them. */
 export function writePair(view: DataView, base: number, { a, b, output }: PairRecords): void {
   writeDequantizer(view, base, a);
   writeDequantizer(view, base + D_BYTES, b);
-  writeQuantizer(view, base + 2 * D_BYTES, output);
+  writeQuantizer(view, base + 2 * D_BYTES, output, SPAN * (Math.abs(a.scale) + Math.abs(b.scale)));
 }
 
 /** The quantizer of a product: its multiplier takes the place of the inverse scale. */

@@ -22,5 +22,5 @@ export const N_SPLIT = 44;
 export const N_EPS = 48;
 /** Two quantizer records (quantize/layout.ts). */
 export const N_QUANTIZER = 64;
-export const N_SECOND = 96;
-export const N_BYTES = 128;
+export const N_SECOND = 112;
+export const N_BYTES = 160;

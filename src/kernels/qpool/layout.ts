@@ -24,4 +24,4 @@ export const P_FACTORS = 48;
 export const P_SUBTRACT = 52;
 /** The quantizer's record (quantize/layout.ts), whose factor the table replaces. */
 export const P_QUANTIZER = 64;
-export const P_BYTES = 96;
+export const P_BYTES = 112;

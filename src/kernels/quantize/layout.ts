@@ -20,7 +20,13 @@ export const Q_SHIFT = 16;
 export const Q_FLIP = 20;
 /** i32: what NaN becomes, 0 the low clamp and 1 the high clamp. */
 export const Q_NAN_HIGH = 24;
-export const Q_BYTES = 32;
+/** i32: 1 when every number that is rounded is known to be below 2^21, so that bytes can be clamped instead. */
+export const Q_BOUNDED = 28;
+/** i32: bits of MAGIC minus Q_SHIFT, and the clamps of the unsigned form four times; for bounded numbers. */
+export const Q_MAGIC_SHIFT = 32;
+export const Q_LOW_BYTES = 36;
+export const Q_HIGH_BYTES = 40;
+export const Q_BYTES = 48;
 
 /** i32: subtracted from the unsigned form of a byte. */
 export const D_SUBTRACT = 0;

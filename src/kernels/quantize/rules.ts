@@ -66,8 +66,16 @@ function addsFirst(rule: RoundingRule): boolean {
   return rule === "addThenRound" || rule === "addThenRoundTwice";
 }
 
-/** Writes the record of Q_BYTES at byte `base` of `view`. */
-export function writeQuantizer(view: DataView, base: number, q: Quantizer): void {
+/** Bits of 1.5 * 2^23 as f32, which kernels add in order to round. */
+const MAGIC_BITS = 0x4b400000;
+/** Half of what that can round, which leaves room for the rounding of the bound itself. */
+const BOUND = 2 ** 21;
+
+/**
+ * Writes the record of Q_BYTES at byte `base` of `view`. `largest` is the largest absolute number that will be
+ * quantized, when it is known; NaN must then not occur.
+ */
+export function writeQuantizer(view: DataView, base: number, q: Quantizer, largest: number = Infinity): void {
   const first = addsFirst(q.rule) ? q.zeroPoint : 0;
   const later = q.zeroPoint - first;
   view.setFloat32(base + at.Q_FACTOR, factorOf(q), true);
@@ -77,6 +85,11 @@ export function writeQuantizer(view: DataView, base: number, q: Quantizer): void
   view.setInt32(base + at.Q_SHIFT, later + q.offset, true);
   view.setInt32(base + at.Q_FLIP, q.flip * 0x01010101, true);
   view.setInt32(base + at.Q_NAN_HIGH, q.nan === "high" ? 1 : 0, true);
+  const steps = largest * (q.rule === "divideThenRound" ? 1 / factorOf(q) : factorOf(q)) + Math.abs(first);
+  view.setInt32(base + at.Q_BOUNDED, steps < BOUND ? 1 : 0, true);
+  view.setInt32(base + at.Q_MAGIC_SHIFT, MAGIC_BITS - (later + q.offset), true);
+  view.setUint32(base + at.Q_LOW_BYTES, (q.low + q.offset) * 0x01010101, true);
+  view.setUint32(base + at.Q_HIGH_BYTES, (q.high + q.offset) * 0x01010101, true);
 }
 
 /** Writes the record of D_BYTES at byte `base` of `view`. */

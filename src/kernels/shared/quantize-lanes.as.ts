@@ -40,9 +40,9 @@ export function offsetOf<R>(q: usize): v128 {
   return splat(sizeof<R>() == 2, q + Q_OFFSET);
 }
 
-/** Clamped and rounded integers of four reals, before Q_SHIFT is added. NaN gives the low clamp. */
+/** Four reals in units of the output scale, as the rule rounds them. */
 @inline
-export function quantize4<R>(v: v128, factor: v128, offset: v128, low: v128, high: v128, magic: v128): v128 {
+function scale4<R>(v: v128, factor: v128, offset: v128): v128 {
   if (sizeof<R>() == 8) {
     v = f32x4.div(v, factor);
   } else if (sizeof<R>() == 2) {
@@ -51,7 +51,27 @@ export function quantize4<R>(v: v128, factor: v128, offset: v128, low: v128, hig
     v = f32x4.mul(v, factor);
     if (sizeof<R>() == 4) v = f32x4.add(v, offset);
   }
+  return v;
+}
+
+/** Clamped and rounded integers of four reals, before Q_SHIFT is added. NaN gives the low clamp. */
+@inline
+export function quantize4<R>(v: v128, factor: v128, offset: v128, low: v128, high: v128, magic: v128): v128 {
+  v = scale4<R>(v, factor, offset);
   return i32x4.sub(f32x4.add(f32x4.pmin(high, f32x4.pmax(low, v)), magic), magic);
+}
+
+/** Rounded integers of four bounded reals with Q_SHIFT added, not clamped. */
+@inline
+export function quantizeBounded4<R>(v: v128, factor: v128, offset: v128, magic: v128, magicShift: v128): v128 {
+  return i32x4.sub(f32x4.add(scale4<R>(v, factor, offset), magic), magicShift);
+}
+
+/** Sixteen clamped bytes of sixteen results of quantizeBounded4. */
+@inline
+export function packBounded16(a: v128, b: v128, c: v128, d: v128, low: v128, high: v128, flip: v128): v128 {
+  const bytes = i8x16.narrow_i16x8_u(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
+  return v128.xor(i8x16.min_u(i8x16.max_u(bytes, low), high), flip);
 }
 
 /** What NaN is replaced by before quantize4. */
