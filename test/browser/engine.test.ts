@@ -8,6 +8,11 @@ describe.skipIf(browserPath === undefined)("the engine in Chromium (skipped wher
   test.each([true, false])("cross-origin isolated: %s", { timeout: TIMEOUT_MS }, async (isolated) => {
     const script = await bundlePage(new URL("engine-page.ts", import.meta.url));
     const result = await runPage(script, isolated);
-    expect(result).toMatchObject({ threads: isolated ? 2 : 1, simdIsReference: true, threadsAreSame: true });
+    expect(result).toMatchObject({
+      threads: isolated ? 2 : 1,
+      workers: isolated ? 1 : 0,
+      simdIsReference: true,
+      threadsAreSame: true,
+    });
   });
 });

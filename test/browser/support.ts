@@ -13,10 +13,10 @@ export const browserPath = EXECUTABLES.find((path) => existsSync(path));
 
 const ISOLATION = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
 
-/** Bundles a module for a page. */
+/** Bundles a module for a page, minified as users would. */
 export async function bundlePage(path: URL): Promise<string> {
   const result = await build({
-    entryPoints: [fileURLToPath(path)], bundle: true, write: false, format: "esm", platform: "browser", target: "es2022",
+    entryPoints: [fileURLToPath(path)], bundle: true, write: false, format: "esm", minify: true, platform: "browser", target: "es2022",
   }); // prettier-ignore
   return result.outputFiles[0]!.text;
 }
