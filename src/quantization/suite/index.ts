@@ -1,0 +1,9 @@
+/** Tools that compare a quantized model with its float one, and that make up for the difference. */
+
+export * from "./bias-correction.ts";
+export * from "./equalize.ts";
+export * from "./loggers.ts";
+export * from "./metrics.ts";
+export * from "./outputs.ts";
+export * from "./shadow.ts";
+export * from "./weights.ts";
