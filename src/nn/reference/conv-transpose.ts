@@ -3,22 +3,25 @@
  * Source: torch/ao/nn/quantized/reference/modules/conv.py.
  */
 
-import type { PerAxis } from "../../ops/conv-geometry.ts";
+import type { PerAxis, SpatialRank } from "../../ops/conv-geometry.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import * as float from "../conv-transpose.ts";
-import type { ConvTransposeLayerOptions, ConvTransposeNd } from "../conv-transpose.ts";
+import { ConvTransposeNd } from "../conv-transpose.ts";
+import type { ConvTransposeLayerOptions } from "../conv-transpose.ts";
 import { loadQParams, observeWeightQParams, qparamsState, quantizeBy, roundBy } from "./weight.ts";
 import type { WeightQParams } from "./weight.ts";
 
-type ReferenceClass<C> = new (
+type Arguments = readonly [
   inChannels: number,
   outChannels: number,
   kernelSize: PerAxis,
   options: ConvTransposeLayerOptions,
   weightQParams: WeightQParams,
-) => C;
+];
 
-function fromFloat<C extends ConvTransposeNd>(target: ReferenceClass<C>, module: ConvTransposeNd): C {
+function fromFloat<C extends ReferenceConvTranspose>(
+  target: new (...args: Arguments) => C,
+  module: ConvTransposeNd,
+): C {
   const { inChannels, outChannels, kernelSize, stride, padding, outputPadding, dilation, groups, bias } = module;
   const options = { stride, padding, outputPadding, dilation, groups, bias: bias !== null };
   const conv = new target(inChannels, outChannels, kernelSize, options, observeWeightQParams(module, module.weight));
@@ -27,18 +30,12 @@ function fromFloat<C extends ConvTransposeNd>(target: ReferenceClass<C>, module:
   return conv;
 }
 
-/** Transposed convolution of [N, C, L]. */
-export class ConvTranspose1d extends float.ConvTranspose1d {
+/** What the three share: a float transposed convolution and the parameters of its weight's integers. */
+abstract class ReferenceConvTranspose extends ConvTransposeNd {
   weightQParams: WeightQParams;
 
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    kernelSize: PerAxis,
-    options: ConvTransposeLayerOptions,
-    weightQParams: WeightQParams,
-  ) {
-    super(inChannels, outChannels, kernelSize, options);
+  constructor(rank: SpatialRank, [inChannels, outChannels, kernelSize, options, weightQParams]: Arguments) {
+    super(rank, inChannels, outChannels, kernelSize, options);
     this.weightQParams = weightQParams;
   }
 
@@ -63,92 +60,37 @@ export class ConvTranspose1d extends float.ConvTranspose1d {
     this.weightQParams = loadQParams("weight", this.weightQParams, state);
     return Object.keys(this.extraState());
   }
+}
 
-  static fromFloat(module: float.ConvTranspose1d): ConvTranspose1d {
+/** Transposed convolution of [N, C, L]. */
+export class ConvTranspose1d extends ReferenceConvTranspose {
+  constructor(...args: Arguments) {
+    super(1, args);
+  }
+
+  static fromFloat(module: ConvTransposeNd): ConvTranspose1d {
     return fromFloat(ConvTranspose1d, module);
   }
 }
 
 /** Transposed convolution of [N, C, H, W]. */
-export class ConvTranspose2d extends float.ConvTranspose2d {
-  weightQParams: WeightQParams;
-
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    kernelSize: PerAxis,
-    options: ConvTransposeLayerOptions,
-    weightQParams: WeightQParams,
-  ) {
-    super(inChannels, outChannels, kernelSize, options);
-    this.weightQParams = weightQParams;
+export class ConvTranspose2d extends ReferenceConvTranspose {
+  constructor(...args: Arguments) {
+    super(2, args);
   }
 
-  override forward(x: Tensor, outputSize?: readonly number[]): Tensor {
-    return this.convForward(x, this.getWeight(), this.bias, outputSize);
-  }
-
-  /** The weight rounded to its integers and back. */
-  getWeight(): Tensor {
-    return roundBy(this.weight, this.weightQParams);
-  }
-
-  getQuantizedWeight(): Tensor {
-    return quantizeBy(this.weight.detach(), this.weightQParams);
-  }
-
-  override extraState(): Record<string, Tensor> {
-    return qparamsState("weight", this.weightQParams);
-  }
-
-  override loadExtraState(state: ReadonlyMap<string, Tensor>): readonly string[] {
-    this.weightQParams = loadQParams("weight", this.weightQParams, state);
-    return Object.keys(this.extraState());
-  }
-
-  static fromFloat(module: float.ConvTranspose2d): ConvTranspose2d {
+  static fromFloat(module: ConvTransposeNd): ConvTranspose2d {
     return fromFloat(ConvTranspose2d, module);
   }
 }
 
 /** Transposed convolution of [N, C, D, H, W]. */
-export class ConvTranspose3d extends float.ConvTranspose3d {
-  weightQParams: WeightQParams;
-
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    kernelSize: PerAxis,
-    options: ConvTransposeLayerOptions,
-    weightQParams: WeightQParams,
-  ) {
-    super(inChannels, outChannels, kernelSize, options);
-    this.weightQParams = weightQParams;
+export class ConvTranspose3d extends ReferenceConvTranspose {
+  constructor(...args: Arguments) {
+    super(3, args);
   }
 
-  override forward(x: Tensor, outputSize?: readonly number[]): Tensor {
-    return this.convForward(x, this.getWeight(), this.bias, outputSize);
-  }
-
-  /** The weight rounded to its integers and back. */
-  getWeight(): Tensor {
-    return roundBy(this.weight, this.weightQParams);
-  }
-
-  getQuantizedWeight(): Tensor {
-    return quantizeBy(this.weight.detach(), this.weightQParams);
-  }
-
-  override extraState(): Record<string, Tensor> {
-    return qparamsState("weight", this.weightQParams);
-  }
-
-  override loadExtraState(state: ReadonlyMap<string, Tensor>): readonly string[] {
-    this.weightQParams = loadQParams("weight", this.weightQParams, state);
-    return Object.keys(this.extraState());
-  }
-
-  static fromFloat(module: float.ConvTranspose3d): ConvTranspose3d {
+  static fromFloat(module: ConvTransposeNd): ConvTranspose3d {
     return fromFloat(ConvTranspose3d, module);
   }
 }

@@ -3,23 +3,23 @@
  * Source: torch/ao/nn/quantized/reference/modules/conv.py.
  */
 
-import type { PerAxis } from "../../ops/conv-geometry.ts";
+import type { PerAxis, SpatialRank } from "../../ops/conv-geometry.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import * as float from "../conv.ts";
-import type { ConvLayerOptions, ConvNd } from "../conv.ts";
+import { ConvNd } from "../conv.ts";
+import type { ConvLayerOptions } from "../conv.ts";
 import { convOptionsOf } from "../quantized/conv.ts";
 import { loadQParams, observeWeightQParams, qparamsState, quantizeBy, roundBy } from "./weight.ts";
 import type { WeightQParams } from "./weight.ts";
 
-type ReferenceClass<C> = new (
+type Arguments = readonly [
   inChannels: number,
   outChannels: number,
   kernelSize: PerAxis,
   options: ConvLayerOptions,
   weightQParams: WeightQParams,
-) => C;
+];
 
-function fromFloat<C extends ConvNd>(target: ReferenceClass<C>, module: ConvNd): C {
+function fromFloat<C extends ReferenceConv>(target: new (...args: Arguments) => C, module: ConvNd): C {
   const { inChannels, outChannels, kernelSize } = module;
   const qparams = observeWeightQParams(module, module.weight);
   const conv = new target(inChannels, outChannels, kernelSize, convOptionsOf(module), qparams);
@@ -28,18 +28,12 @@ function fromFloat<C extends ConvNd>(target: ReferenceClass<C>, module: ConvNd):
   return conv;
 }
 
-/** Convolution of [N, C, L]. */
-export class Conv1d extends float.Conv1d {
+/** What the three share: a float convolution and the parameters of its weight's integers. */
+abstract class ReferenceConv extends ConvNd {
   weightQParams: WeightQParams;
 
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    kernelSize: PerAxis,
-    options: ConvLayerOptions,
-    weightQParams: WeightQParams,
-  ) {
-    super(inChannels, outChannels, kernelSize, options);
+  constructor(rank: SpatialRank, [inChannels, outChannels, kernelSize, options, weightQParams]: Arguments) {
+    super(rank, inChannels, outChannels, kernelSize, options);
     this.weightQParams = weightQParams;
   }
 
@@ -64,92 +58,37 @@ export class Conv1d extends float.Conv1d {
     this.weightQParams = loadQParams("weight", this.weightQParams, state);
     return Object.keys(this.extraState());
   }
+}
 
-  static fromFloat(module: float.Conv1d): Conv1d {
+/** Convolution of [N, C, L]. */
+export class Conv1d extends ReferenceConv {
+  constructor(...args: Arguments) {
+    super(1, args);
+  }
+
+  static fromFloat(module: ConvNd): Conv1d {
     return fromFloat(Conv1d, module);
   }
 }
 
 /** Convolution of [N, C, H, W]. */
-export class Conv2d extends float.Conv2d {
-  weightQParams: WeightQParams;
-
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    kernelSize: PerAxis,
-    options: ConvLayerOptions,
-    weightQParams: WeightQParams,
-  ) {
-    super(inChannels, outChannels, kernelSize, options);
-    this.weightQParams = weightQParams;
+export class Conv2d extends ReferenceConv {
+  constructor(...args: Arguments) {
+    super(2, args);
   }
 
-  override forward(x: Tensor): Tensor {
-    return this.convForward(x, this.getWeight(), this.bias);
-  }
-
-  /** The weight rounded to its integers and back. */
-  getWeight(): Tensor {
-    return roundBy(this.weight, this.weightQParams);
-  }
-
-  getQuantizedWeight(): Tensor {
-    return quantizeBy(this.weight.detach(), this.weightQParams);
-  }
-
-  override extraState(): Record<string, Tensor> {
-    return qparamsState("weight", this.weightQParams);
-  }
-
-  override loadExtraState(state: ReadonlyMap<string, Tensor>): readonly string[] {
-    this.weightQParams = loadQParams("weight", this.weightQParams, state);
-    return Object.keys(this.extraState());
-  }
-
-  static fromFloat(module: float.Conv2d): Conv2d {
+  static fromFloat(module: ConvNd): Conv2d {
     return fromFloat(Conv2d, module);
   }
 }
 
 /** Convolution of [N, C, D, H, W]. */
-export class Conv3d extends float.Conv3d {
-  weightQParams: WeightQParams;
-
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    kernelSize: PerAxis,
-    options: ConvLayerOptions,
-    weightQParams: WeightQParams,
-  ) {
-    super(inChannels, outChannels, kernelSize, options);
-    this.weightQParams = weightQParams;
+export class Conv3d extends ReferenceConv {
+  constructor(...args: Arguments) {
+    super(3, args);
   }
 
-  override forward(x: Tensor): Tensor {
-    return this.convForward(x, this.getWeight(), this.bias);
-  }
-
-  /** The weight rounded to its integers and back. */
-  getWeight(): Tensor {
-    return roundBy(this.weight, this.weightQParams);
-  }
-
-  getQuantizedWeight(): Tensor {
-    return quantizeBy(this.weight.detach(), this.weightQParams);
-  }
-
-  override extraState(): Record<string, Tensor> {
-    return qparamsState("weight", this.weightQParams);
-  }
-
-  override loadExtraState(state: ReadonlyMap<string, Tensor>): readonly string[] {
-    this.weightQParams = loadQParams("weight", this.weightQParams, state);
-    return Object.keys(this.extraState());
-  }
-
-  static fromFloat(module: float.Conv3d): Conv3d {
+  static fromFloat(module: ConvNd): Conv3d {
     return fromFloat(Conv3d, module);
   }
 }
