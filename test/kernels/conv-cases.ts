@@ -31,6 +31,8 @@ const CASES: readonly Case[] = [
   { size: [1, 5, 5], channels: [6, 10], groups: 2, padding: [1, 1] },
   { size: [2, 4, 4], channels: [6, 6], groups: 6, padding: [1, 1] },
   { size: [1, 4, 3], channels: [6, 12], groups: 6, padding: [1, 1] },
+  { size: [6, 17, 19], channels: [4, 8], padding: [1, 1] },
+  { size: [4, 40, 40], channels: [1, 9], stride: [2, 2] },
   { size: [1, 3, 3], channels: [7, 33], padding: [0, 0] },
   { size: [1, 1, 1], channels: [1, 1], padding: [1, 1] },
 ];

@@ -11,13 +11,17 @@ import type { MachineChoice } from "../qgemm/gemm.ts";
 import type { Part } from "../qgemm/parts.ts";
 import { checkConv, convBorder, pixelTable, windowTable } from "./geometry.ts";
 import type { ConvProblem, ConvShape } from "./geometry.ts";
-import { rowStride } from "./image.ts";
+import { imageStride, rowStride } from "./image.ts";
 import type { Image } from "./image.ts";
 import { partOf } from "./part.ts";
 import type { Taps } from "./part.ts";
 
 export { convBorder, pixelTable } from "./geometry.ts";
 export type { ConvProblem, ConvShape } from "./geometry.ts";
+
+/** Pixels of a group's tables: at most a quarter of L1, and enough that a partial tile does not matter. */
+const MOST_TABLE_PIXELS = 1024;
+const LEAST_TABLE_PIXELS = 256;
 
 function convTaps(shape: ConvShape, input: Image): Taps {
   const [kh, kw] = shape.kernel;
@@ -36,6 +40,16 @@ function convTaps(shape: ConvShape, input: Image): Taps {
 }
 
 /**
+ * Images that share one set of tables, the most of those that divide the batch and keep the tables in L1. Few
+ * pixels would leave much of each group's last tile unused; then the whole batch is one group.
+ */
+function groupSize({ n, h, w }: Image): number {
+  let best = 1;
+  for (let size = 1; size <= n; size++) if (n % size === 0 && size * h * w <= MOST_TABLE_PIXELS) best = size;
+  return n === 0 || best * h * w < LEAST_TABLE_PIXELS ? Math.max(1, n) : best;
+}
+
+/**
  * Parts of a convolution, one a group; a depthwise convolution is one part.
  * @throws ShapeError when the images do not fit; ArgumentError when the weights do not.
  */
@@ -43,10 +57,13 @@ export function convParts(problem: ConvProblem, machine: MachineChoice): Part[] 
   const { shape, input, output } = problem;
   if (shape.groups > 1 && shape.inChannels === shape.groups && shape.outChannels === shape.groups) return [depthwisePart(problem, machine)];
   checkConv("conv", problem, convBorder(shape, input, output));
+  const bytes = outputBytes(problem.epilogue);
+  const n = groupSize(output);
   const tables = {
-    pixIn: windowTable(shape, input, output),
-    pixOut: pixelTable(output, outputBytes(problem.epilogue)),
+    pixIn: windowTable(shape, { ...input, n }, { ...output, n }),
+    pixOut: pixelTable({ ...output, n }, bytes),
     taps: convTaps(shape, input),
+    repeat: { groups: output.n / n, xStride: n * imageStride(input), yStride: n * imageStride(output) * bytes },
   };
   const perChannel = (shape.inChannels / shape.groups) * shape.kernel[0] * shape.kernel[1];
   const perGroup = (shape.outChannels / shape.groups) * perChannel;

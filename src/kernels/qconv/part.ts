@@ -3,7 +3,7 @@
 import { outputBytes, readZeroPoint } from "../qgemm/gemm.ts";
 import type { MachineChoice } from "../qgemm/gemm.ts";
 import { packWeights, paddedRun, weightFacts, weightRows } from "../qgemm/pack.ts";
-import type { Part } from "../qgemm/parts.ts";
+import type { Part, Repeat } from "../qgemm/parts.ts";
 import { packPost } from "../qgemm/post.ts";
 import type { Epilogue } from "../qgemm/post.ts";
 import { chooseProductVariant, storageFlip } from "../qgemm/variant.ts";
@@ -14,6 +14,14 @@ export interface Taps {
   readonly runs: Int32Array;
   readonly runLength: number;
   readonly weights: Int32Array;
+}
+
+/** Everything of a part that is geometry. */
+export interface PartTables {
+  readonly pixIn: Int32Array;
+  readonly pixOut: Int32Array;
+  readonly taps: Taps;
+  readonly repeat: Repeat;
 }
 
 /** The slice of an epilogue that belongs to some channels. */
@@ -31,7 +39,7 @@ export function partOf(
   problem: ConvProblem,
   machine: MachineChoice,
   group: number,
-  tables: { readonly pixIn: Int32Array; readonly pixOut: Int32Array; readonly taps: Taps },
+  tables: PartTables,
   weightsAt: { readonly base: number; readonly channelStride: number },
 ): Part {
   const { shape, epilogue } = problem;
@@ -53,6 +61,7 @@ export function partOf(
   const zeroPoint = readZeroPoint(epilogue.inputZeroPoint, variant, flip);
   return {
     form: { kind: "product" },
+    repeat: tables.repeat,
     pixIn: tables.pixIn,
     pixOut: tables.pixOut,
     runs: tables.taps.runs,

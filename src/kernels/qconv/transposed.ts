@@ -7,6 +7,7 @@
 
 import { outputBytes } from "../qgemm/gemm.ts";
 import type { MachineChoice } from "../qgemm/gemm.ts";
+import { ONCE } from "../qgemm/parts.ts";
 import type { Part } from "../qgemm/parts.ts";
 import { checkConv } from "./geometry.ts";
 import type { ConvProblem, ConvShape } from "./geometry.ts";
@@ -102,7 +103,7 @@ export function transposedParts(problem: ConvProblem, machine: MachineChoice): P
   const parts: Part[] = [];
   for (let py = 0; py < shape.stride[0]; py++) {
     for (let px = 0; px < shape.stride[1]; px++) {
-      const tables = { ...phaseTables(problem, [py, px]), taps: phaseTaps(shape, input, [py, px]) };
+      const tables = { ...phaseTables(problem, [py, px]), taps: phaseTaps(shape, input, [py, px]), repeat: ONCE };
       if (tables.pixIn.length === 0) continue;
       for (let group = 0; group < shape.groups; group++) {
         parts.push(partOf(problem, machine, group, tables, { base: group * perGroup, channelStride: area }));

@@ -13,6 +13,7 @@ import type { MachineChoice } from "../qgemm/gemm.ts";
 import type { Variant } from "../qgemm/list.ts";
 import { channelSums, weightFacts, weightRows } from "../qgemm/pack.ts";
 import type { PackedWeights } from "../qgemm/pack.ts";
+import { ONCE } from "../qgemm/parts.ts";
 import type { Part, RowGeometry } from "../qgemm/parts.ts";
 import { packPost } from "../qgemm/post.ts";
 import { chooseVariant, storageFlip } from "../qgemm/variant.ts";
@@ -139,6 +140,7 @@ export function depthwisePart(problem: ConvProblem, machine: MachineChoice, form
   const empty = new Int32Array(0);
   return {
     form: sliding ? { kind: "rows", geometry: geometryOf(problem) } : { kind: "taps" },
+    repeat: ONCE,
     pixIn: sliding ? empty : windowTable(shape, input, output),
     pixOut: sliding ? empty : pixelTable(output, outputBytes(epilogue)),
     runs: sliding ? empty : tapOffsets(problem, count),

@@ -8,6 +8,7 @@ import { packWeights, paddedRun, weightFacts, weightRows } from "./pack.ts";
 import { packPost } from "./post.ts";
 import { chooseProductVariant, storageFlip } from "./variant.ts";
 import type { Variant } from "./list.ts";
+import { ONCE } from "./parts.ts";
 import type { Part } from "./parts.ts";
 import type { Epilogue } from "./post.ts";
 import type { DotClass } from "./variant.ts";
@@ -69,6 +70,7 @@ export function gemmPart(problem: GemmProblem, machine: MachineChoice): Part {
   const packed = packWeights(weightRowsOf, channels, variant);
   return {
     form: { kind: "product" },
+    repeat: ONCE,
     pixIn: arithmetic(rows, problem.xStride ?? depth),
     pixOut: arithmetic(rows, problem.yStride ?? channels * outputBytes(epilogue)),
     runs: new Int32Array(1),

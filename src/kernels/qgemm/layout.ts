@@ -48,6 +48,10 @@ export const WIDE_WEIGHTS = 88;
 export const WIDE_PANEL_BYTES = 92;
 /** i32: 1 when runs are too short to be read in place and bytes are gathered into dense rows first. */
 export const GATHER = 96;
+/** i32: tiles of one group of images, which the tables describe, and bytes of x and of y from a group to the next. */
+export const GROUP_TILES = 100;
+export const GROUP_X = 104;
+export const GROUP_Y = 108;
 export const DESCRIPTOR_BYTES = 112;
 
 /** Bits of 1.5 * 2^23 as f32. */

@@ -28,10 +28,21 @@ export interface RowGeometry {
 /** Which kernels compute a part: products of pixels and panels, or depthwise ones by taps or by rows. */
 export type Form = { readonly kind: "product" } | { readonly kind: "taps" } | { readonly kind: "rows"; readonly geometry: RowGeometry };
 
+/** How often a part's tables are used: for groups of images that lie the same way, one behind the other. */
+export interface Repeat {
+  readonly groups: number;
+  /** Bytes of x and of y from a group to the next. */
+  readonly xStride: number;
+  readonly yStride: number;
+}
+
+export const ONCE: Repeat = { groups: 1, xStride: 0, yStride: 0 };
+
 /** One descriptor's worth of tables. Offsets are bytes from the x and y given to a call. */
 export interface Part {
   readonly form: Form;
-  /** Input offset of every output pixel. */
+  readonly repeat: Repeat;
+  /** Input offset of every output pixel (of one group). */
   readonly pixIn: Int32Array;
   /** Output offset of every output pixel, bytes. */
   readonly pixOut: Int32Array;
@@ -191,6 +202,10 @@ export class PartBlock {
       set(at.POST, start + place.post);
       set(at.FLIP, part.flip * 0x01010101);
       set(at.TILE_BLOCK, tileBlock(part));
+      const tiles = Math.ceil(part.pixIn.length / at.MR);
+      set(at.GROUP_TILES, Math.max(1, tiles));
+      set(at.GROUP_X, part.repeat.xStride);
+      set(at.GROUP_Y, part.repeat.yStride);
       set(at.NO_OFFSET, 0);
       set(at.GATHER, gathers(part) ? 1 : 0);
       set(at.BOUNDED, part.post.bounded ? 1 : 0);
@@ -200,8 +215,8 @@ export class PartBlock {
         form: part.form,
         descriptor,
         variant: part.weights.variant,
-        pixels: part.pixIn.length,
-        tiles: Math.ceil(part.pixIn.length / at.MR),
+        pixels: part.pixIn.length * part.repeat.groups,
+        tiles: tiles * part.repeat.groups,
         panels: Math.ceil(part.weights.sums.length / at.NR),
         xOffset: part.xOffset,
         yOffset: part.yOffset,

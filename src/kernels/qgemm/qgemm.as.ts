@@ -11,6 +11,9 @@ import {
   CHANNELS,
   FLIP,
   GATHER,
+  GROUP_TILES,
+  GROUP_X,
+  GROUP_Y,
   HIGH_BYTES,
   LOW_BYTES,
   MAGIC_ZERO,
@@ -268,11 +271,21 @@ function guardedBlock(d: usize, x: usize, y: usize, first: usize, last: usize, s
   }
 }
 
-/** Tiles tile0 <= t < tile1 of a descriptor; a block of tiles shares one panel in cache. */
+/** Tiles tile0 <= t < tile1 of a descriptor, in blocks that share panels and do not leave their group. G: guarded. */
 @inline
-function product<V>(d: usize, x: usize, y: usize, tile0: usize, tile1: usize, scratch: usize): void {
+function product<V, G>(d: usize, x: usize, y: usize, tile0: usize, tile1: usize, scratch: usize): void {
   const step = load<usize>(d, TILE_BLOCK);
-  for (let first = tile0; first < tile1; first += step) block<V>(d, x, y, first, min(first + step, tile1), scratch);
+  const size = load<usize>(d, GROUP_TILES);
+  for (let tile = tile0; tile < tile1; ) {
+    const group = tile / size;
+    const start = group * size;
+    const last = min(min(tile + step, start + size), tile1);
+    const gx = x + group * load<usize>(d, GROUP_X);
+    const gy = y + group * load<usize>(d, GROUP_Y);
+    if (sizeof<G>() == 1) block<V>(d, gx, gy, tile - start, last - start, scratch);
+    else guardedBlock(d, gx, gy, tile - start, last - start, scratch);
+    tile = last;
+  }
 }
 
 /**
@@ -280,23 +293,20 @@ function product<V>(d: usize, x: usize, y: usize, tile0: usize, tile1: usize, sc
  * rows of one block of tiles when they are gathered.
  */
 export function qgemm_6x8c4__relaxed_dot(d: usize, x: usize, y: usize, tile0: usize, tile1: usize, scratch: usize): void {
-  if (ASC_FEATURE_RELAXED_SIMD) product<i8>(d, x, y, tile0, tile1, scratch);
+  if (ASC_FEATURE_RELAXED_SIMD) product<i8, i8>(d, x, y, tile0, tile1, scratch);
 }
 
 /** The same where pairs of products are added in 16 bits. */
 export function qgemm_6x8c4__relaxed_i16(d: usize, x: usize, y: usize, tile0: usize, tile1: usize, scratch: usize): void {
-  if (ASC_FEATURE_RELAXED_SIMD) product<i16>(d, x, y, tile0, tile1, scratch);
+  if (ASC_FEATURE_RELAXED_SIMD) product<i16, i8>(d, x, y, tile0, tile1, scratch);
 }
 
 /** The same for any activations: by 16-bit pairs while they are at most 127, else in plain SIMD (scratch as below). */
 export function qgemm_6x8__guarded_i16(d: usize, x: usize, y: usize, tile0: usize, tile1: usize, scratch: usize): void {
-  if (ASC_FEATURE_RELAXED_SIMD) {
-    const step = load<usize>(d, TILE_BLOCK);
-    for (let first = tile0; first < tile1; first += step) guardedBlock(d, x, y, first, min(first + step, tile1), scratch);
-  }
+  if (ASC_FEATURE_RELAXED_SIMD) product<i16, i16>(d, x, y, tile0, tile1, scratch);
 }
 
 /** The same in plain SIMD; scratch holds the i16 rows of one block of tiles. */
 export function qgemm_6x8c2__simd128(d: usize, x: usize, y: usize, tile0: usize, tile1: usize, scratch: usize): void {
-  product<i32>(d, x, y, tile0, tile1, scratch);
+  product<i32, i8>(d, x, y, tile0, tile1, scratch);
 }
