@@ -3,6 +3,7 @@
  * Source: torch/ao/nn/quantized/modules/conv.py (_ConvTransposeNd).
  */
 
+import { QuantError } from "../../errors.ts";
 import type { PerAxis, SpatialRank } from "../../ops/conv-geometry.ts";
 import { perAxis } from "../../ops/conv-geometry.ts";
 import {
@@ -14,7 +15,7 @@ import { zeros } from "../../tensor/create.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { ConvTransposeLayerOptions } from "../conv-transpose.ts";
 import type { AnyModule } from "../module.ts";
-import { QuantizedOutputModule, requireQuantized, takeTensor } from "./base.ts";
+import { QuantizedOutputModule, describe, requireQuantized, takeTensor } from "./base.ts";
 import type { StateEntries } from "./base.ts";
 import { emptyWeight } from "./linear.ts";
 import { applyOutput, observedWeight, weightedLayer } from "./observed.ts";
@@ -101,7 +102,16 @@ function fromFloat<C extends QuantizedConvTransposeNd>(
 ): C {
   const layer = weightedLayer<ConvTransposeLike>(module);
   const conv = like(target, layer);
-  conv.weight = observedWeight(module, layer, options);
+  const weight = observedWeight(module, layer, options);
+  if (weight.qparams?.kind !== "perTensor") {
+    throw new QuantError(
+      describe(module),
+      { weight: weight.qparams?.kind },
+      "the weight of a transposed convolution is quantized per tensor",
+      'Give this module a qconfig with a per-tensor weight observer, such as that of getDefaultQConfig("qnnpack")',
+    );
+  }
+  conv.weight = weight;
   return applyOutput(conv, module, options);
 }
 

@@ -26,8 +26,11 @@ import type { QuantizedOutputModule } from "./base.ts";
 export interface FromFloatOptions {
   /** Keep the weight parameters that training left, instead of observing the weight once more. Linear only. */
   readonly usePrecomputedFakeQuant?: boolean;
-  /** What to do about an observer that saw no data: throw (default), or warn and use scale 1, zero point 0. */
-  readonly uninitializedObservers?: "throw" | "warn";
+  /**
+   * What to do about an observer that saw no data: throw (default), or use scale 1 and zero point 0, with a warning or
+   * without: "ignore" makes a skeleton for a state dict that is loaded next.
+   */
+  readonly uninitializedObservers?: "error" | "warn" | "ignore";
   /** Whose rounding the quantized modules follow. */
   readonly engine?: QEngine;
 }
@@ -139,9 +142,10 @@ function calculated(
   if (!observed) {
     const reason = `the observer of its ${what} (${source.constructor.name}) saw no data, so there is no scale to quantize by`;
     const hint =
-      'Run calibration data through every part of the prepared model, set qconfig = null on parts that are not used, or pass { uninitializedObservers: "warn" } for scale 1';
-    if (options.uninitializedObservers !== "warn") throw new QuantError(nameOf(module), {}, reason, hint);
-    console.warn(`${nameOf(module)}: ${reason}; using scale 1 and zero point 0`);
+      'Run calibration data through every part of the prepared model, set qconfig = null on parts that are not used, or pass { uninitializedObservers: "warn" } for scale 1 (or "ignore", when a state dict follows)';
+    const { uninitializedObservers: choice = "error" } = options;
+    if (choice === "error") throw new QuantError(nameOf(module), {}, reason, hint);
+    if (choice === "warn") console.warn(`${nameOf(module)}: ${reason}; using scale 1 and zero point 0`);
   }
   return { scales: Array.from(scale.data), zeroPoints: Array.from(zeroPoint.data) };
 }
@@ -265,7 +269,8 @@ export function dynamicWeight(
   const observer = makeWeightObserver(module);
   const { dtype } = observer;
   if (dtype === "float16") return { weight: layer.weight.detach().copy(), dtype };
-  if (dtype !== "qint8") throw new QuantError(nameOf(module), { dtype }, "dynamic layers take qint8 and float16 weights");
+  if (dtype !== "qint8")
+    throw new QuantError(nameOf(module), { dtype }, "dynamic layers take qint8 and float16 weights");
   noGrad(() => observer.forward(layer.weight.detach()));
   return { weight: quantizeWeight(module, layer.weight, observer, { fromFloat: options }), dtype };
 }
