@@ -1,5 +1,5 @@
 /**
- * quantizedConv (one and two spatial axes) → the integer convolution over bordered images.
+ * quantizedConv and quantizedConvFloat (one and two spatial axes) → the integer convolution over bordered images.
  */
 
 import type { Node } from "../../graph/graph.ts";
@@ -16,7 +16,7 @@ import type { TensorType } from "../../tensor/tensor.ts";
 import { imageOf } from "../form.ts";
 import type { PlanBuilder, StepRule } from "../plan.ts";
 import { bindParts } from "./parts.ts";
-import { byteEpilogue, refuseQuantized, weightZeroPoints } from "./quantized-epilogue.ts";
+import { epilogueOf, refuseQuantized, weightZeroPoints } from "./quantized-epilogue.ts";
 
 /** A spatial attribute as [height, width]; one axis is the width. */
 function pair(values: readonly number[], height: number): readonly [number, number] {
@@ -59,7 +59,8 @@ function emit(node: Node, plan: PlanBuilder): string | void {
   const refused = refuseQuantized(type, weight, bias, b !== null);
   if (refused || !weight) return refused ?? "";
   if (attrs.stride.length > 2) return "there is no integer kernel for three spatial axes";
-  if (convRounding(attrs.engine, weight.qparams!, attrs.groups) !== "fbgemm") return `the kernels round as fbgemm does, not as ${attrs.engine}`;
+  const isFloat = plan.type(node.output).dtype === "float32";
+  if (!isFloat && convRounding(attrs.engine, weight.qparams!, attrs.groups) !== "fbgemm") return `the kernels round as fbgemm does, not as ${attrs.engine}`;
   const shape = convShapeOf(weight.shape, attrs);
   const output = plan.write(node.output, "image");
   const input = plan.read(x!, node, { kind: "image", border: borderOf(node, 0, weight.shape) });
@@ -70,7 +71,7 @@ function emit(node: Node, plan: PlanBuilder): string | void {
       output: output.image,
       weights: weight.data as Int8Array,
       weightZeroPoints: weightZeroPoints(weight),
-      epilogue: byteEpilogue(type, weight, bias, output.type, attrs.relu),
+      epilogue: epilogueOf(type, weight, bias, output.type, !isFloat && attrs.relu),
     },
     { dot: plan.engine.dot },
   );
@@ -88,17 +89,16 @@ function emit(node: Node, plan: PlanBuilder): string | void {
   });
 }
 
-export const quantizedConvRules: readonly (readonly [string, StepRule])[] = [
-  [
-    "quantizedConv",
-    {
-      border: (node, argument) => {
-        const weight = node.args[1];
-        const shape = weight instanceof Object ? weight.type?.shape : undefined;
-        return shape ? borderOf(node, argument, shape) : NO_BORDER;
-      },
-      emit,
-    },
-  ],
-];
+const conv: StepRule = {
+  border: (node, argument) => {
+    const weight = node.args[1];
+    const shape = weight instanceof Object ? weight.type?.shape : undefined;
+    return shape ? borderOf(node, argument, shape) : NO_BORDER;
+  },
+  emit,
+};
 
+export const quantizedConvRules: readonly (readonly [string, StepRule])[] = [
+  ["quantizedConv", conv],
+  ["quantizedConvFloat", conv],
+];

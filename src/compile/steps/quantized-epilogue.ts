@@ -10,8 +10,8 @@ import { unsignedZeroPoint } from "../form.ts";
 /** Largest value of the unsigned form of a byte. */
 const BYTE_MAX = 255;
 
-/** Epilogue of a layer with 8-bit output: fbgemm's order, relu as a lower clamp at the zero point. */
-export function byteEpilogue(x: TensorType, weight: Tensor, bias: Tensor | null, output: TensorType, relu: boolean): Epilogue {
+/** Epilogue of a layer: with 8-bit output in fbgemm's order, relu as a lower clamp at the zero point; or with float output. */
+export function epilogueOf(x: TensorType, weight: Tensor, bias: Tensor | null, output: TensorType, relu: boolean): Epilogue {
   const weightParams = weight.qparams!;
   const outputScale = output.qparams?.kind === "perTensor" ? output.qparams.scale : NaN;
   const zeroPoint = unsignedZeroPoint(output);
@@ -21,7 +21,7 @@ export function byteEpilogue(x: TensorType, weight: Tensor, bias: Tensor | null,
     inputZeroPoint: unsignedZeroPoint(x),
     weightScales: weightParams.kind === "perTensor" ? [weightParams.scale] : weightParams.scales,
     bias: floatBias,
-    output: { kind: "bytes", scale: outputScale, zeroPoint, low: relu ? zeroPoint : 0, high: BYTE_MAX },
+    output: output.dtype === "float32" ? { kind: "f32" } : { kind: "bytes", scale: outputScale, zeroPoint, low: relu ? zeroPoint : 0, high: BYTE_MAX },
   };
 }
 

@@ -1,5 +1,5 @@
 /**
- * quantizedLinear → the integer matrix product; one row takes the vector form.
+ * quantizedLinear and quantizedLinearFloat → the integer matrix product; one row takes the vector form.
  */
 
 import type { Node } from "../../graph/graph.ts";
@@ -10,7 +10,7 @@ import type { QuantizedLinearAttrs } from "../../ops/quantized/linear.ts";
 import { numel } from "../../tensor/shape.ts";
 import type { PlanBuilder, StepRule } from "../plan.ts";
 import { bindParts } from "./parts.ts";
-import { byteEpilogue, refuseQuantized, weightZeroPoints } from "./quantized-epilogue.ts";
+import { epilogueOf, refuseQuantized, weightZeroPoints } from "./quantized-epilogue.ts";
 
 function emit(node: Node, plan: PlanBuilder): string | void {
   const [x, w, b] = node.args;
@@ -20,7 +20,8 @@ function emit(node: Node, plan: PlanBuilder): string | void {
   const type = plan.type(x!);
   const refused = refuseQuantized(type, weight, bias, b !== null);
   if (refused || !weight) return refused ?? "";
-  if (linearRounding(attrs.engine) !== "fbgemm") return `the kernels round as fbgemm does, not as ${attrs.engine}`;
+  const isFloat = plan.type(node.output).dtype === "float32";
+  if (!isFloat && linearRounding(attrs.engine) !== "fbgemm") return `the kernels round as fbgemm does, not as ${attrs.engine}`;
   const [channels, depth] = weight.shape as [number, number];
   const rows = numel(type.shape) / depth;
   const input = plan.read(x!, node, { kind: "flat" });
@@ -32,7 +33,7 @@ function emit(node: Node, plan: PlanBuilder): string | void {
       channels,
       weights: weight.data as Int8Array,
       weightZeroPoints: weightZeroPoints(weight),
-      epilogue: byteEpilogue(type, weight, bias, output.type, attrs.relu),
+      epilogue: epilogueOf(type, weight, bias, output.type, !isFloat && attrs.relu),
     },
     { dot: plan.engine.dot },
   );
@@ -49,4 +50,7 @@ function emit(node: Node, plan: PlanBuilder): string | void {
   });
 }
 
-export const quantizedLinearRules: readonly (readonly [string, StepRule])[] = [["quantizedLinear", { emit }]];
+export const quantizedLinearRules: readonly (readonly [string, StepRule])[] = [
+  ["quantizedLinear", { emit }],
+  ["quantizedLinearFloat", { emit }],
+];

@@ -15,7 +15,7 @@ import { dequantizeOp } from "../../ops/quantize/native.ts";
 import { activationRules } from "./activations.ts";
 import { asQuantized, dequantized, parametersOf } from "./edges.ts";
 import { pairRules } from "./pairs.ts";
-import { productRules } from "./products.ts";
+import { floatProductRules, productRules } from "./products.ts";
 import { sharingRules } from "./sharing.ts";
 
 /** Weights that are quantized at every run are stored as integers; int32 biases as the floats they stand for. */
@@ -50,6 +50,7 @@ const dequantize = rule("dequantize", left, (match, build) => {
 export const lowerQuantized: readonly Pass[] = [
   storeQuantized,
   integerOperators,
+  rewritePass("integer-products-of-floats", floatProductRules),
   rewritePass("dequantize-quantized", [dequantize]),
   rewritePass("join-integer-operators", [sameTensor]),
   commonSubexpressions,

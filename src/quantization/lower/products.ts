@@ -9,6 +9,9 @@
  * the integer form its multiplier. So the two differ where that tips a number over a tie, by one step at most. A relu
  * in between is a lower clamp at zo, since rne(0) + zo = zo; any clamp is one of the integers, at its limits' integers,
  * since rounding keeps order. Both clamp to quantMin..quantMax.
+ *
+ * Where nothing quantizes the result, it stays float: f32(acc) * (sx sw_c) + b_c against y above, equal but for the
+ * rounding of float32 sums.
  */
 
 import { constant, literal, oneOf, op, optionalConstant } from "../../graph/match.ts";
@@ -20,6 +23,7 @@ import type { Attrs } from "../../ops/op.ts";
 import { quantizedClampOp } from "../../ops/quantized/activations.ts";
 import { quantizedConvOp } from "../../ops/quantized/conv.ts";
 import { DEFAULT_ENGINE } from "../../ops/quantized/engines.ts";
+import { quantizedConvFloatOp, quantizedLinearFloatOp } from "../../ops/quantized/float-output.ts";
 import { quantizedLinearOp } from "../../ops/quantized/linear.ts";
 import { perChannel, perTensor } from "../../tensor/qparams.ts";
 import { Tensor } from "../../tensor/tensor.ts";
@@ -82,6 +86,18 @@ function product(targets: readonly string[], operator: { readonly name: string }
 }
 
 const CONV = ["conv1d", "conv2d", "conv3d"];
+
+function floatProduct(targets: readonly string[], operator: { readonly name: string }): Rule {
+  const x = dequantized();
+  const bias = optionalConstant();
+  return rule(operator.name, op(targets, x, weight, bias), (match, build) => {
+    const w = quantizedWeight(match, build);
+    return w && build.call(operator, [asQuantized(build, match.node(x)), w, match.arg(bias)], match.root.attrs);
+  });
+}
+
+/** For products without a quantize behind them; tried when the others are through. */
+export const floatProductRules: readonly Rule[] = [floatProduct(CONV, quantizedConvFloatOp), floatProduct(["linear"], quantizedLinearFloatOp)];
 
 export const productRules: readonly Rule[] = activations.flatMap((activation) => [
   product(CONV, quantizedConvOp, activation),

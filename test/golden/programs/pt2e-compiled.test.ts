@@ -18,6 +18,8 @@ import { makeQuantizer } from "./pt2e-quantizers.ts";
 
 /** Float products and sums in the engine's order, relative to the largest value. */
 const FLOAT = { relative: 1e-5, ofLargest: 2e-6 };
+/** Kernels whose float32 sums are in another order than the reference's. */
+const FLOAT_SUMS = /gemm|conv|winograd|softmax|norm|pool|sigmoid|tanh|silu/;
 /** dB between the lowered program's results and torchao's: single steps of 8 bits. */
 const MIN_SQNR = 40;
 
@@ -48,7 +50,7 @@ describe("compiled PT2E programs", () => {
     const { steps } = executable.explain(test, { repeats: 1 });
     executable.dispose();
     int8Products.set(name, steps.filter(({ precision, operations }) => precision === "int8" && operations > 0).length);
-    const isInteger = steps.every(({ precision }) => precision !== "float");
+    const isInteger = steps.every(({ precision, kernel }) => precision !== "float" || !FLOAT_SUMS.test(kernel));
     interpreted.forEach((result, i) => {
       expectTensor(compiled[i]!, result, isInteger ? EXACT : FLOAT, `${name}[${i}]`);
       expect(sqnr(result, outputs[i]!), `${name}[${i}]: dB`).toBeGreaterThan(MIN_SQNR);
@@ -57,6 +59,6 @@ describe("compiled PT2E programs", () => {
 
   it("run their products in integers", () => {
     const counts = Object.fromEntries(["xnnpack-small-cnn", "xnnpack-per-channel-res-block", "xnnpack-depthwise", "x86-mlp"].map((name) => [name, int8Products.get(name)]));
-    expect(counts).toEqual({ "xnnpack-small-cnn": 3, "xnnpack-per-channel-res-block": 3, "xnnpack-depthwise": 4, "x86-mlp": 1 });
+    expect(counts).toEqual({ "xnnpack-small-cnn": 3, "xnnpack-per-channel-res-block": 3, "xnnpack-depthwise": 4, "x86-mlp": 2 });
   });
 });

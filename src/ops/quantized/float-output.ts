@@ -1,0 +1,49 @@
+/**
+ * Products of integers with float results: y = f32(acc) * f32(sx * sw_c) + b_c, multiplied and added in one rounding.
+ * For layers whose output nothing reads as integers, and for sums that would only lose by being rounded before.
+ * Source: quantized.linear_with_input_q_dq_qweight_dq_output_fp32, ATen/native/quantized/cpu/qlinear.cpp.
+ */
+
+import { numel } from "../../tensor/shape.ts";
+import { Tensor } from "../../tensor/tensor.ts";
+import { convOutputShape } from "../conv-geometry.ts";
+import type { ConvAttrs } from "../conv-geometry.ts";
+import { defineOp } from "../op.ts";
+import { convSums, linearSums } from "./accumulate.ts";
+import { NO_GRADIENT, requireByte } from "./common.ts";
+import { productScales, scaleSums } from "./epilogue.ts";
+import { linearShape, requireWeight } from "./linear.ts";
+import type { WeightedInputs } from "./linear.ts";
+
+/** x qint8 or quint8 [N, in, ...], weight qint8 [out, in / groups, ...] per tensor or per channel, bias float32: float32. */
+export const quantizedConvFloatOp = defineOp<WeightedInputs, ConvAttrs>({
+  name: "quantizedConvFloat",
+  infer([x, weight, bias], attrs) {
+    requireByte("quantizedConvFloat", x);
+    const shape = convOutputShape("quantizedConvFloat", x.shape, weight.shape, attrs);
+    requireWeight("quantizedConvFloat", weight, bias, weight.shape[0]!, 0);
+    return [{ dtype: "float32", shape }];
+  },
+  forward([x, weight, bias], attrs, [type]) {
+    const channels = weight.shape[0]!;
+    const scales = productScales(requireByte("quantizedConvFloat", x).qparams.scale, weight.qparams!, channels);
+    const sums = { values: convSums(x, weight, type!.shape, attrs), channels, inner: numel(type!.shape.slice(2)) };
+    return [new Tensor("float32", type!.shape, scaleSums(sums, scales, bias && bias.data, false))];
+  },
+  backward: NO_GRADIENT,
+});
+
+/** x qint8 or quint8 [..., in], weight qint8 [out, in] per tensor or per row, bias float32: float32 [..., out]. */
+export const quantizedLinearFloatOp = defineOp<WeightedInputs>({
+  name: "quantizedLinearFloat",
+  infer(inputs) {
+    requireByte("quantizedLinearFloat", inputs[0]);
+    return [{ dtype: "float32", shape: linearShape("quantizedLinearFloat", inputs) }];
+  },
+  forward([x, weight, bias], _, [type]) {
+    const channels = weight.shape[0]!;
+    const scales = productScales(requireByte("quantizedLinearFloat", x).qparams.scale, weight.qparams!, channels);
+    return [new Tensor("float32", type!.shape, scaleSums({ values: linearSums(x, weight), channels, inner: 1 }, scales, bias && bias.data, false))];
+  },
+  backward: NO_GRADIENT,
+});
