@@ -3,6 +3,7 @@
 export * from "./affine.ts";
 export * from "./choose.ts";
 export * from "./decomposed.ts";
+export * from "./dynamic-pair.ts";
 export * from "./fake-quantize.ts";
 export * from "./float8.ts";
 export * from "./fused.ts";

@@ -11,3 +11,5 @@ export { QConfigMapping } from "./qconfig-mapping.ts";
 export type { MappedQConfig, ObjectTypeOrder, QConfigDict } from "./qconfig-mapping.ts";
 export { ObservedGraphModule } from "./state.ts";
 export { symbolicTrace } from "./trace.ts";
+export { convertFx, convertToReferenceFx } from "./convert.ts";
+export type { ConvertFxOptions, InputQParams } from "./convert.ts";

@@ -5,6 +5,8 @@
 import * as q from "../../../src/quantization/index.ts";
 import * as fx from "../../../src/quantization/fx/index.ts";
 import type { MappedQConfig } from "../../../src/quantization/fx/index.ts";
+import { quantizePerTensor } from "../../../src/ops/quantize/native.ts";
+import type { Tensor } from "../../../src/tensor/tensor.ts";
 import { typeNames } from "./fx-names.ts";
 import { loadCase, loadModel } from "./load.ts";
 import type { GoldenModel, ProgramCase } from "./load.ts";
@@ -91,6 +93,23 @@ export function customOf(recipe: Fields): fx.PrepareCustomConfig {
   custom.setOutputQuantizedIndexes(given.outputQuantizedIndexes ?? []);
   custom.setPreservedAttributes(given.preservedAttributes ?? []);
   return custom;
+}
+
+/** What conversion is told: another mapping, attributes to carry along. */
+export function convertOptionsOf(recipe: Fields): fx.ConvertFxOptions {
+  const custom = new fx.ConvertCustomConfig().setPreservedAttributes((recipe["convertPreservedAttributes"] ?? []) as readonly string[]);
+  const mapping = recipe["convertMapping"];
+  const inputs = recipe["testInputQParams"] as fx.ConvertFxOptions["inputQParams"];
+  return { convertCustomConfig: custom, ...(mapping !== undefined && { qconfigMapping: mappingOf(mapping) }), ...(inputs && { inputQParams: inputs }) };
+}
+
+/** The test inputs, quantized where the case says so. */
+export function testInputs({ recipe, data }: FxCase): readonly Tensor[] {
+  const qparams = (recipe["testInputQParams"] ?? []) as readonly ({ scale: number; zeroPoint: number } | null)[];
+  return data.test.map((x, i) => {
+    const one = qparams[i];
+    return one ? quantizePerTensor(x, one.scale, one.zeroPoint, "quint8") : x;
+  });
 }
 
 export interface FxCase {

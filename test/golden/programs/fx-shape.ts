@@ -53,18 +53,21 @@ const wholeModules: Readonly<Record<string, string>> = {
 };
 
 /** Nodes in order, with what is done to stored tensors right before their first reader, as PyTorch writes it. */
-function inReadingOrder(graph: Graph): Node[] {
-  const ofStored = (node: Node): boolean => node.kind === "module" && node.inputs[0]?.node.kind === "attribute";
+export function inReadingOrder(graph: Graph): Node[] {
+  const ofStored = (node: Node): boolean => {
+    const [from] = node.inputs;
+    if (!from || node.kind === "input" || node.kind === "attribute" || node.inputs.length > 1) return false;
+    return from.node.kind === "attribute" || (node.target === "dequantize" && ofStored(from.node));
+  };
   const written = new Set<Node>();
   const ordered: Node[] = [];
-  for (const node of graph.nodes) {
-    if (ofStored(node)) continue;
-    for (const { node: from } of node.inputs) {
-      if (!ofStored(from) || written.has(from)) continue;
-      written.add(from);
-      ordered.push(from);
-    }
+  const write = (node: Node): void => {
+    for (const { node: from } of node.inputs) if (ofStored(from) && !written.has(from)) write(from);
+    written.add(node);
     ordered.push(node);
+  };
+  for (const node of graph.nodes) {
+    if (!ofStored(node)) write(node);
   }
   return ordered;
 }
