@@ -5,7 +5,7 @@
 
 import { ArgumentError, ShapeError } from "../../errors.ts";
 import type { Epilogue } from "../qgemm/post.ts";
-import { covers, pixelOffset } from "./image.ts";
+import { covers, imageStride, pixelOffset, rowStride } from "./image.ts";
 import type { Border, Image } from "./image.ts";
 
 export interface ConvShape {
@@ -46,29 +46,30 @@ export function convBorder(shape: ConvShape, input: Image, output: Image): Borde
   };
 }
 
-/** Offsets of all pixels of an image in raster order, times `bytes`. */
-export function pixelTable(image: Image, bytes: number): Int32Array {
-  const table = new Int32Array(image.n * image.h * image.w);
+/** Offsets of n x rows x columns positions, each `stepY` or `stepX` bytes from its neighbour, images `stepN`, from `first` on. */
+function grid(n: number, rows: number, columns: number, first: number, stepN: number, stepY: number, stepX: number): Int32Array {
+  const table = new Int32Array(n * rows * columns);
   let at = 0;
-  for (let n = 0; n < image.n; n++) {
-    for (let y = 0; y < image.h; y++) {
-      for (let x = 0; x < image.w; x++) table[at++] = pixelOffset(image, n, y, x) * bytes;
+  for (let image = 0; image < n; image++) {
+    for (let y = 0; y < rows; y++) {
+      let offset = first + image * stepN + y * stepY;
+      for (let x = 0; x < columns; x++, offset += stepX) table[at++] = offset;
     }
   }
   return table;
 }
 
+/** Offsets of all pixels of an image in raster order, times `bytes`. */
+export function pixelTable(image: Image, bytes: number): Int32Array {
+  const first = pixelOffset(image, 0, 0, 0) * bytes;
+  return grid(image.n, image.h, image.w, first, imageStride(image) * bytes, rowStride(image) * bytes, image.c * bytes);
+}
+
 /** Offset of the first tap of every output pixel. */
 export function windowTable(shape: ConvShape, input: Image, output: Image): Int32Array {
-  const table = new Int32Array(output.n * output.h * output.w);
-  let at = 0;
-  for (let n = 0; n < output.n; n++) {
-    for (let y = 0; y < output.h; y++) {
-      const iy = y * shape.stride[0] - shape.padding[0];
-      for (let x = 0; x < output.w; x++) table[at++] = pixelOffset(input, n, iy, x * shape.stride[1] - shape.padding[1]);
-    }
-  }
-  return table;
+  const first = pixelOffset(input, 0, -shape.padding[0], -shape.padding[1]);
+  const [stepY, stepX] = [shape.stride[0] * rowStride(input), shape.stride[1] * input.c];
+  return grid(output.n, output.h, output.w, first, imageStride(input), stepY, stepX);
 }
 
 /** @throws ShapeError when sizes, channels or the input's border do not fit the convolution. */

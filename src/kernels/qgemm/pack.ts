@@ -48,12 +48,16 @@ export function channelSums(rows: Int16Array, channels: number): { readonly sums
   const depth = channels === 0 ? 0 : rows.length / channels;
   const sums = new Int32Array(channels);
   const magnitudes = new Int32Array(channels);
-  for (let o = 0; o < channels; o++) {
-    for (let k = o * depth; k < (o + 1) * depth; k++) {
-      const weight = rows[k] ?? 0;
-      sums[o] = (sums[o] ?? 0) + weight;
-      magnitudes[o] = (magnitudes[o] ?? 0) + Math.abs(weight);
+  for (let o = 0, k = 0; o < channels; o++) {
+    let sum = 0;
+    let magnitude = 0;
+    for (const end = k + depth; k < end; k++) {
+      const weight = rows[k]!;
+      sum += weight;
+      magnitude += weight < 0 ? -weight : weight;
     }
+    sums[o] = sum;
+    magnitudes[o] = magnitude;
   }
   return { sums, magnitudes };
 }
@@ -69,16 +73,17 @@ export function weightRows(source: WeightSource): Int16Array {
   if (taps.length !== runs * runLength) {
     throw new ArgumentError("packWeights", { taps: taps.length, runs, runLength }, "taps must have runs * runLength entries");
   }
+  const farthest = taps.reduce((most, tap) => (tap > most ? tap : most), 0);
+  if (channels > 0 && taps.length > 0 && base + (channels - 1) * channelStride + farthest >= data.length) {
+    throw new ArgumentError("packWeights", { weights: data.length, channels, runs, runLength }, "the weights are too short");
+  }
   const padded = paddedRun(runLength);
   const rows = new Int16Array(channels * runs * padded);
-  for (let o = 0; o < channels; o++) {
+  for (let o = 0, at = 0; o < channels; o++) {
     const zero = source.zeroPoints === undefined ? 0 : (source.zeroPoints[source.zeroPoints.length === 1 ? 0 : o] ?? 0);
-    for (let r = 0; r < runs; r++) {
-      for (let i = 0; i < runLength; i++) {
-        const weight = data[base + o * channelStride + (taps[r * runLength + i] ?? 0)];
-        if (weight === undefined) throw new ArgumentError("packWeights", { channel: o, run: r, position: i }, "the weights are too short");
-        rows[(o * runs + r) * padded + i] = weight - zero;
-      }
+    const first = base + o * channelStride;
+    for (let tap = 0; tap < taps.length; at += padded) {
+      for (let i = 0; i < runLength; i++, tap++) rows[at + i] = data[first + taps[tap]!]! - zero;
     }
   }
   return rows;
@@ -86,30 +91,34 @@ export function weightRows(source: WeightSource): Int16Array {
 
 /** What chooseVariant needs to know of the rows. */
 export function weightFacts(rows: Int16Array): WeightFacts {
-  let [low, high, positivePair, negativePair] = [0, 0, 0, 0];
-  for (let k = 0; k + 1 < rows.length; k += 2) {
-    const a = rows[k] ?? 0;
-    const b = rows[k + 1] ?? 0;
-    low = Math.min(low, a, b);
-    high = Math.max(high, a, b);
-    positivePair = Math.max(positivePair, Math.max(a, 0) + Math.max(b, 0));
-    negativePair = Math.max(negativePair, -Math.min(a, 0) - Math.min(b, 0));
+  let low = 0;
+  let high = 0;
+  let positivePair = 0;
+  let negativePair = 0;
+  for (let k = 0; k < rows.length; k += 2) {
+    const a = rows[k]!;
+    const b = rows[k + 1]!;
+    const positive = (a > 0 ? a : 0) + (b > 0 ? b : 0);
+    const negative = a + b - positive;
+    if (a < low) low = a;
+    if (b < low) low = b;
+    if (a > high) high = a;
+    if (b > high) high = b;
+    if (positive > positivePair) positivePair = positive;
+    if (-negative > negativePair) negativePair = -negative;
   }
   return { fitsS8: low >= -128 && high <= 127, positivePair, negativePair };
 }
 
-/** Position of (channel lane, k) inside a panel, in elements of `group` (4 for s8, 2 for i16) k each. */
-function positionOf(group: number, lane: number, k: number): number {
-  return Math.floor(k / group) * group * NR + lane * group + (k % group);
-}
-
+/** [panel][k / group][8 channels][group]. */
 function packPanels(rows: Int16Array, channels: number, packed: Int8Array | Int16Array, group: number): Panels {
   const depth = channels === 0 ? 0 : rows.length / channels;
-  const positions = Int32Array.from({ length: NR * depth }, (_, at) => positionOf(group, Math.floor(at / depth), at % depth));
-  for (let o = 0; o < channels; o++) {
-    const panel = Math.floor(o / NR) * NR * depth;
-    const lane = (o % NR) * depth;
-    for (let k = 0; k < depth; k++) packed[panel + (positions[lane + k] ?? 0)] = rows[o * depth + k] ?? 0;
+  const step = NR * group;
+  for (let o = 0, k = 0; o < channels; o++) {
+    let at = Math.floor(o / NR) * NR * depth + (o % NR) * group;
+    for (const end = k + depth; k < end; k += group, at += step) {
+      for (let i = 0; i < group; i++) packed[at + i] = rows[k + i]!;
+    }
   }
   return { bytes: new Uint8Array(packed.buffer), panelBytes: NR * depth * packed.BYTES_PER_ELEMENT };
 }
