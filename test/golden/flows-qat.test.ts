@@ -17,6 +17,7 @@ import {
 } from "../../src/quantization/eager/index.ts";
 import type { ModuleMapping } from "../../src/quantization/eager/index.ts";
 import * as nn from "../../src/nn/index.ts";
+import { ConvBnNd } from "../../src/nn/intrinsic/qat/conv-bn.ts";
 import { Linear as DynamicQatLinear } from "../../src/nn/qat/dynamic/index.ts";
 import { crossEntropy } from "../../src/ops/loss-classes.ts";
 import { SGD } from "../../src/optim/index.ts";
@@ -33,7 +34,7 @@ interface Budgets {
   /** The first step: sums in another order. */
   readonly gradients: Budget;
   readonly losses: Budget;
-  /** Twenty steps of momentum carry such differences along. Null: the final state is not compared. */
+  /** Twenty steps of momentum carry such differences along. Null: only the final scales are compared. */
   readonly trained: Budget | null;
 }
 
@@ -44,18 +45,21 @@ const CLOSE: Budgets = {
 };
 
 /**
- * In this flow some outputs of conv2 lie, at the first step already, so near a tie that the last bit of a float sum
- * decides to which integer they are rounded; from there on two correct trajectories part by such steps.
+ * With some thousand fake-quantized values a step, one or another lies so near a tie that the last bit of a float sum
+ * decides its integer; from there on two correct trajectories part by such steps. Of nine seeds tried, each of these
+ * models also has some whose trajectories stay as close as those of the small ones.
  */
-const TIES: ReadonlySet<string> = new Set(["qat SkipNet qatQnnpack"]);
+const WIDE_MODELS: readonly string[] = ["SkipNet", "SkipTail", "MobileBlock"];
 const PARTED: Budgets = {
-  gradients: { absolute: 1e-6, ofLargest: 1e-2 },
-  losses: { relative: 1e-2 },
+  gradients: { absolute: 1e-6, ofLargest: 1e-1 },
+  losses: { relative: 2e-2 },
   trained: null,
 };
+/** Final scales of trajectories that parted. */
+const SCALES: Budget = { relative: 2e-2 };
 
-function budgetsOf({ name }: GoldenCase): Budgets {
-  return TIES.has(name) ? PARTED : CLOSE;
+function budgetsOf({ attrs }: GoldenCase): Budgets {
+  return WIDE_MODELS.includes(attrs["model"] as string) ? PARTED : CLOSE;
 }
 
 /** Outputs of the trained model, where a last bit may move a value to the next step of its fake quantization. */
@@ -84,6 +88,13 @@ function expectFirstGradients(model: FlowModel, expected: Fields, budget: Budget
   }
 }
 
+function expectScales(model: FlowModel, expected: Fields): void {
+  const state = model.stateDict();
+  for (const [key, scale] of Object.entries(expected)) {
+    if (key.endsWith(".scale")) expectTensor(state.get(key)!, scale as Tensor, SCALES, `trained: ${key}`);
+  }
+}
+
 /** Trains on the case's batches and compares every loss. */
 function train(model: FlowModel, one: GoldenCase, forward: (batch: Fields) => ReturnType<FlowModel["forward"]>): void {
   const optimizer = optimizerOf(model, one.attrs);
@@ -98,7 +109,9 @@ function train(model: FlowModel, one: GoldenCase, forward: (batch: Fields) => Re
     return loss.item();
   });
   expectNumbers(losses, listAt(one.expected, "losses") as number[], budgets.losses, "losses");
-  if (budgets.trained) expectState(model, fieldsAt(one.expected, "trained"), budgets.trained, "trained");
+  const trained = fieldsAt(one.expected, "trained");
+  if (budgets.trained) expectState(model, trained, budgets.trained, "trained");
+  else expectScales(model, trained);
 }
 
 function check(one: GoldenCase): void {
@@ -109,6 +122,7 @@ function check(one: GoldenCase): void {
   setQConfig(fused, attrs);
   const prepared = prepareQat(fused);
   expect([...prepared.stateDict().keys()].filter((key) => !key.endsWith(".eps")).sort()).toEqual(listAt(expected, "preparedKeys"));
+  if (attrs["slowPath"]) for (const module of prepared.modules()) if (module instanceof ConvBnNd) module.slowPath = true;
   train(prepared, one, (batch) => prepared.forward(tensorAt(batch, "x")));
   prepared.eval();
   expectTensor(prepared.forward(tensorsAt(inputs, "test")[0]!), tensorAt(expected, "fakeOutput"), OUTPUTS, "output before convert");

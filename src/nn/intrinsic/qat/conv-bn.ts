@@ -133,7 +133,9 @@ export abstract class ConvBnNd extends ConvNd {
     const runningMean = this.bn.runningMean!;
     const fixedMean = this.bias ? sub(runningMean, this.bias) : runningMean;
     const offset = sub(this.bn.bias!, div(mul(gamma, batch ? batch.mean : fixedMean), batch ? batch.std : std));
-    return add(y, this.forOutput(offset));
+    const z = add(y, this.forOutput(offset));
+    // The convolution's bias cancels in training; a gradient of zero still lets weight decay reach it, as in PyTorch.
+    return this.bias ? add(z, this.forOutput(sub(this.bias, this.bias))) : z;
   }
 
   /** Mean and deviation of this batch before normalization; updates the running statistics. */
