@@ -1,0 +1,144 @@
+/**
+ * quantizeModel: torchao's `quantize_`. Replaces the linear layers of a model, in place, by what a config makes of
+ * them; which layers, a filter or a map of names decides.
+ */
+
+import { ArgumentError, QuantError } from "../../errors.ts";
+import { Linear } from "../../nn/linear.ts";
+import type { AnyModule } from "../../nn/module.ts";
+import { EPS } from "../../ops/quantize/numerics.ts";
+import { halved, intxRange, quantizeToAffine } from "./affine-weight.ts";
+import {
+  Int4WeightOnlyConfig,
+  Int8DynamicActivationInt8WeightConfig,
+  Int8DynamicActivationIntxWeightConfig,
+  Int8StaticActivationInt8WeightConfig,
+  Int8WeightOnlyConfig,
+  IntxWeightOnlyConfig,
+} from "./configs.ts";
+import { PerGroup } from "./granularity.ts";
+import { AffineQuantizedLinear } from "./linear.ts";
+
+/** Makes the replacement of a module; the module itself when there is nothing to do. */
+export type ModuleHandler<C> = (module: AnyModule, config: C) => AnyModule;
+type ConfigClass<C> = new (...args: never[]) => C;
+export type FilterFn = (module: AnyModule, name: string) => boolean;
+
+const handlers = new Map<ConfigClass<unknown>, ModuleHandler<never>>();
+
+/** Teaches `quantizeModel` what to do for a class of configs; later calls for the same class win. */
+export function registerQuantizeModuleHandler<C>(config: ConfigClass<C>, handler: ModuleHandler<C>): void {
+  handlers.set(config, handler as ModuleHandler<never>);
+}
+
+function requireLinear(config: string, module: AnyModule): Linear {
+  if (module instanceof Linear) return module;
+  throw new QuantError(config, { module: module.constructor.name, path: module.path }, "can quantize linear layers only", "Narrow the filter");
+}
+
+const INT8 = intxRange("int8");
+
+registerQuantizeModuleHandler(Int8WeightOnlyConfig, (module, { granularity }) => {
+  const layer = requireLinear("Int8WeightOnlyConfig", module);
+  const weight = quantizeToAffine(layer.weight.detach(), { granularity, mappingType: "SYMMETRIC", range: INT8, eps: EPS });
+  return AffineQuantizedLinear.fromFloat(layer, weight, { kind: "float" });
+});
+
+registerQuantizeModuleHandler(Int8DynamicActivationInt8WeightConfig, (module, { granularity, actMappingType, reduceRange }) => {
+  const layer = requireLinear("Int8DynamicActivationInt8WeightConfig", module);
+  const range = reduceRange ? halved(INT8) : INT8;
+  const weight = quantizeToAffine(layer.weight.detach(), { granularity, mappingType: "SYMMETRIC", range, eps: EPS });
+  return AffineQuantizedLinear.fromFloat(layer, weight, { kind: "integer", granularity, mappingType: actMappingType, range, fixed: null });
+});
+
+registerQuantizeModuleHandler(Int8StaticActivationInt8WeightConfig, (module, config) => {
+  const { granularity, reduceRange, actQuantScale, actQuantZeroPoint } = config;
+  const layer = requireLinear("Int8StaticActivationInt8WeightConfig", module);
+  const range = reduceRange ? halved(INT8) : INT8;
+  const weight = quantizeToAffine(layer.weight.detach(), { granularity, mappingType: "SYMMETRIC", range, eps: EPS });
+  const fixed = { scale: actQuantScale, zeroPoint: actQuantZeroPoint };
+  const mappingType = actQuantZeroPoint ? "ASYMMETRIC" : "SYMMETRIC";
+  return AffineQuantizedLinear.fromFloat(layer, weight, { kind: "integer", granularity, mappingType, range, fixed });
+});
+
+registerQuantizeModuleHandler(IntxWeightOnlyConfig, (module, { weightDtype, granularity, mappingType }) => {
+  const layer = requireLinear("IntxWeightOnlyConfig", module);
+  const weight = quantizeToAffine(layer.weight.detach(), { granularity, mappingType, range: intxRange(weightDtype) });
+  return AffineQuantizedLinear.fromFloat(layer, weight, { kind: "float" });
+});
+
+registerQuantizeModuleHandler(Int8DynamicActivationIntxWeightConfig, (module, { weightDtype, weightGranularity, weightMappingType }) => {
+  const layer = requireLinear("Int8DynamicActivationIntxWeightConfig", module);
+  const range = intxRange(weightDtype);
+  const weight = quantizeToAffine(layer.weight.detach(), { granularity: weightGranularity, mappingType: weightMappingType, range });
+  return AffineQuantizedLinear.fromFloat(layer, weight, { kind: "perToken" });
+});
+
+/** Layers whose width is no multiple of the group are left as they are, as in torchao. */
+registerQuantizeModuleHandler(Int4WeightOnlyConfig, (module, { groupSize }) => {
+  const layer = requireLinear("Int4WeightOnlyConfig", module);
+  if (layer.weight.size(-1) % groupSize !== 0) return module;
+  const settings = { granularity: new PerGroup(groupSize), mappingType: "ASYMMETRIC", range: intxRange("int4") } as const;
+  return AffineQuantizedLinear.fromFloat(layer, quantizeToAffine(layer.weight.detach(), settings), { kind: "float" });
+});
+
+/**
+ * Configs by name: exact names first, then `re:` patterns (which must match the whole name) in the order given;
+ * null leaves a module as it is.
+ */
+export class FqnToConfig {
+  readonly entries: readonly (readonly [name: string, config: object | null])[];
+
+  constructor(entries: Iterable<readonly [string, object | null]>) {
+    this.entries = [...entries];
+    Object.freeze(this);
+  }
+
+  /** The config of a module; undefined when no entry names it. */
+  find(name: string): object | null | undefined {
+    const exact = this.entries.find(([key]) => key === name || key === `${name}.weight`);
+    if (exact) return exact[1];
+    return this.entries.find(([key]) => key.startsWith("re:") && new RegExp(`^(?:${key.slice(3)})$`).test(name))?.[1];
+  }
+}
+
+function isLinear(module: AnyModule): boolean {
+  return module instanceof Linear;
+}
+
+function replace(model: AnyModule, path: string, module: AnyModule, config: object): void {
+  const handler = handlers.get(config.constructor as ConfigClass<unknown>);
+  if (!handler) {
+    throw new QuantError("quantizeModel", { config: config.constructor.name }, "there is no handler for this class of config", "Add one with registerQuantizeModuleHandler");
+  }
+  if (path === "") throw new QuantError("quantizeModel", { module: module.constructor.name }, "the root itself cannot be replaced", "Put it into a Sequential");
+  module.path = path;
+  const replacement = handler(module, config as never);
+  if (replacement !== module) model.setSubmodule(path, replacement);
+}
+
+/**
+ * Quantizes the modules a filter accepts (linear layers by default), or those a FqnToConfig names, in place.
+ * @throws QuantError for configs without handler and modules a config cannot take; ArgumentError for a filter beside
+ * a FqnToConfig, and for names in it that match nothing.
+ */
+export function quantizeModel(model: AnyModule, config: object, filterFn: FilterFn | null = config instanceof FqnToConfig ? null : isLinear): void {
+  const modules = model.namedModules();
+  if (!(config instanceof FqnToConfig)) {
+    for (const [path, module] of modules) if (filterFn?.(module, path)) replace(model, path, module, config);
+    return;
+  }
+  if (filterFn) throw new ArgumentError("quantizeModel", {}, "a FqnToConfig names its modules, so there must be no filter");
+  const unmatched = config.entries.filter(([key]) => !modules.some(([path]) => new FqnToConfig([[key, {}]]).find(path) !== undefined));
+  if (unmatched.length > 0) {
+    throw new ArgumentError(
+      "quantizeModel",
+      { unmatched: unmatched.map(([key]) => key), modules: modules.filter(([, module]) => isLinear(module)).map(([path]) => path) },
+      "names that match no module",
+    );
+  }
+  for (const [path, module] of modules) {
+    const own = config.find(path);
+    if (own && isLinear(module)) replace(model, path, module, own);
+  }
+}
