@@ -28,7 +28,7 @@ def run(s, name, cls, kw, batches, switches):
     """One module over several batches; a switch pair is (fake quantize on, observer on)."""
     module = cls(**kw)
     gen = rng(name + "grad")
-    steps_in, steps_out = [], []
+    steps_in, steps_out, faked = [], [], False
     for x, (fake, observe) in zip(batches, switches):
         module.enable_fake_quant() if fake else module.disable_fake_quant()
         module.enable_observer() if observe else module.disable_observer()
@@ -37,7 +37,13 @@ def run(s, name, cls, kw, batches, switches):
         y = module(x)
         grad = torch.autograd.grad(y, x, g)[0] if y is not x else g
         steps_in.append({"x": x, "gradOutput": g})
-        steps_out.append({"output": y, "gradX": grad, "state": state_of(module)})
+        state = state_of(module)
+        faked = faked or bool(fake)
+        if cls is aoq.FusedMovingAvgObsFakeQuantize and module.is_per_channel and not faked:
+            # resized but never written: PyTorch shows whatever was in memory
+            state["scale"].zero_()
+            state["zero_point"].zero_()
+        steps_out.append({"output": y, "gradX": grad, "state": state})
     scale, zero_point = module.calculate_qparams()
     s.case(
         name,

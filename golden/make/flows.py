@@ -17,7 +17,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 import flow_models as models
-from common import Suite, encode, randn, rng
+from common import Suite, encode, randn, rng, seed_of
 from observers import sparse
 
 QCONFIGS = {
@@ -119,6 +119,7 @@ def record(model, batches):
 
 def static(s, name, model, qconfig, shape, attrs=None, dyadic=True, wrap=None, qconfig_for=None, reference=False, runs=True):
     gen = rng(name)
+    torch.manual_seed(seed_of(name))  # parts PyTorch creates anew on the way, and initialises at random
     model = initialise(model, gen, dyadic).eval()
     start = copy.deepcopy(model.state_dict())
     calibration = [grid(gen, *shape, dyadic=dyadic) * (1 + i) for i in range(3)]
