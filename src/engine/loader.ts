@@ -6,8 +6,7 @@
 
 import { EngineError } from "../errors.ts";
 import type { KernelExports } from "./generated/exports.ts";
-import * as relaxed from "./generated/relaxed.ts";
-import * as simd from "./generated/simd.ts";
+import { memoryFlagsOffset, relaxed, simd } from "./generated/modules.ts";
 
 /** `simd`: the same bits on every machine. `relaxed`: fused multiply-add and the integer dot product. */
 export type BuildName = "simd" | "relaxed";
@@ -15,18 +14,44 @@ export type BuildName = "simd" | "relaxed";
 /** Limit flags of an imported memory that has a maximum and is shared. */
 const SHARED_WITH_MAXIMUM = 3;
 
-function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
+/** Writes the bytes of hexadecimal text at `at`; returns where they end. */
+function writeHex(bytes: Uint8Array, at: number, text: string): number {
+  for (let i = 0; i < text.length; i += 2) bytes[at++] = digit(text.charCodeAt(i)) * 16 + digit(text.charCodeAt(i + 1));
+  return at;
+}
+
+/** Value of a lower-case hexadecimal digit's code. */
+function digit(code: number): number {
+  return code < 97 ? code - 48 : code - 87;
+}
+
+function simdBytes(): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(simd.length / 2);
+  writeHex(bytes, 0, simd);
+  return bytes;
+}
+
+/** The relaxed build is inlined as its differences from the simd build. */
+function relaxedBytes(): Uint8Array<ArrayBuffer> {
+  const base = simdBytes();
+  const sizes = relaxed.map((piece) => (typeof piece === "string" ? piece.length / 2 : piece[1]!));
+  const bytes = new Uint8Array(sizes.reduce((a, b) => a + b, 0));
+  let at = 0;
+  for (const piece of relaxed) {
+    if (typeof piece === "string") {
+      at = writeHex(bytes, at, piece);
+    } else {
+      bytes.set(base.subarray(piece[0], piece[0]! + piece[1]!), at);
+      at += piece[1]!;
+    }
+  }
   return bytes;
 }
 
 /** Compiles a build for a private or a shared memory. Throws EngineError when the host refuses it. */
 export function compileBuild(name: BuildName, shared: boolean): WebAssembly.Module {
-  const source = name === "simd" ? simd : relaxed;
-  const bytes = decodeBase64(source.base64);
-  if (shared) bytes[source.memoryFlagsOffset] = SHARED_WITH_MAXIMUM;
+  const bytes = name === "simd" ? simdBytes() : relaxedBytes();
+  if (shared) bytes[memoryFlagsOffset[name]] = SHARED_WITH_MAXIMUM;
   try {
     return new WebAssembly.Module(bytes);
   } catch (cause) {
