@@ -6,3 +6,4 @@ export * from "./min-max.ts";
 export * from "./named.ts";
 export * from "./passive.ts";
 export * from "./state.ts";
+export * from "./least-squares.ts";

@@ -2,6 +2,7 @@
 export { QuantizationAnnotation, annotate, annotateInputQspecMap, annotateOutputQspec, annotationOf } from "./annotation.ts";
 export { convertPt2e } from "./convert-pt2e.ts";
 export type { ConvertPt2eOptions } from "./convert-pt2e.ts";
+export { correctBias } from "./correct-bias.ts";
 export { DerivedObserverOrFakeQuantize } from "./derived.ts";
 export { EmbeddingQuantizer } from "./embedding-quantizer.ts";
 export { getModuleNameFilter, getModuleTypeFilter } from "./filters.ts";
@@ -10,6 +11,7 @@ export { preparePt2e } from "./prepare.ts";
 export { getBiasQspec, getInputActQspec, getOutputActQspec, getWeightQspec } from "./quantization-config.ts";
 export type { QuantizationConfig } from "./quantization-config.ts";
 export { ComposableQuantizer, Quantizer } from "./quantizer.ts";
+export { getRecommendedQuantizationConfig } from "./recommended.ts";
 export { convertScalarsToAttributes } from "./scalars.ts";
 export { propagateAnnotation } from "./sharing-ops.ts";
 export { DerivedQuantizationSpec, FixedQParamsQuantizationSpec, QuantizationSpec, SharedQuantizationSpec } from "./spec.ts";
