@@ -29,9 +29,9 @@ function onReference(dtype: DType, shape: Shape, run: (out: TypedArray) => void)
   return new Tensor(dtype, shape, out);
 }
 
-/** y = conv(x, w) + bias. */
-export function computeConv(x: Tensor, w: Tensor, bias: Tensor | null, shape: Shape, attrs: ConvAttrs): Tensor {
-  const sizes = convSizes(x.shape, w.shape, shape, attrs);
+/** y = conv(x, w) + bias; `exact` for operands that are integers, whose float32 sums must be exact. */
+export function computeConv(x: Tensor, w: Tensor, bias: Tensor | null, shape: Shape, attrs: ConvAttrs, exact = false): Tensor {
+  const sizes = { ...convSizes(x.shape, w.shape, shape, attrs), exact };
   if (!canUseKernel(x.dtype, sizes)) {
     return onReference(x.dtype, shape, (out) => convReference(x.data, w.data, bias?.data ?? null, out, sizes));
   }
@@ -39,9 +39,9 @@ export function computeConv(x: Tensor, w: Tensor, bias: Tensor | null, shape: Sh
   return new Tensor(x.dtype, shape, convNdF32(x.data as Float32Array, w.data as Float32Array, start, sizes));
 }
 
-/** dx of shape `shape` from dy and w. */
-export function computeInputGrad(dy: Tensor, w: Tensor, shape: Shape, attrs: ConvAttrs): Tensor {
-  const sizes = convSizes(shape, w.shape, dy.shape, attrs);
+/** dx of shape `shape` from dy and w; `exact` as for `computeConv`. */
+export function computeInputGrad(dy: Tensor, w: Tensor, shape: Shape, attrs: ConvAttrs, exact = false): Tensor {
+  const sizes = { ...convSizes(shape, w.shape, dy.shape, attrs), exact };
   if (!canUseKernel(dy.dtype, sizes)) {
     return onReference(dy.dtype, shape, (out) => convInputGradReference(dy.data, w.data, out, sizes));
   }

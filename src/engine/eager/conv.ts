@@ -80,7 +80,7 @@ export function convNdF32(
   if (bias !== null) checkLength("convolution", "bias", bias, c.outChannels);
   return engine.memory.scope((alloc) => {
     const grid = { batch: c.batch, channels: c.inChannels, size: c.size };
-    const winograd = takesWinograd(engine, c)
+    const winograd = !shape.exact && takesWinograd(engine, c)
       ? winogradImage(
           engine,
           alloc,
@@ -141,7 +141,7 @@ export function convNdBackwardInputF32(
       ...weightStrides(c, "backward"),
     };
     const grid = { batch: c.batch, channels: c.outChannels, size: c.outSize };
-    if (takesWinograd(engine, c)) {
+    if (!shape.exact && takesWinograd(engine, c)) {
       // A full correlation with the turned kernel: windows begin kernel - 1 - padding before the first pixel.
       const start = map3((i) => c.padding[i] - c.kernel[i] + 1);
       const image = winogradImage(engine, alloc, dy, grid, start, c.size);

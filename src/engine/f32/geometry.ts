@@ -20,6 +20,8 @@ export interface ConvShape {
   readonly stride: readonly number[];
   readonly padding: readonly number[];
   readonly dilation: readonly number[];
+  /** The operands are integers whose sums must be exact: no transform may be put around the products. */
+  readonly exact?: boolean;
 }
 
 export function volume([a, b, c]: Triple): number {

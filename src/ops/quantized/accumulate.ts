@@ -2,7 +2,7 @@
  * Exact sums of products of centred integers, sum of (qx - zx) * (qw - zw): the heart of linear and convolution.
  *
  * The operands are small integers, so the float32 kernels give the exact sum, in whatever order they add, as long
- * as no partial sum can reach 2^24. That is checked against the actual operands before those kernels are used; what
+ * as no partial sum can reach 2^24 (and no transform is put in between, as Winograd's). That is checked against the actual operands before those kernels are used; what
  * does not fit is added up in double precision by the reference loops, with the same result.
  */
 
@@ -87,7 +87,7 @@ export function linearSums(x: Tensor, weight: Tensor): TypedArray {
 /** Sums of a convolution of x [N, C, ...] with weight [O, C / groups, ...], laid out as y of shape `y`. */
 export function convSums(x: Tensor, weight: Tensor, y: Shape, attrs: ConvAttrs): TypedArray {
   const [a, w] = operands(x, weight, 1, 1, weight.shape[0]!);
-  return computeConv(a, w, null, y, attrs).data;
+  return computeConv(a, w, null, y, attrs, true).data;
 }
 
 /**
@@ -97,5 +97,5 @@ export function convSums(x: Tensor, weight: Tensor, y: Shape, attrs: ConvAttrs):
 export function convTransposeSums(x: Tensor, weight: Tensor, y: Shape, attrs: ConvAttrs): TypedArray {
   const { outer, size } = axisView(weight.shape, 1);
   const [a, w] = operands(x, weight, attrs.groups, outer / attrs.groups, size);
-  return computeInputGrad(a, w, y, attrs).data;
+  return computeInputGrad(a, w, y, attrs, true).data;
 }
