@@ -8,13 +8,13 @@ import type { AnyModule } from "../module.ts";
 /** Second argument of an observed class's `fromFloat`. */
 export interface PrepareTools {
   /** Inserts observers into a module, in place. */
-  prepare<M extends AnyModule>(module: M): M;
+  readonly prepare: <M extends AnyModule>(module: M) => M;
   /** Makes a module's layers trainable with fake quantization, in place. */
-  prepareQat<M extends AnyModule>(module: M): M;
+  readonly prepareQat: <M extends AnyModule>(module: M) => M;
 }
 
 /** Second argument of a quantized class's `fromObserved`. */
 export interface ConvertTools {
   /** A converted copy of an observed module. */
-  convert<M extends AnyModule>(module: M): M;
+  readonly convert: <M extends AnyModule>(module: M) => M;
 }

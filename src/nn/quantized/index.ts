@@ -9,6 +9,7 @@ export { ConvTranspose1d, ConvTranspose2d, ConvTranspose3d } from "./conv-transp
 export * from "./dropout.ts";
 export { Embedding, EmbeddingBag } from "./embedding.ts";
 export * from "./functional-modules.ts";
+export * as functional from "./functional.ts";
 export { Linear } from "./linear.ts";
 export * from "./multihead-attention.ts";
 export * from "./normalization.ts";

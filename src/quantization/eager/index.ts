@@ -11,6 +11,7 @@ export type { ConvertOptions } from "./convert.ts";
 export * from "./fuse.ts";
 export * from "./fuser-methods.ts";
 export * from "./mappings.ts";
+export * from "./modules.ts";
 export { prepare, prepareQat } from "./prepare.ts";
 export type { PrepareOptions, PrepareQatOptions } from "./prepare.ts";
 export * from "./propagate.ts";
