@@ -17,7 +17,7 @@ function distance(a: string, b: string): number {
 
 /** Up to three known names that are a few letters away, or end the same way; nearest first. */
 export function nearNames(name: string, known: readonly string[]): string[] {
-  const last = name.split(".").at(-1)!;
+  const last = name.split(".").at(-1);
   const limit = Math.max(2, Math.floor(name.length / 3));
   return known
     .map((one) => ({ one, far: one.split(".").at(-1) === last ? 0 : distance(name, one) }))
