@@ -13,6 +13,7 @@ import { moveRules } from "./move.ts";
 import { emitObserver } from "./observe.ts";
 import { poolRules } from "./pool.ts";
 import { quantizeRules } from "./quantize.ts";
+import { quantizedConvTransposeRules } from "./quantized-conv-transpose.ts";
 import { quantizedConvRules } from "./quantized-conv.ts";
 import { pairRules, tableRule } from "./quantized-elementwise.ts";
 import { quantizedLinearRules } from "./quantized-linear.ts";
@@ -24,6 +25,7 @@ const rules: ReadonlyMap<string, StepRule> = new Map([
   ...elementwiseRules,
   ...poolRules,
   ...quantizedConvRules,
+  ...quantizedConvTransposeRules,
   ...quantizedLinearRules,
   ...quantizeRules,
   ...pairRules,

@@ -19,7 +19,7 @@ import { bindParts } from "./parts.ts";
 import { epilogueOf, refuseQuantized, weightZeroPoints } from "./quantized-epilogue.ts";
 
 /** A spatial attribute as [height, width]; one axis is the width. */
-function pair(values: readonly number[], height: number): readonly [number, number] {
+export function pair(values: readonly number[], height: number): readonly [number, number] {
   return values.length === 1 ? [height, values[0]!] : [values[0]!, values[1]!];
 }
 
