@@ -204,6 +204,10 @@ def pools(s):
             s.case(f"adaptiveAvgPool2d {tag} {size}", "quantized.adaptiveAvgPool2d", {"x": x}, {"outputSize": size}, {"output": F.adaptive_avg_pool2d(x, size)})
         x = randq(gen, [1, 3, 4, 5, 6], dtype, 0.1, 100 - shift)
         s.case(f"adaptiveAvgPool3d {tag}", "quantized.adaptiveAvgPool3d", {"x": x}, {"outputSize": [2, 3, 2]}, {"output": F.adaptive_avg_pool3d(x, [2, 3, 2])})
+        for shape in ([1, 40, 3, 2, 2], [2, 17, 2, 5, 3]):  # to a single value, where PyTorch takes the mean instead
+            x = randq(gen, shape, dtype, 0.1, 100 - shift)
+            s.case(f"adaptiveAvgPool3d {tag} {shape} to one", "quantized.adaptiveAvgPool3d", {"x": x}, {"outputSize": [1, 1, 1]}, {"output": F.adaptive_avg_pool3d(x, 1)})
+            s.case(f"adaptiveAvgPool2d {tag} {shape} to one", "quantized.adaptiveAvgPool2d", {"x": x.flatten(3)}, {"outputSize": [1, 1]}, {"output": F.adaptive_avg_pool2d(x.flatten(3), 1)})
         for label, dim, keep in (("2,3", [2, 3], False), ("2,3 keep", [2, 3], True), ("1", [1], False), ("-1", [-1], False)):
             x = randq(gen, [2, 3, 5, 4], dtype, 0.1, 100 - shift)
             s.case(f"mean {tag} {label}", "quantized.mean", {"x": x}, {"dim": dim, "keepdim": keep}, {"output": torch.mean(x, dim, keepdim=keep)})

@@ -7,6 +7,7 @@
  *     avgPool1d, 2d         rne(f32(f32(f32(sum (q - z)) * f32(1 / n)) + z))
  *     avgPool3d             rne(f32(sum (q - z)) * f32(1 / n)) + z for whole groups of 16 channels, else as 2d
  *     adaptiveAvgPool       rne(f32(sum q) * f32(f32(f32(1 / kd) / kh) / kw))
+ *                           (three-dimensional to a single value: as mean of the last axes)
  *     mean, last axes       rne(f32(f32(sum q) / n))
  *     mean, other axes      quantizePerTensor of the real mean, summed in float32 in PyTorch's order (cascade-sum.ts)
  *
@@ -106,9 +107,11 @@ function adaptivePool(rank: 1 | 2 | 3): Op<One, AdaptiveAttrs> {
     ],
     forward([x], { outputSize }, [type]) {
       const out = allocate(x.dtype, numel(type!.shape));
+      const isMean = rank === 3 && outputSize.every((size) => size === 1);
       forEachWindow(x, adaptiveWindows(name, x.shape, outputSize), (at, sum, { d, h, w }) => {
         const factor = fround(fround(fround(1 / length(d)) / length(h)) / length(w));
-        out[at] = rint(fround(fround(sum) * factor));
+        const mean = fround(fround(sum) / (length(d) * length(h) * length(w)));
+        out[at] = rint(isMean ? mean : fround(fround(sum) * factor));
       });
       return [new Tensor(x.dtype, type!.shape, out, type!.qparams)];
     },
