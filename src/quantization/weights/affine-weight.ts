@@ -54,12 +54,20 @@ function keptShape(x: Tensor, blockSize: readonly number[]): number[] {
 }
 
 /** Quantizes by parameters chosen from the values. @throws ShapeError when the granularity does not fit. */
-export function quantizeToAffine(x: Tensor, { granularity, mappingType, range, eps = SMALLEST_NORMAL }: AffineSettings): AffineWeight {
+export function quantizeToAffine(
+  x: Tensor,
+  { granularity, mappingType, range, eps = SMALLEST_NORMAL }: AffineSettings,
+): AffineWeight {
   return noGrad(() => {
     const blockSize = granularity.blockSize(x.shape);
     const chosen = chooseQParamsAffine(x, mappingType, blockSize, "int8", { ...range, eps, zeroPointDType: "int8" });
     const [scale, zeroPoint] = chosen.map((parameter) => reshape(parameter, keptShape(x, blockSize)));
-    return { qdata: quantizeAffine(x, blockSize, scale!, zeroPoint!, "int8", range), scale: scale!, zeroPoint: zeroPoint!, blockSize };
+    return {
+      qdata: quantizeAffine(x, blockSize, scale!, zeroPoint!, "int8", range),
+      scale: scale!,
+      zeroPoint: zeroPoint!,
+      blockSize,
+    };
   });
 }
 

@@ -35,7 +35,11 @@ export class Int8DynamicActivationInt8WeightConfig {
   readonly actMappingType: MappingType;
   readonly reduceRange: boolean;
 
-  constructor({ granularity = new PerRow(), actMappingType = "SYMMETRIC", reduceRange = false }: Int8DynamicOptions = {}) {
+  constructor({
+    granularity = new PerRow(),
+    actMappingType = "SYMMETRIC",
+    reduceRange = false,
+  }: Int8DynamicOptions = {}) {
     this.granularity = granularity;
     this.actMappingType = actMappingType;
     this.reduceRange = reduceRange;
@@ -58,7 +62,12 @@ export class Int8StaticActivationInt8WeightConfig {
   readonly granularity: Granularity;
   readonly reduceRange: boolean;
 
-  constructor({ actQuantScale, actQuantZeroPoint = null, granularity = new PerRow(), reduceRange = false }: Int8StaticOptions) {
+  constructor({
+    actQuantScale,
+    actQuantZeroPoint = null,
+    granularity = new PerRow(),
+    reduceRange = false,
+  }: Int8StaticOptions) {
     this.actQuantScale = actQuantScale;
     this.actQuantZeroPoint = actQuantZeroPoint;
     this.granularity = granularity;
@@ -80,7 +89,11 @@ export class IntxWeightOnlyConfig {
   readonly mappingType: MappingType;
 
   /** @throws ArgumentError for an unknown dtype. */
-  constructor({ weightDtype = "int8", granularity = new PerAxis(0), mappingType = "SYMMETRIC" }: IntxWeightOptions = {}) {
+  constructor({
+    weightDtype = "int8",
+    granularity = new PerAxis(0),
+    mappingType = "SYMMETRIC",
+  }: IntxWeightOptions = {}) {
     intxRange(weightDtype);
     this.weightDtype = weightDtype;
     this.granularity = granularity;

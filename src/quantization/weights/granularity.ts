@@ -48,7 +48,11 @@ export class PerGroup implements Granularity {
   blockSize(shape: Shape): number[] {
     const last = shape.at(-1) ?? 0;
     if (last % this.groupSize !== 0) {
-      throw new ShapeError("PerGroup", { shape, groupSize: this.groupSize }, "the last axis must be a multiple of the group size");
+      throw new ShapeError(
+        "PerGroup",
+        { shape, groupSize: this.groupSize },
+        "the last axis must be a multiple of the group size",
+      );
     }
     return shape.map((_, i) => (i === shape.length - 1 ? this.groupSize : 1));
   }
@@ -73,8 +77,10 @@ export class PerBlock implements Granularity {
   }
 
   blockSize(shape: Shape): number[] {
-    const fits = this.sizes.length === shape.length && this.sizes.every((size, i) => size === -1 || shape[i]! % size === 0);
-    if (!fits) throw new ShapeError("PerBlock", { shape, block: this.sizes }, "every axis must be a multiple of its block");
+    const fits =
+      this.sizes.length === shape.length && this.sizes.every((size, i) => size === -1 || shape[i]! % size === 0);
+    if (!fits)
+      throw new ShapeError("PerBlock", { shape, block: this.sizes }, "every axis must be a multiple of its block");
     return this.sizes.map((size, i) => (size === -1 ? shape[i]! : size));
   }
 }

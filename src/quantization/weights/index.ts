@@ -2,7 +2,10 @@
 export { dequantizeWeight, quantizeToAffine } from "./affine-weight.ts";
 export type { AffineSettings, AffineWeight, IntxDType } from "./affine-weight.ts";
 export * from "./configs.ts";
+export * from "./fake-quantizer.ts";
 export * from "./granularity.ts";
 export { AffineQuantizedLinear } from "./linear.ts";
 export type { Activation } from "./linear.ts";
-export * from "./quantize-model.ts";
+export * from "./qat.ts";
+export { FqnToConfig, quantizeModel, registerQuantizeModuleHandler } from "./quantize-model.ts";
+export type { FilterFn, ModuleHandler } from "./quantize-model.ts";

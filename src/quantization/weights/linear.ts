@@ -3,7 +3,7 @@
  * says. Sources: torchao's Int8Tensor and IntxUnpackedToInt8Tensor, functional linear.
  */
 
-import { Linear } from "../../nn/linear.ts";
+import type { Linear } from "../../nn/linear.ts";
 import { Module } from "../../nn/module.ts";
 import { add, mul, sub } from "../../ops/arithmetic.ts";
 import { linear } from "../../ops/linear.ts";
@@ -24,7 +24,13 @@ import type { Granularity } from "./granularity.ts";
 export type Activation =
   | { readonly kind: "float" }
   /** Quantized and multiplied as integers. */
-  | { readonly kind: "integer"; readonly granularity: Granularity; readonly mappingType: MappingType; readonly range: QuantRange; readonly fixed: FixedScale | null }
+  | {
+      readonly kind: "integer";
+      readonly granularity: Granularity;
+      readonly mappingType: MappingType;
+      readonly range: QuantRange;
+      readonly fixed: FixedScale | null;
+    }
   /** Rounded to int8 a token at a time, then multiplied as floats. */
   | { readonly kind: "perToken" };
 
@@ -40,7 +46,12 @@ function quantizeActivation(x: Tensor, activation: Extract<Activation, { kind: "
   if (!fixed) return quantizeToAffine(x, { granularity, mappingType, range, eps: EPS });
   const blockSize = granularity.blockSize(x.shape);
   const zeroPoint = fixed.zeroPoint ?? full(fixed.scale.shape, 0, { dtype: "int8" });
-  return { qdata: quantizeAffine(x, blockSize, fixed.scale, zeroPoint, "int8", range), scale: fixed.scale, zeroPoint, blockSize };
+  return {
+    qdata: quantizeAffine(x, blockSize, fixed.scale, zeroPoint, "int8", range),
+    scale: fixed.scale,
+    zeroPoint,
+    blockSize,
+  };
 }
 
 /** [rows, 1] of a parameter that has one entry a row, or one in all. */
@@ -105,6 +116,10 @@ export class AffineQuantizedLinear extends Module {
 
 /** x rounded to the int8 grid of each token, asymmetrically. */
 export function roundPerToken(x: Tensor): Tensor {
-  const { qdata, scale, zeroPoint, blockSize } = quantizeToAffine(x, { granularity: new PerToken(), mappingType: "ASYMMETRIC", range: INT8 });
+  const { qdata, scale, zeroPoint, blockSize } = quantizeToAffine(x, {
+    granularity: new PerToken(),
+    mappingType: "ASYMMETRIC",
+    range: INT8,
+  });
   return dequantizeAffine(qdata, blockSize, scale, zeroPoint);
 }

@@ -28,28 +28,47 @@ const handlers = new Map<ConfigClass<unknown>, ModuleHandler<never>>();
 
 /** Teaches `quantizeModel` what to do for a class of configs; later calls for the same class win. */
 export function registerQuantizeModuleHandler<C>(config: ConfigClass<C>, handler: ModuleHandler<C>): void {
-  handlers.set(config, handler as ModuleHandler<never>);
+  handlers.set(config, handler);
 }
 
 function requireLinear(config: string, module: AnyModule): Linear {
   if (module instanceof Linear) return module;
-  throw new QuantError(config, { module: module.constructor.name, path: module.path }, "can quantize linear layers only", "Narrow the filter");
+  throw new QuantError(
+    config,
+    { module: module.constructor.name, path: module.path },
+    "can quantize linear layers only",
+    "Narrow the filter",
+  );
 }
 
 const INT8 = intxRange("int8");
 
 registerQuantizeModuleHandler(Int8WeightOnlyConfig, (module, { granularity }) => {
   const layer = requireLinear("Int8WeightOnlyConfig", module);
-  const weight = quantizeToAffine(layer.weight.detach(), { granularity, mappingType: "SYMMETRIC", range: INT8, eps: EPS });
+  const weight = quantizeToAffine(layer.weight.detach(), {
+    granularity,
+    mappingType: "SYMMETRIC",
+    range: INT8,
+    eps: EPS,
+  });
   return AffineQuantizedLinear.fromFloat(layer, weight, { kind: "float" });
 });
 
-registerQuantizeModuleHandler(Int8DynamicActivationInt8WeightConfig, (module, { granularity, actMappingType, reduceRange }) => {
-  const layer = requireLinear("Int8DynamicActivationInt8WeightConfig", module);
-  const range = reduceRange ? halved(INT8) : INT8;
-  const weight = quantizeToAffine(layer.weight.detach(), { granularity, mappingType: "SYMMETRIC", range, eps: EPS });
-  return AffineQuantizedLinear.fromFloat(layer, weight, { kind: "integer", granularity, mappingType: actMappingType, range, fixed: null });
-});
+registerQuantizeModuleHandler(
+  Int8DynamicActivationInt8WeightConfig,
+  (module, { granularity, actMappingType, reduceRange }) => {
+    const layer = requireLinear("Int8DynamicActivationInt8WeightConfig", module);
+    const range = reduceRange ? halved(INT8) : INT8;
+    const weight = quantizeToAffine(layer.weight.detach(), { granularity, mappingType: "SYMMETRIC", range, eps: EPS });
+    return AffineQuantizedLinear.fromFloat(layer, weight, {
+      kind: "integer",
+      granularity,
+      mappingType: actMappingType,
+      range,
+      fixed: null,
+    });
+  },
+);
 
 registerQuantizeModuleHandler(Int8StaticActivationInt8WeightConfig, (module, config) => {
   const { granularity, reduceRange, actQuantScale, actQuantZeroPoint } = config;
@@ -67,18 +86,29 @@ registerQuantizeModuleHandler(IntxWeightOnlyConfig, (module, { weightDtype, gran
   return AffineQuantizedLinear.fromFloat(layer, weight, { kind: "float" });
 });
 
-registerQuantizeModuleHandler(Int8DynamicActivationIntxWeightConfig, (module, { weightDtype, weightGranularity, weightMappingType }) => {
-  const layer = requireLinear("Int8DynamicActivationIntxWeightConfig", module);
-  const range = intxRange(weightDtype);
-  const weight = quantizeToAffine(layer.weight.detach(), { granularity: weightGranularity, mappingType: weightMappingType, range });
-  return AffineQuantizedLinear.fromFloat(layer, weight, { kind: "perToken" });
-});
+registerQuantizeModuleHandler(
+  Int8DynamicActivationIntxWeightConfig,
+  (module, { weightDtype, weightGranularity, weightMappingType }) => {
+    const layer = requireLinear("Int8DynamicActivationIntxWeightConfig", module);
+    const range = intxRange(weightDtype);
+    const weight = quantizeToAffine(layer.weight.detach(), {
+      granularity: weightGranularity,
+      mappingType: weightMappingType,
+      range,
+    });
+    return AffineQuantizedLinear.fromFloat(layer, weight, { kind: "perToken" });
+  },
+);
 
 /** Layers whose width is no multiple of the group are left as they are, as in torchao. */
 registerQuantizeModuleHandler(Int4WeightOnlyConfig, (module, { groupSize }) => {
   const layer = requireLinear("Int4WeightOnlyConfig", module);
   if (layer.weight.size(-1) % groupSize !== 0) return module;
-  const settings = { granularity: new PerGroup(groupSize), mappingType: "ASYMMETRIC", range: intxRange("int4") } as const;
+  const settings = {
+    granularity: new PerGroup(groupSize),
+    mappingType: "ASYMMETRIC",
+    range: intxRange("int4"),
+  } as const;
   return AffineQuantizedLinear.fromFloat(layer, quantizeToAffine(layer.weight.detach(), settings), { kind: "float" });
 });
 
@@ -106,14 +136,28 @@ function isLinear(module: AnyModule): boolean {
   return module instanceof Linear;
 }
 
-function replace(model: AnyModule, path: string, module: AnyModule, config: object): void {
+/** What a config makes of one module. @throws QuantError for a class of configs without handler. */
+export function quantizeWith(module: AnyModule, config: object): AnyModule {
   const handler = handlers.get(config.constructor as ConfigClass<unknown>);
-  if (!handler) {
-    throw new QuantError("quantizeModel", { config: config.constructor.name }, "there is no handler for this class of config", "Add one with registerQuantizeModuleHandler");
-  }
-  if (path === "") throw new QuantError("quantizeModel", { module: module.constructor.name }, "the root itself cannot be replaced", "Put it into a Sequential");
+  if (handler) return handler(module, config as never);
+  throw new QuantError(
+    "quantizeModel",
+    { config: config.constructor.name },
+    "there is no handler for this class of config",
+    "Add one with registerQuantizeModuleHandler",
+  );
+}
+
+function replace(model: AnyModule, path: string, module: AnyModule, config: object): void {
+  if (path === "")
+    throw new QuantError(
+      "quantizeModel",
+      { module: module.constructor.name },
+      "the root itself cannot be replaced",
+      "Put it into a Sequential",
+    );
   module.path = path;
-  const replacement = handler(module, config as never);
+  const replacement = quantizeWith(module, config);
   if (replacement !== module) model.setSubmodule(path, replacement);
 }
 
@@ -122,18 +166,28 @@ function replace(model: AnyModule, path: string, module: AnyModule, config: obje
  * @throws QuantError for configs without handler and modules a config cannot take; ArgumentError for a filter beside
  * a FqnToConfig, and for names in it that match nothing.
  */
-export function quantizeModel(model: AnyModule, config: object, filterFn: FilterFn | null = config instanceof FqnToConfig ? null : isLinear): void {
+export function quantizeModel(
+  model: AnyModule,
+  config: object,
+  filterFn: FilterFn | null = config instanceof FqnToConfig ? null : isLinear,
+): void {
   const modules = model.namedModules();
   if (!(config instanceof FqnToConfig)) {
     for (const [path, module] of modules) if (filterFn?.(module, path)) replace(model, path, module, config);
     return;
   }
-  if (filterFn) throw new ArgumentError("quantizeModel", {}, "a FqnToConfig names its modules, so there must be no filter");
-  const unmatched = config.entries.filter(([key]) => !modules.some(([path]) => new FqnToConfig([[key, {}]]).find(path) !== undefined));
+  if (filterFn)
+    throw new ArgumentError("quantizeModel", {}, "a FqnToConfig names its modules, so there must be no filter");
+  const unmatched = config.entries.filter(
+    ([key]) => !modules.some(([path]) => new FqnToConfig([[key, {}]]).find(path) !== undefined),
+  );
   if (unmatched.length > 0) {
     throw new ArgumentError(
       "quantizeModel",
-      { unmatched: unmatched.map(([key]) => key), modules: modules.filter(([, module]) => isLinear(module)).map(([path]) => path) },
+      {
+        unmatched: unmatched.map(([key]) => key),
+        modules: modules.filter(([, module]) => isLinear(module)).map(([path]) => path),
+      },
       "names that match no module",
     );
   }
