@@ -17,6 +17,7 @@ import { quantizedConvTransposeRules } from "./quantized-conv-transpose.ts";
 import { quantizedConvRules } from "./quantized-conv.ts";
 import { pairRules, tableRule } from "./quantized-elementwise.ts";
 import { quantizedLinearRules } from "./quantized-linear.ts";
+import { quantizedNormRules } from "./quantized-norm.ts";
 import { shapeRules } from "./shape.ts";
 
 const rules: ReadonlyMap<string, StepRule> = new Map([
@@ -27,6 +28,7 @@ const rules: ReadonlyMap<string, StepRule> = new Map([
   ...quantizedConvRules,
   ...quantizedConvTransposeRules,
   ...quantizedLinearRules,
+  ...quantizedNormRules,
   ...quantizeRules,
   ...pairRules,
   ...moveRules,
