@@ -2,8 +2,10 @@
  * Exact sums of products of centred integers, sum of (qx - zx) * (qw - zw): the heart of linear and convolution.
  *
  * The operands are small integers, so the float32 kernels give the exact sum, in whatever order they add, as long
- * as no partial sum can reach 2^24 (and no transform is put in between, as Winograd's). That is checked against the actual operands before those kernels are used; what
- * does not fit is added up in double precision by the reference loops, with the same result.
+ * as no partial sum can reach 2^24 (and no transform is put in between, as Winograd's). That is checked against the
+ * actual operands before those kernels are used. Where it does not hold, the weight is cut into two digits of base 16
+ * whose sums are taken one by one; what does not fit even so is added up in double precision by the reference loops.
+ * The result is the same in all cases.
  */
 
 import { matmulF32 } from "../../engine/eager/index.ts";
@@ -57,21 +59,50 @@ function heaviest(w: Float32Array, groups: number, outer: number, channels: numb
   return most;
 }
 
-/** Centred operands: float32 when every sum is exact in it, else float64. */
-function operands(x: Tensor, weight: Tensor, groups: number, outer: number, channels: number): [x: Tensor, w: Tensor] {
-  const [qx, qw] = [centred(x.data, x.qparams!, x.shape), centred(weight.data, weight.qparams!, weight.shape)];
-  const exact = largest(qx) * heaviest(qw, groups, outer, channels) < EXACT;
-  const wrap = (q: Float32Array, shape: Shape): Tensor =>
-    exact ? new Tensor("float32", shape, q) : new Tensor("float64", shape, Float64Array.from(q));
-  return [wrap(qx, x.shape), wrap(qw, weight.shape)];
+/** Where the output channels lie in a weight, for `heaviest`. */
+interface Layout {
+  readonly groups: number;
+  readonly outer: number;
+  readonly channels: number;
 }
 
-/** Sums of x [..., k] with weight [n, k], as [rows, n]. */
-export function linearSums(x: Tensor, weight: Tensor): TypedArray {
-  const [n, k] = [weight.shape[0]!, weight.shape[1]!];
-  const m = x.numel / k;
-  if (x.numel === 0 || n === 0) return new Float32Array(0);
-  const [a, w] = operands(x, weight, 1, 1, n);
+const BASE = 16;
+
+/** w = high * 16 + low, with low from -8 to 7. */
+function digits(w: Float32Array): { high: Float32Array; low: Float32Array } {
+  const [high, low] = [new Float32Array(w.length), new Float32Array(w.length)];
+  for (let i = 0; i < w.length; i++) {
+    const digit = Math.floor((w[i]! + BASE / 2) / BASE);
+    high[i] = digit;
+    low[i] = w[i]! - digit * BASE;
+  }
+  return { high, low };
+}
+
+type Product = (x: Tensor, w: Tensor) => TypedArray;
+
+/** The sums that `product` forms of centred operands, exact. */
+function exactSums(x: Tensor, weight: Tensor, { groups, outer, channels }: Layout, product: Product): TypedArray {
+  const [qx, qw] = [centred(x.data, x.qparams!, x.shape), centred(weight.data, weight.qparams!, weight.shape)];
+  const most = largest(qx);
+  const fits = (w: Float32Array): boolean => most * heaviest(w, groups, outer, channels) < EXACT;
+  const input = new Tensor("float32", x.shape, qx);
+  const times = (w: Float32Array): TypedArray => product(input, new Tensor("float32", weight.shape, w));
+  if (fits(qw)) return times(qw);
+  const { high, low } = digits(qw);
+  if (fits(high) && fits(low)) {
+    const [upper, lower] = [times(high), times(low)];
+    const sums = new Float64Array(upper.length);
+    for (let i = 0; i < sums.length; i++) sums[i] = upper[i]! * BASE + lower[i]!;
+    return sums;
+  }
+  const double = (q: Float32Array, shape: Shape): Tensor => new Tensor("float64", shape, Float64Array.from(q));
+  return product(double(qx, x.shape), double(qw, weight.shape));
+}
+
+/** a [m, k] times the transpose of w [n, k]. */
+function product2d(a: Tensor, w: Tensor, m: number): TypedArray {
+  const [n, k] = w.shape as readonly [number, number];
   if (a.dtype === "float32") {
     const out = new Float32Array(m * n);
     matmulF32(a.data as Float32Array, w.data as Float32Array, out, { m, k, n, transB: true });
@@ -84,10 +115,17 @@ export function linearSums(x: Tensor, weight: Tensor): TypedArray {
   return out;
 }
 
+/** Sums of x [..., k] with weight [n, k], as [rows, n]. */
+export function linearSums(x: Tensor, weight: Tensor): TypedArray {
+  const [n, k] = weight.shape as readonly [number, number];
+  if (x.numel === 0 || n === 0) return new Float32Array(0);
+  return exactSums(x, weight, { groups: 1, outer: 1, channels: n }, (a, w) => product2d(a, w, x.numel / k));
+}
+
 /** Sums of a convolution of x [N, C, ...] with weight [O, C / groups, ...], laid out as y of shape `y`. */
 export function convSums(x: Tensor, weight: Tensor, y: Shape, attrs: ConvAttrs): TypedArray {
-  const [a, w] = operands(x, weight, 1, 1, weight.shape[0]!);
-  return computeConv(a, w, null, y, attrs, true).data;
+  const layout = { groups: 1, outer: 1, channels: weight.shape[0]! };
+  return exactSums(x, weight, layout, (a, w) => computeConv(a, w, null, y, attrs, true).data);
 }
 
 /**
@@ -96,6 +134,6 @@ export function convSums(x: Tensor, weight: Tensor, y: Shape, attrs: ConvAttrs):
  */
 export function convTransposeSums(x: Tensor, weight: Tensor, y: Shape, attrs: ConvAttrs): TypedArray {
   const { outer, size } = axisView(weight.shape, 1);
-  const [a, w] = operands(x, weight, attrs.groups, outer / attrs.groups, size);
-  return computeInputGrad(a, w, y, attrs, true).data;
+  const layout = { groups: attrs.groups, outer: outer / attrs.groups, channels: size };
+  return exactSums(x, weight, layout, (a, w) => computeInputGrad(a, w, y, attrs, true).data);
 }
