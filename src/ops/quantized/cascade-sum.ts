@@ -23,7 +23,13 @@ function levelPower(rows: number): number {
 }
 
 /** Sums of columns: column c of row r is data[base + r * stride + offsets[c]]. */
-function sumColumns(data: Float32Array, base: number, stride: number, rows: number, offsets: readonly number[]): Float32Array {
+function sumColumns(
+  data: Float32Array,
+  base: number,
+  stride: number,
+  rows: number,
+  offsets: readonly number[],
+): Float32Array {
   const power = levelPower(rows);
   const step = 2 ** power;
   const levels = Array.from({ length: LEVELS }, () => new Float32Array(offsets.length));
@@ -48,7 +54,13 @@ function passOn(from: Float32Array, to: Float32Array): void {
 }
 
 /** The same, each column cut into interleaved parts. */
-function sumColumnsInParts(data: Float32Array, base: number, stride: number, rows: number, offsets: readonly number[]): Float32Array {
+function sumColumnsInParts(
+  data: Float32Array,
+  base: number,
+  stride: number,
+  rows: number,
+  offsets: readonly number[],
+): Float32Array {
   const whole = Math.floor(rows / PARTS);
   const parts = Array.from({ length: PARTS }, (_, part) => offsets.map((offset) => offset + part * stride)).flat();
   const sums = sumColumns(data, base, stride * PARTS, whole, parts);
@@ -108,7 +120,10 @@ function joinedAxes(shape: Shape, dim: readonly number[]): Axis[] {
 
 /** Every offset the axes reach, the last axis fastest. */
 function offsetsOf(axes: readonly Axis[]): number[] {
-  return axes.reduce<number[]>((all, { size, stride }) => all.flatMap((at) => range(size).map((i) => at + i * stride)), [0]);
+  return axes.reduce<number[]>(
+    (all, { size, stride }) => all.flatMap((at) => range(size).map((i) => at + i * stride)),
+    [0],
+  );
 }
 
 /** Sums over `dim`, row-major in the axes that are left. */

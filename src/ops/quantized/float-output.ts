@@ -43,7 +43,13 @@ export const quantizedLinearFloatOp = defineOp<WeightedInputs>({
   forward([x, weight, bias], _, [type]) {
     const channels = weight.shape[0]!;
     const scales = productScales(requireByte("quantizedLinearFloat", x).qparams.scale, weight.qparams!, channels);
-    return [new Tensor("float32", type!.shape, scaleSums({ values: linearSums(x, weight), channels, inner: 1 }, scales, bias && bias.data, false))];
+    return [
+      new Tensor(
+        "float32",
+        type!.shape,
+        scaleSums({ values: linearSums(x, weight), channels, inner: 1 }, scales, bias && bias.data, false),
+      ),
+    ];
   },
   backward: NO_GRADIENT,
 });

@@ -16,7 +16,12 @@ function integers(dtype: "quint8" | "qint8", shape: readonly number[], zeroPoint
   const length = shape.reduce((a, b) => a * b, 1);
   const low = dtype === "quint8" ? 0 : -128;
   const data = Float64Array.from({ length }, (_, i) => low + ((i * 7919 + 13 * (i % 97)) % 256));
-  return new Tensor(dtype, shape, dtype === "quint8" ? Uint8Array.from(data) : Int8Array.from(data), perTensor(0.1, zeroPoint));
+  return new Tensor(
+    dtype,
+    shape,
+    dtype === "quint8" ? Uint8Array.from(data) : Int8Array.from(data),
+    perTensor(0.1, zeroPoint),
+  );
 }
 
 describe("sums of integer products", () => {
