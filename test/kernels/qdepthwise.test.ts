@@ -22,6 +22,8 @@ describe("qdepthwise", () => {
   it("is exact in the plain build", () => compareDepthwise(plainEngine, { dot: "unusable" }, [0, 255], 128));
   it("is exact in plain SIMD on flipped storage", () => compareDepthwise(engine, { dot: "signed", variant: "simd128" }, [0, 255], 128));
   it("is exact with the variant chosen for this machine", () => compareDepthwise(engine, { dot: engine.dot }, [0, 255], 128));
+  onRelaxed("takes plain SIMD where a product would look at its activations", () =>
+    compareDepthwise(engine, { dot: "saturating", variant: "guarded_i16" }, [0, 255], 128));
   onRelaxed("relaxed_i16 is exact for reduced-range activations", () => compareDepthwise(engine, { dot: "saturating", variant: "relaxed_i16" }, [0, 127], 128));
   onRelaxed("relaxed_dot agrees where all machines do: activations up to 127", () => compareDepthwise(engine, { dot: "u8-exact", variant: "relaxed_dot" }, [0, 127], 128));
   onRelaxed("relaxed_dot on signed storage agrees where all machines do: stored activations up to 127", () =>

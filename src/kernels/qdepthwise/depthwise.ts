@@ -132,7 +132,9 @@ export function depthwisePart(problem: ConvProblem, machine: MachineChoice, form
   const { rows, taps } = tapRows(problem);
   const sliding = form === undefined ? slides(problem) : form === "rows";
   const columns = sliding ? slidingRows(rows, groups) : rows;
-  const variant = machine.variant ?? chooseVariant(machine.dot, weightFacts(columns), machine.activationMax);
+  const chosen = machine.variant ?? chooseVariant(machine.dot, weightFacts(columns), machine.activationMax);
+  // Depthwise products are too few a byte to look at the bytes first.
+  const variant = chosen === "guarded_i16" ? "simd128" : chosen;
   const group = variant === "simd128" ? 2 : 4;
   const count = Math.ceil(taps / group) * group;
   const weights = sliding ? packSliding(columns, rows, groups, variant) : packTaps(rows, groups, count, variant);
