@@ -12,6 +12,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { Value, describe } from "./graph.ts";
 import type { Argument, Graph, Node } from "./graph.ts";
 import { flattenTree } from "./tree.ts";
+import { liveUpdates } from "./updates.ts";
 
 /** Sees every value as it is computed; what it returns, if anything, replaces the value. */
 export type NodeListener = (node: Node, outputs: readonly Tensor[]) => readonly Tensor[] | void;
@@ -82,9 +83,7 @@ export function interpret(graph: Graph, inputs: readonly Tensor[], { onNode }: I
     node.outputs.forEach((value, i) => values.set(value, outputs[i]!));
     for (const value of dying.get(node) ?? []) values.delete(value);
   }
-  const updates = [...graph.updates].map(
-    ([name, value]) => [graph.attributes.get(name)!, read(value) as Tensor] as const,
-  );
+  const updates = liveUpdates(graph).map(([name, value]) => [graph.attributes.get(name)!, read(value) as Tensor] as const);
   const results = graph.outputs.map((output) => read(output) as Tensor);
   for (const [buffer, value] of updates) buffer.assign(value);
   return results;

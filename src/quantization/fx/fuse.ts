@@ -25,7 +25,9 @@ import { symbolicTrace } from "./trace.ts";
 import { producers, setUnitRecord, unitsOf } from "./units.ts";
 import type { Unit, UnitRecord } from "./units.ts";
 
-const isBatchNorm = (unit: Unit): boolean => unit.nodes[0]!.target === "batchNorm";
+/** The batch norm of a unit, which in training also counts batches; undefined for other units. */
+const normOf = (unit: Unit): Node | undefined => unit.nodes.find((node) => node.target === "batchNorm");
+const isBatchNorm = (unit: Unit): boolean => unit.nodes.length <= 2 && normOf(unit) !== undefined;
 
 /** Classes a unit has once its batch norm is folded. */
 const folded: ReadonlyMap<string, string> = new Map([
@@ -82,7 +84,7 @@ function fuseMatch(graph: Graph, { config, units }: ChainMatch, isQat: boolean):
     parts: units.filter((unit) => isQat || unit !== norm).flatMap((unit) => unit.record.parts),
   };
   if (norm && isQat && fused.startsWith("ConvTranspose")) {
-    throw new QuantError("prepareQatFx", { node: describe(norm.nodes[0]!) }, "a transposed convolution cannot be trained fused with a batch norm");
+    throw new QuantError("prepareQatFx", { node: describe(normOf(norm)!) }, "a transposed convolution cannot be trained fused with a batch norm");
   }
   if (norm && !isQat) foldBatchNorm(graph, layer, norm);
   for (const unit of units) for (const node of unit.nodes) if (graph.nodes.includes(node)) setUnitRecord(node, record);

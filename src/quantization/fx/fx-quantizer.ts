@@ -20,8 +20,9 @@ import type { QConfigMapping } from "./qconfig-mapping.ts";
 import { isWeightSupported } from "./support.ts";
 import { producers, unitsOf } from "./units.ts";
 import type { Unit } from "./units.ts";
-import { observing, Plans, Roles, WEIGHT_INDEX } from "./wanted.ts";
+import { observing, Plans, Roles } from "./wanted.ts";
 import type { Observing } from "./wanted.ts";
+import { weightIndexes } from "./weights.ts";
 
 export interface FxQuantizerOptions {
   readonly mapping: QConfigMapping;
@@ -109,8 +110,10 @@ export class FxQuantizer extends Quantizer {
     const configs = this.options.backend.configs.find(({ pattern }) => pattern === unit.type)?.dtypeConfigs ?? [];
     if (!isWeightSupported(configs, qconfig)) return;
     for (const node of unit.nodes) {
-      const weight = node.args[WEIGHT_INDEX];
-      if (weight instanceof Value && graph.tensorOf(weight)) writer.edge(weight, node, weight, observing(qconfig.weight));
+      const index = weightIndexes[node.target];
+      const weight = index === undefined ? null : node.args[index]!;
+      const isOwn = weight instanceof Value && (graph.tensorOf(weight) !== null || unit.nodes.includes(weight.node));
+      if (isOwn) writer.edge(weight, node, weight, observing(qconfig.weight));
     }
   }
 }

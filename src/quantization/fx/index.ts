@@ -6,7 +6,8 @@ export { ConvertCustomConfig, FuseCustomConfig, PrepareCustomConfig } from "./cu
 export type { ObservedClass, QuantizedClass, StandaloneConfig } from "./custom-config.ts";
 export * from "./default-mappings.ts";
 export { fuseFx } from "./fuse.ts";
-export { prepareFx } from "./prepare.ts";
+export { prepareFx, prepareQatFx } from "./prepare.ts";
+export { freezeBnStats, updateBnStats } from "./qat.ts";
 export { QConfigMapping } from "./qconfig-mapping.ts";
 export type { MappedQConfig, ObjectTypeOrder, QConfigDict } from "./qconfig-mapping.ts";
 export { ObservedGraphModule } from "./state.ts";

@@ -11,13 +11,14 @@ import type { AnyModule } from "../../nn/module.ts";
 import { zeros } from "../../tensor/create.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { insertObservers } from "../pt2e/insert.ts";
-import { checkMapping } from "./assign.ts";
+import { assignQConfigs, checkMapping } from "./assign.ts";
 import type { BackendConfig } from "./backend-config.ts";
 import { getNativeBackendConfig } from "./backends.ts";
 import { checkIndexes, checkPrepareCustomConfig, keepAttributes, PrepareCustomConfig } from "./custom-config.ts";
 import type { StandaloneConfig } from "./custom-config.ts";
 import { fuseGraph } from "./fuse.ts";
 import { FxQuantizer } from "./fx-quantizer.ts";
+import { trainBatchNorms } from "./qat.ts";
 import { QConfigMapping } from "./qconfig-mapping.ts";
 import { ObservedGraphModule } from "./state.ts";
 import { symbolicTrace } from "./trace.ts";
@@ -101,6 +102,10 @@ function prepare(request: Request): ObservedGraphModule {
   checkIndexes("inputQuantizedIndexes", custom.inputQuantizedIndexes, graph.inputs.length);
   checkIndexes("outputQuantizedIndexes", custom.outputQuantizedIndexes, graph.outputs.length);
   fuseGraph(graph, backend, isQat);
+  if (isQat) {
+    const units = unitsOf(graph);
+    trainBatchNorms(graph, units, assignQConfigs(mapping, units));
+  }
   const { standalone, observed } = replaceModules(request, graph);
   const quantizer = new FxQuantizer({
     mapping,
@@ -134,4 +139,19 @@ export function prepareFx(
   backend: BackendConfig | null = null,
 ): ObservedGraphModule {
   return prepare({ model, mapping, exampleInputs, custom: custom ?? new PrepareCustomConfig(), backend: backend ?? getNativeBackendConfig(), isQat: false });
+}
+
+/**
+ * The same for quantization-aware training: fake-quantizes instead of observers, also on weights, and batch norms that
+ * train fused with the layers before them. Train it like any module, then `convertFx`.
+ * @throws as `prepareFx`; QuantError for a transposed convolution with a batch norm.
+ */
+export function prepareQatFx(
+  model: AnyModule,
+  mapping: QConfigMapping,
+  exampleInputs: readonly unknown[],
+  custom: PrepareCustomConfig | null = null,
+  backend: BackendConfig | null = null,
+): ObservedGraphModule {
+  return prepare({ model, mapping, exampleInputs, custom: custom ?? new PrepareCustomConfig(), backend: backend ?? getNativeBackendConfig(), isQat: true });
 }

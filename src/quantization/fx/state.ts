@@ -6,6 +6,7 @@ import { GraphModule } from "../../graph/graph-module.ts";
 import type { Graph } from "../../graph/graph.ts";
 import type { BackendConfig } from "./backend-config.ts";
 import type { PrepareCustomConfig } from "./custom-config.ts";
+import { holdFrozen } from "./qat.ts";
 import type { QConfigMapping } from "./qconfig-mapping.ts";
 
 export interface PreparedState {
@@ -27,5 +28,11 @@ export class ObservedGraphModule extends GraphModule {
   constructor(graph: Graph, training: boolean, prepared: PreparedState) {
     super(graph, training);
     this.prepared = Object.freeze(prepared);
+  }
+
+  override train(mode = true): this {
+    super.train(mode);
+    holdFrozen(this.graph);
+    return this;
   }
 }

@@ -28,6 +28,7 @@ function namedQConfig(name: string): MappedQConfig {
 
 function factory(given: Json): q.ModuleFactory {
   const { class: type, observer, ...settings } = given as { class: string; observer?: Json };
+  if (typeof observer === "string") return (named[type] as { withArgs(args: object): q.ModuleFactory }).withArgs({ ...settings, observer: named[observer] });
   const made = named[type] as { withArgs(args: object): q.ModuleFactory };
   return made.withArgs({ ...settings, ...(observer !== undefined && { observer: factory(observer) }) });
 }
@@ -42,13 +43,17 @@ function qconfig(given: Json): MappedQConfig {
 }
 
 export function mappingOf(given: Json): fx.QConfigMapping {
-  const settings = given as Fields & { default?: string };
-  const qat = (given as { defaultQat?: string }).defaultQat;
-  const mapping = qat
-    ? fx.getDefaultQatQConfigMapping(qat as "x86")
-    : settings.default
-      ? fx.getDefaultQConfigMapping(settings.default as "x86")
-      : new fx.QConfigMapping();
+  const { default: engine } = given as { readonly default?: "x86" };
+  return withSettings(engine ? fx.getDefaultQConfigMapping(engine) : new fx.QConfigMapping(), given as Fields);
+}
+
+/** The same for training. */
+export function qatMappingOf(given: Json): fx.QConfigMapping {
+  const { default: engine } = given as { readonly default?: "x86" };
+  return withSettings(engine ? fx.getDefaultQatQConfigMapping(engine) : new fx.QConfigMapping(), given as Fields);
+}
+
+function withSettings(mapping: fx.QConfigMapping, settings: Fields): fx.QConfigMapping {
   if (settings["global"] !== undefined) mapping.setGlobal(qconfig(settings["global"]));
   const list = (key: string): readonly (readonly Json[])[] => (settings[key] ?? []) as readonly (readonly Json[])[];
   for (const [type, value] of list("objectType")) for (const name of typeNames(type as string)) mapping.setObjectType(name, qconfig(value!));
