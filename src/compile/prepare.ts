@@ -7,6 +7,7 @@ import type { Graph } from "../graph/graph.ts";
 import { commonSubexpressions, deadCode } from "../graph/passes/cleanup.ts";
 import { foldBatchNorm } from "../graph/passes/fold-batch-norm.ts";
 import { runPasses } from "../graph/rewrite.ts";
+import { dropDormantUpdates } from "../graph/updates.ts";
 import { lowerQuantized } from "../quantization/lower/index.ts";
 
 /**
@@ -14,5 +15,7 @@ import { lowerQuantized } from "../quantization/lower/index.ts";
  * operators, and dead or repeated work removed. Tensors are shared.
  */
 export function prepareGraph(graph: Graph): Graph {
-  return runPasses(graph.cloneWithMap().graph, [deadCode, foldBatchNorm, ...lowerQuantized, commonSubexpressions]);
+  const copy = graph.cloneWithMap().graph;
+  dropDormantUpdates(copy);
+  return runPasses(copy, [deadCode, foldBatchNorm, ...lowerQuantized, commonSubexpressions]);
 }

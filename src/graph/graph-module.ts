@@ -8,6 +8,7 @@ import type { AnyModule } from "../nn/module.ts";
 import type { Tensor, TensorType } from "../tensor/tensor.ts";
 import type { Graph } from "./graph.ts";
 import { interpret } from "./interpret.ts";
+import { setMode } from "./mode.ts";
 import { printGraph } from "./print.ts";
 import { flattenTree, unflattenTree } from "./tree.ts";
 
@@ -61,9 +62,7 @@ export class GraphModule extends Module<unknown[], unknown> {
   /** Moves dropout and batch-norm nodes between train and eval, leaving all their other settings as they are. */
   override train(mode = true): this {
     super.train(mode);
-    for (const node of this.graph.nodes) {
-      if (typeof node.attrs["training"] === "boolean") node.attrs = { ...node.attrs, training: mode };
-    }
+    setMode(this.graph, mode);
     return this;
   }
 

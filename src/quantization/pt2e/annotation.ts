@@ -2,7 +2,8 @@
  * Annotations: the specs a quantizer writes onto a node, for the values it reads and the one it gives.
  */
 
-import type { Node, Value } from "../../graph/graph.ts";
+import type { Graph, Node, Value } from "../../graph/graph.ts";
+import { DerivedQuantizationSpec, SharedQuantizationSpec } from "./spec.ts";
 import type { EdgeOrNode, QSpec } from "./spec.ts";
 
 const KEY = "quantizationAnnotation";
@@ -49,23 +50,20 @@ export function annotateOutputQspec(node: Node, spec: QSpec | null): void {
   annotate(node, annotation);
 }
 
-/** Annotations refer to nodes and values; a copied graph's must refer to the copies. */
-export function remapAnnotations(values: ReadonlyMap<Value, Value>, nodes: ReadonlyMap<Node, Node>, remapSpec: (spec: QSpec, place: (at: EdgeOrNode) => EdgeOrNode) => QSpec): void {
-  const place = (at: EdgeOrNode): EdgeOrNode =>
-    Array.isArray(at)
-      ? ([values.get(at[0] as Value) ?? (at[0] as Value), nodes.get(at[1] as Node) ?? (at[1] as Node)] as const)
-      : (values.get(at as Value) ?? at);
-  for (const [original, copy] of nodes) {
-    const annotation = annotationOf(original);
+/** A spec with every place it names put through `place`; the spec itself when it names none that changes. */
+function moved(spec: QSpec, place: (at: EdgeOrNode) => EdgeOrNode): QSpec {
+  if (spec.kind === "shared") return place(spec.edgeOrNode) === spec.edgeOrNode ? spec : new SharedQuantizationSpec(place(spec.edgeOrNode));
+  if (spec.kind !== "derived" || spec.derivedFrom.every((at) => place(at) === at)) return spec;
+  return new DerivedQuantizationSpec({ ...spec, derivedFrom: spec.derivedFrom.map(place) });
+}
+
+/** Makes all specs that refer to the edge `from` refer to `to`. */
+export function moveReferences(graph: Graph, from: readonly [Value, Node], to: readonly [Value, Node]): void {
+  const place = (at: EdgeOrNode): EdgeOrNode => (Array.isArray(at) && at[0] === from[0] && at[1] === from[1] ? to : at);
+  for (const node of graph.nodes) {
+    const annotation = annotationOf(node);
     if (!annotation) continue;
-    const inputs = [...annotation.inputQspecMap].map(([value, spec]) => [values.get(value) ?? value, spec && remapSpec(spec, place)] as const);
-    annotate(
-      copy,
-      new QuantizationAnnotation({
-        inputQspecMap: new Map(inputs),
-        outputQspec: annotation.outputQspec && remapSpec(annotation.outputQspec, place),
-        allowImplicitSharing: annotation.allowImplicitSharing,
-      }),
-    );
+    for (const [value, spec] of annotation.inputQspecMap) if (spec) annotation.inputQspecMap.set(value, moved(spec, place));
+    if (annotation.outputQspec) annotation.outputQspec = moved(annotation.outputQspec, place);
   }
 }

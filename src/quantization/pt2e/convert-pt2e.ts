@@ -4,12 +4,15 @@
  */
 
 import { GraphModule } from "../../graph/graph-module.ts";
+import { setMode } from "../../graph/mode.ts";
 import { constantFolding } from "../../graph/passes/cleanup.ts";
 import { runPasses } from "../../graph/rewrite.ts";
 import type { Pass } from "../../graph/rewrite.ts";
+import { dropDormantUpdates } from "../../graph/updates.ts";
 import { decomposedPairs, replaceObservers } from "./convert.ts";
 import type { ConvertOptions } from "./convert.ts";
 import { duplicateDequantize } from "./duplicate-dequantize.ts";
+import { foldTrainedBatchNorms } from "./qat-batch-norm.ts";
 
 export interface ConvertPt2eOptions extends ConvertOptions {
   /** Store weights as integers instead of quantizing them at every run (default). */
@@ -25,12 +28,15 @@ const foldQuantizedWeights: Pass = {
 };
 
 /**
- * A copy of a prepared graph with its observers turned into quantize and dequantize nodes.
+ * A copy of a prepared graph with its observers turned into quantize and dequantize nodes, in eval mode, batch norms
+ * that were trained with fake-quantizes folded.
  * @throws QuantError for observers that saw nothing.
  */
 export function convertPt2e(model: GraphModule, options: ConvertPt2eOptions = {}): GraphModule {
   const { graph } = model.graph.cloneWithMap();
+  setMode(graph, false);
+  dropDormantUpdates(graph);
   replaceObservers(graph, decomposedPairs(options));
-  const passes = [duplicateDequantize, ...(options.foldQuantize === false ? [] : [foldQuantizedWeights])];
+  const passes = [foldTrainedBatchNorms, duplicateDequantize, ...(options.foldQuantize === false ? [] : [foldQuantizedWeights])];
   return new GraphModule(runPasses(graph, passes), false);
 }

@@ -8,8 +8,10 @@ import type { Graph } from "../../graph/graph.ts";
 import { GraphModule } from "../../graph/graph-module.ts";
 import { foldBatchNorm } from "../../graph/passes/fold-batch-norm.ts";
 import { removeDead } from "../../graph/rewrite.ts";
+import { dropDormantUpdates } from "../../graph/updates.ts";
 import { verify } from "../../graph/verify.ts";
 import { insertObservers } from "./insert.ts";
+import { rewriteBatchNorms } from "./qat-batch-norm.ts";
 import type { Quantizer } from "./quantizer.ts";
 
 function copyOf(model: GraphModule): Graph {
@@ -36,10 +38,26 @@ function finish(graph: Graph, quantizer: Quantizer, isQat: boolean): GraphModule
  */
 export function preparePt2e(model: GraphModule, quantizer: Quantizer): GraphModule {
   const graph = copyOf(model);
+  dropDormantUpdates(graph);
   foldBatchNorm.run(graph);
   removeDead(graph);
   quantizer.transformForAnnotation(graph);
   quantizer.annotate(graph);
   quantizer.validate(graph);
   return finish(graph, quantizer, false);
+}
+
+/**
+ * A copy of the graph with fake-quantizes where the quantizer asks for them, for training: the copy is in train mode,
+ * and convolutions with batch norms train the weight that inference will have (qat-batch-norm.ts). Train it, then
+ * `convertPt2e`. Capture the model in train mode.
+ * @throws QuantError as preparePt2e.
+ */
+export function prepareQatPt2e(model: GraphModule, quantizer: Quantizer): GraphModule {
+  const graph = copyOf(model);
+  quantizer.transformForAnnotation(graph);
+  quantizer.annotate(graph);
+  quantizer.validate(graph);
+  rewriteBatchNorms(graph);
+  return finish(graph, quantizer, true);
 }
