@@ -75,12 +75,14 @@ test("without a kernel the operator and the way out are named", () => {
 test("threads give the same bits for work that is shared", () => {
   class Wide extends Module {
     weight = quantizePerTensor(randn([64, 64, 3, 3]), 0.02, 0, "qint8");
+    depthwise = quantizePerTensor(randn([64, 1, 3, 3]), 0.02, 0, "qint8");
 
     forward(x: Tensor): Tensor {
-      return quantizedConv2d(quantizePerTensor(x, 0.02, 120, "quint8"), this.weight, null, { padding: 1, scale: 0.5, zeroPoint: 100 });
+      const q = quantizedConv2d(quantizePerTensor(x, 0.02, 120, "quint8"), this.weight, null, { padding: 1, scale: 0.5, zeroPoint: 100 });
+      return quantizedConv2d(q, this.depthwise, null, { padding: 1, groups: 64, scale: 0.7, zeroPoint: 90 });
     }
   }
-  const x = randn([4, 64, 16, 16]);
+  const x = randn([2, 64, 41, 40]);
   const graph = capture(new Wide(), [x]);
   const results = [1, 2, 3].map((threads) => {
     const engine = new Engine({ threads });

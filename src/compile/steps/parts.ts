@@ -3,14 +3,15 @@
  */
 
 import type { PartBlock, PlacedPart } from "../../kernels/qgemm/parts.ts";
-import { kernelOf, runSteps, stepsOf } from "../../kernels/qgemm/run.ts";
-import type { RangeName } from "../../kernels/qgemm/run.ts";
+import { rangeKernel, rowsCalls, stepsOf } from "../../kernels/qgemm/run.ts";
 import type { Buffer, Place } from "../plan.ts";
 
 /** Position of the range's start among a product kernel's arguments. */
 const RANGE_AT = 3;
 /** Position of its scratch address. */
 const SCRATCH_AT = 5;
+/** Position of the first row among a sliding depthwise kernel's arguments. */
+const ROWS_AT = 1;
 
 /** Places a layer's constants (made for `engine.threads`) and returns the call that computes it; `operations` decide whether threads pay. */
 export function bindParts(place: Place, block: PartBlock, input: Buffer, output: Buffer, operations: number): () => void {
@@ -19,17 +20,24 @@ export function bindParts(place: Place, block: PartBlock, input: Buffer, output:
   const base = constant(block.bytes);
   const placed = block.write(new Uint8Array(engine.memory.wasm.buffer), base);
   const [source, target] = [at(input), at(output)];
-  const run = (part: PlacedPart): void => {
-    const steps = stepsOf(part);
-    if (part.form.kind === "rows") {
-      runSteps(engine.kernels, part, source, target, 0, steps);
-      return;
-    }
-    const args: [number, number, number, number, number, number] = [
-      part.descriptor, source + part.xOffset, target + part.yOffset, 0, steps, part.scratch,
-    ]; // prettier-ignore
-    const split = { at: RANGE_AT, unit: 1, scratch: { at: SCRATCH_AT, bytes: part.scratchBytes } };
-    engine.share(kernelOf(part) as RangeName, args, split, operations / placed.length);
+  const work = operations / placed.length;
+  const runs = placed.map((part) => (part.form.kind === "rows" ? runRows(place, part, source, target, work) : runRange(place, part, source, target, work)));
+  return () => runs.forEach((run) => run());
+}
+
+function runRange({ engine }: Place, part: PlacedPart, source: number, target: number, operations: number): () => void {
+  const args: [number, number, number, number, number, number] = [
+    part.descriptor, source + part.xOffset, target + part.yOffset, 0, stepsOf(part), part.scratch,
+  ]; // prettier-ignore
+  const split = { at: RANGE_AT, unit: 1, scratch: { at: SCRATCH_AT, bytes: part.scratchBytes } };
+  return () => engine.share(rangeKernel(part), args, split, operations);
+}
+
+/** Sliding depthwise kernels: one call an image, shared by pairs of rows. */
+function runRows({ engine }: Place, part: PlacedPart, source: number, target: number, operations: number): () => void {
+  const { kernel, calls } = rowsCalls(part, source, target);
+  const split = { at: ROWS_AT, unit: 2 };
+  return () => {
+    for (const call of calls) engine.share(kernel, call, split, operations / calls.length);
   };
-  return () => placed.forEach(run);
 }

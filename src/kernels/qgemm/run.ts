@@ -2,7 +2,7 @@
 
 import type { DepthwiseName, qdepthwise } from "../qdepthwise/list.ts";
 import type { QgemmName } from "./list.ts";
-import type { PlacedPart, RowGeometry } from "./parts.ts";
+import type { PlacedPart } from "./parts.ts";
 
 /** A kernel call: descriptor, x, y, the range of tiles (matrix), panels (vector) or pixels (depthwise taps), scratch. */
 export type ProductCall = (descriptor: number, x: number, y: number, from: number, to: number, scratch: number) => void;
@@ -37,7 +37,8 @@ const ROWS = {
   simd128: "qdepthwise_3x3_2x8__simd128",
 } as const;
 
-function rangeKernel({ form, pixels, variant }: PlacedPart): RangeName {
+/** The kernel of a part that is not of form `rows`. */
+export function rangeKernel({ form, pixels, variant }: PlacedPart): RangeName {
   if (form.kind === "taps") return TAPS[variant];
   return (pixels === 1 ? VECTOR : MATRIX)[variant];
 }
@@ -47,28 +48,39 @@ export function kernelOf(part: PlacedPart): QgemmName | DepthwiseName {
   return part.form.kind === "rows" ? ROWS[part.variant] : rangeKernel(part);
 }
 
-/** Steps a part can be split into among threads: tiles, panels (vector form), pixels (taps) or images (rows). */
+/** Steps a part can be split into among threads: tiles, panels (vector form), pixels (taps) or rows of an image. */
 export function stepsOf({ form, pixels, panels, tiles }: PlacedPart): number {
-  if (form.kind === "rows") return form.geometry.images;
+  if (form.kind === "rows") return form.geometry.h;
   if (form.kind === "taps") return pixels;
   return pixels === 1 ? panels : tiles;
 }
 
-function runRows(kernels: ProductKernels, { descriptor, variant }: PlacedPart, g: RowGeometry, x: number, y: number, from: number, to: number): void {
-  for (let n = from; n < to; n++) {
-    const [xn, yn] = [x + g.xFirst + n * g.xImage, y + g.yFirst + n * g.yImage];
-    kernels[ROWS[variant]](descriptor, 0, g.h, g.w, xn, g.xRow, g.xPixel, yn, g.yRow, g.yPixel);
+/** Arguments of a sliding depthwise kernel. */
+export type RowsArguments = Parameters<RowsCall>;
+
+/** The calls of a part of form `rows`, one an image: which kernel, and its arguments for all rows (the second and third). */
+export function rowsCalls(part: PlacedPart, x: number, y: number): { readonly kernel: RowsName; readonly calls: readonly RowsArguments[] } {
+  const kernel = ROWS[part.variant];
+  if (part.form.kind !== "rows") return { kernel, calls: [] };
+  const g = part.form.geometry;
+  const [source, target] = [x + part.xOffset + g.xFirst, y + part.yOffset + g.yFirst];
+  const call = (n: number): RowsArguments => [
+    part.descriptor, 0, g.h, g.w, source + n * g.xImage, g.xRow, g.xPixel, target + n * g.yImage, g.yRow, g.yPixel,
+  ]; // prettier-ignore
+  return { kernel, calls: Array.from({ length: g.images }, (_, n) => call(n)) };
+}
+
+/** Runs a part: x and y are byte addresses. */
+function runPart(kernels: ProductKernels, part: PlacedPart, x: number, y: number): void {
+  if (part.form.kind === "rows") {
+    const { kernel, calls } = rowsCalls(part, x, y);
+    for (const call of calls) kernels[kernel](...call);
+  } else {
+    kernels[rangeKernel(part)](part.descriptor, x + part.xOffset, y + part.yOffset, 0, stepsOf(part), part.scratch);
   }
 }
 
-/** Steps from <= s < to of one part, on the first thread's scratch: x and y are byte addresses. */
-export function runSteps(kernels: ProductKernels, part: PlacedPart, x: number, y: number, from: number, to: number): void {
-  const [source, target] = [x + part.xOffset, y + part.yOffset];
-  if (part.form.kind === "rows") runRows(kernels, part, part.form.geometry, source, target, from, to);
-  else kernels[rangeKernel(part)](part.descriptor, source, target, from, to, part.scratch);
-}
-
-/** Runs every part: x and y are byte addresses. */
+/** Runs every part, on the first thread's scratch: x and y are byte addresses. */
 export function runParts(kernels: ProductKernels, parts: readonly PlacedPart[], x: number, y: number): void {
-  for (const part of parts) runSteps(kernels, part, x, y, 0, stepsOf(part));
+  for (const part of parts) runPart(kernels, part, x, y);
 }
