@@ -20,9 +20,11 @@ import { fuseGraph } from "./fuse.ts";
 import { FxQuantizer } from "./fx-quantizer.ts";
 import { trainBatchNorms } from "./qat.ts";
 import { QConfigMapping } from "./qconfig-mapping.ts";
+import type { MappedQConfig } from "./qconfig-mapping.ts";
 import { ObservedGraphModule } from "./state.ts";
 import { symbolicTrace } from "./trace.ts";
 import { renewRecords, unitsOf } from "./units.ts";
+import type { Unit } from "./units.ts";
 
 interface Request {
   readonly model: AnyModule;
@@ -63,11 +65,11 @@ function modulesOf({ model }: Request, graph: Graph): Map<string, string> {
 }
 
 /** Prepares standalone modules and puts observed forms in place; returns the paths of both. */
-function replaceModules(request: Request, graph: Graph): { standalone: Map<string, readonly number[]>; observed: string[] } {
+function replaceModules(request: Request, graph: Graph, qconfigs: ReadonlyMap<Unit, MappedQConfig>): { standalone: Map<string, readonly number[]>; observed: string[] } {
   const { custom, mapping, backend, isQat } = request;
   const standalone = new Map<string, readonly number[]>();
   const observed: string[] = [];
-  for (const unit of unitsOf(graph)) {
+  for (const [unit, qconfig] of qconfigs) {
     if (unit.record.kind !== "module") continue;
     const { path, type } = unit.record;
     const module = graph.modules.get(path)!;
@@ -86,8 +88,9 @@ function replaceModules(request: Request, graph: Graph): { standalone: Map<strin
       };
       graph.modules.set(path, prepare(child));
       standalone.set(path, inner.inputQuantizedIndexes);
-    } else if (form) {
-      graph.modules.set(path, form.fromFloat(module));
+    } else if (form && qconfig) {
+      const observedForm = form.fromFloat(Object.assign(module, { qconfig }));
+      graph.modules.set(path, Object.assign(observedForm, { qconfig }));
       observed.push(path);
     }
   }
@@ -102,11 +105,10 @@ function prepare(request: Request): ObservedGraphModule {
   checkIndexes("inputQuantizedIndexes", custom.inputQuantizedIndexes, graph.inputs.length);
   checkIndexes("outputQuantizedIndexes", custom.outputQuantizedIndexes, graph.outputs.length);
   fuseGraph(graph, backend, isQat);
-  if (isQat) {
-    const units = unitsOf(graph);
-    trainBatchNorms(graph, units, assignQConfigs(mapping, units));
-  }
-  const { standalone, observed } = replaceModules(request, graph);
+  const units = unitsOf(graph);
+  const qconfigs = assignQConfigs(mapping, units);
+  if (isQat) trainBatchNorms(graph, units, qconfigs);
+  const { standalone, observed } = replaceModules(request, graph, qconfigs);
   const quantizer = new FxQuantizer({
     mapping,
     backend,

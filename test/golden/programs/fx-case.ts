@@ -2,11 +2,15 @@
  * A golden FX case's recipe in fewbit's terms: mapping, backend, custom configs; and its run.
  */
 
+import * as nn from "../../../src/nn/index.ts";
+import type { AnyModule } from "../../../src/nn/module.ts";
+import { Linear as QuantizedLinear } from "../../../src/nn/quantized/index.ts";
 import * as q from "../../../src/quantization/index.ts";
 import * as fx from "../../../src/quantization/fx/index.ts";
 import type { MappedQConfig } from "../../../src/quantization/fx/index.ts";
 import { quantizePerTensor } from "../../../src/ops/quantize/native.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
+import { Scale } from "./structures.ts";
 import { typeNames } from "./fx-names.ts";
 import { loadCase, loadModel } from "./load.ts";
 import type { GoldenModel, ProgramCase } from "./load.ts";
@@ -85,6 +89,7 @@ interface CustomRecipe {
   readonly inputQuantizedIndexes?: readonly number[];
   readonly outputQuantizedIndexes?: readonly number[];
   readonly preservedAttributes?: readonly string[];
+  readonly customScale?: boolean;
 }
 
 export function customOf(recipe: Fields): fx.PrepareCustomConfig {
@@ -97,12 +102,14 @@ export function customOf(recipe: Fields): fx.PrepareCustomConfig {
   custom.setInputQuantizedIndexes(given.inputQuantizedIndexes ?? []);
   custom.setOutputQuantizedIndexes(given.outputQuantizedIndexes ?? []);
   custom.setPreservedAttributes(given.preservedAttributes ?? []);
+  if (given.customScale) custom.setFloatToObservedMapping(Scale, ObservedScale);
   return custom;
 }
 
 /** What conversion is told: another mapping, attributes to carry along. */
 export function convertOptionsOf(recipe: Fields): fx.ConvertFxOptions {
   const custom = new fx.ConvertCustomConfig().setPreservedAttributes((recipe["convertPreservedAttributes"] ?? []) as readonly string[]);
+  custom.setObservedToQuantizedMapping(ObservedScale, QuantizedScale);
   const mapping = recipe["convertMapping"];
   const inputs = recipe["testInputQParams"] as fx.ConvertFxOptions["inputQParams"];
   return { convertCustomConfig: custom, ...(mapping !== undefined && { qconfigMapping: mappingOf(mapping) }), ...(inputs && { inputQParams: inputs }) };
@@ -115,6 +122,43 @@ export function testInputs({ recipe, data }: FxCase): readonly Tensor[] {
     const one = qparams[i];
     return one ? quantizePerTensor(x, one.scale, one.zeroPoint, "quint8") : x;
   });
+}
+
+/** The observed form of the custom module Scale: the same layer. */
+export class ObservedScale extends nn.Module {
+  fc: nn.Linear;
+
+  constructor(fc: nn.Linear) {
+    super();
+    this.fc = fc;
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.fc.forward(x);
+  }
+
+  static fromFloat(float: AnyModule): ObservedScale {
+    return new ObservedScale((float as unknown as Scale).fc);
+  }
+}
+
+/** Its quantized form: takes and gives quint8, with the output parameters that were observed. */
+export class QuantizedScale extends nn.Module {
+  fc: QuantizedLinear;
+
+  constructor(fc: QuantizedLinear) {
+    super();
+    this.fc = fc;
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.fc.forward(x);
+  }
+
+  static fromObserved(observed: AnyModule): QuantizedScale {
+    const { fc, qconfig, activationPostProcess } = observed as unknown as ObservedScale & { activationPostProcess: AnyModule };
+    return new QuantizedScale(QuantizedLinear.fromFloat(Object.assign(fc, { qconfig, activationPostProcess })));
+  }
 }
 
 export interface FxCase {

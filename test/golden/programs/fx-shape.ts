@@ -49,6 +49,7 @@ const wholeModules: Readonly<Record<string, string>> = {
   gruCell: "GRUCell",
   rnnCell: "RNNCell",
   gate: "Gate",
+  observedScale: "ObservedScale",
   graphModule: "ObservedGraphModule",
 };
 

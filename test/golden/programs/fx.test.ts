@@ -3,6 +3,7 @@
  */
 
 import { describe, expect, it } from "vitest";
+import { QuantError } from "../../../src/errors.ts";
 import * as fx from "../../../src/quantization/fx/index.ts";
 import { convertOptionsOf, fxCase, testInputs } from "./fx-case.ts";
 import type { FxCase } from "./fx-case.ts";
@@ -23,7 +24,7 @@ const loweredDifferently: Readonly<Record<string, string>> = {
     "PyTorch keeps a layer's output parameters in the layer, so the second of its two calls overwrites the first's; here each call has its own, as in the reference",
 };
 
-const names = caseNames("fx").filter((name) => !/^(error|equalization|custom)/.test(name) && !Object.hasOwn(different, name));
+const names = caseNames("fx").filter((name) => !/^(error|equalization)/.test(name) && !Object.hasOwn(different, name));
 
 describe("prepareFx places observers as PyTorch does", () => {
   it.each(names)("%s", (name) => {
@@ -70,5 +71,13 @@ describe("convertFx gives PyTorch's integers", () => {
   it.each(names.filter((name) => !Object.hasOwn(loweredDifferently, name)))("%s", (name) => {
     const one = fxCase(name);
     expectProgram(one, fx.convertFx(calibrated(one), convertOptionsOf(one.recipe)), one.golden.programs["lowered"]!);
+  });
+});
+
+describe("prepareFx refuses what PyTorch refuses", () => {
+  it.each(caseNames("fx").filter((name) => name.startsWith("error-")))("%s", (name) => {
+    const one = fxCase(name);
+    expect(one.golden.throws).toBeDefined();
+    expect(() => one.prepare()).toThrow(QuantError);
   });
 });
