@@ -308,6 +308,11 @@ function removeOnce<T>(list: T[], item: T): void {
   if (at >= 0) list.splice(at, 1);
 }
 
+/** Operators of other libraries have a dotted name (`onnx.Foo`): graphs carry them even when nothing here can run them. */
+export function isForeign(node: Node): boolean {
+  return node.kind === "operator" && (node.meta.has("opaque") || node.target.includes("."));
+}
+
 /** `%conv2d = conv2d, layer1.conv, model.ts:14`: how errors name a node. */
 export function describe(node: Node): string {
   const { path, location } = node.source;

@@ -6,7 +6,7 @@ import { FewbitError, GraphError } from "../errors.ts";
 import { findOp, hasOp } from "../ops/op.ts";
 import { sameShape } from "../tensor/shape.ts";
 import type { TensorType } from "../tensor/tensor.ts";
-import { Value, describe } from "./graph.ts";
+import { Value, describe, isForeign } from "./graph.ts";
 import type { Argument, Graph, Node } from "./graph.ts";
 import { isTrainingOnly } from "./updates.ts";
 
@@ -19,7 +19,7 @@ function checkTargets(graph: Graph, node: Node): void {
     fail(graph, node, "names a stored tensor the graph does not hold");
   if (node.kind === "module" && !graph.modules.has(node.target))
     fail(graph, node, "names a module the graph does not hold");
-  if (node.kind === "operator" && !hasOp(node.target) && !node.meta.has("opaque"))
+  if (node.kind === "operator" && !hasOp(node.target) && !isForeign(node))
     fail(graph, node, "calls an operator that does not exist");
 }
 
@@ -38,6 +38,7 @@ function checkArguments(graph: Graph, node: Node, defined: ReadonlySet<Value>): 
 function checkTypes(graph: Graph, node: Node): void {
   if (node.kind !== "operator" || !hasOp(node.target)) return;
   const inputs = node.args.map((arg) => (arg instanceof Value ? arg.type : arg));
+  if (findOp(node.target).isValueDependent) return;
   if (node.args.some((arg) => arg instanceof Value && arg.type === null)) return;
   let types: readonly TensorType[];
   try {

@@ -113,6 +113,7 @@ export { chunk, flip, narrow, select, slice, split, unbind } from "./slicing.ts"
 export { argsort, maskedSelect, nonzero, sort, topk } from "./sort.ts";
 export type { SortOptions } from "./sort.ts";
 export { oneHot, tril, triu } from "./triangle.ts";
+export { acos, acosh, asin, asinh, atan, atanh, cosh, sinh, tan } from "./trigonometric.ts";
 export { abs, cast, ceil, cos, erf, exp, expm1, floor, log, log1p, log2, neg } from "./unary.ts";
 export { reciprocal, round, rsqrt, sign, sin, sqrt, tanh, trunc } from "./unary.ts";
 export { maskedFill, where } from "./where.ts";

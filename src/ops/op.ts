@@ -56,6 +56,8 @@ export interface Op<I extends readonly OpInput[] = readonly OpInput[], A extends
   readonly isRandom?: boolean;
   /** True when an element of the output depends on the same element of the only tensor input, and on nothing else. */
   readonly isElementwise?: boolean;
+  /** True when the types of the results depend on values of the inputs: `infer` knows none, a graph may leave them open. */
+  readonly isValueDependent?: boolean;
 }
 
 const registry = new Map<string, Op>();

@@ -1,0 +1,8 @@
+/** ONNX files: import into graphs, export from them. */
+import "../ops/index.ts";
+import "./deferred.ts";
+
+export type { ByteSource, ExternalData } from "./external.ts";
+export { importOnnx, opaqueOperators } from "./import.ts";
+export type { ImportOptions } from "./import.ts";
+export type { OnnxInfo } from "./info.ts";
