@@ -17,13 +17,31 @@ import {
   floatQParamsWeightOnlyQConfig4bit,
   getDefaultQConfig,
 } from "../../../src/quantization/index.ts";
+import { DeQuantStub, QuantStub } from "../../../src/quantization/stubs.ts";
 import { fromArray, randn } from "../../../src/tensor/create.ts";
 import { Generator } from "../../../src/tensor/random.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
+import { listAt } from "../../golden/compare.ts";
+import type { FlowModel } from "../../golden/flow-models.ts";
+import { floatModel, setQConfig } from "../../golden/flows.ts";
+import { loadGolden } from "../../golden/load.ts";
 import { FUSE, Net, batch, calibrated } from "./support.ts";
 
 function throughFile(model: AnyModule): ReadonlyMap<string, Tensor> {
   return readSafetensors(writeSafetensors(model.stateDict())).tensors;
+}
+
+class Attention extends nn.Module {
+  quant: nn.Module = new QuantStub();
+  attention: nn.Module<Tensor[], readonly [Tensor, unknown]> = new nn.MultiheadAttention(8, 2, {
+    addBiasKv: true,
+  }) as never;
+  dequant: nn.Module = new DeQuantStub();
+
+  forward(x: Tensor): Tensor {
+    const q = this.quant.forward(x);
+    return this.dequant.forward(this.attention.forward(q, q, q)[0]);
+  }
 }
 
 describe("state dicts", () => {
@@ -35,6 +53,34 @@ describe("state dicts", () => {
     expect([...skeleton.forward(batch()).data]).not.toEqual([...trained.forward(batch()).data]);
     skeleton.loadStateDict(throughFile(trained));
     expect([...skeleton.forward(batch()).data]).toEqual([...trained.forward(batch()).data]);
+  });
+
+  it.each(["LstmNet", "AttentionNet", "UpNet", "Activations"])("of %s", (name) => {
+    const one = loadGolden("flows-static").cases.find(({ attrs }) => attrs["model"] === name && !attrs["reference"])!;
+    const prepared = (): FlowModel => {
+      const model = floatModel(one).eval();
+      setQConfig(model, one.attrs);
+      return prepare(model);
+    };
+    const calibrated = prepared();
+    const inputs = (listAt(one.inputs, "calibration") as (Tensor | Tensor[])[]).map((x) => [x].flat());
+    for (const x of inputs) calibrated.forward(...x);
+    const model = convert(calibrated);
+    const skeleton = convert(prepared(), { uninitializedObservers: "ignore" });
+    skeleton.loadStateDict(throughFile(model));
+    const flat = (result: unknown): number[] => [result].flat(2).flatMap((one) => [...(one as Tensor).data]);
+    expect(flat(skeleton.forward(...inputs[0]!))).toEqual(flat(model.forward(...inputs[0]!)));
+  });
+
+  it("of attention with learned keys and values", () => {
+    const x = randn([5, 2, 8], { generator: new Generator(5) });
+    const make = (): Attention => new Attention().eval();
+    const trained = convert(calibrated(make(), x));
+    const fresh = make();
+    fresh.qconfig = defaultQConfig;
+    const skeleton = convert(prepare(fresh), { uninitializedObservers: "ignore" });
+    skeleton.loadStateDict(throughFile(trained));
+    expect([...skeleton.forward(x).data]).toEqual([...trained.forward(x).data]);
   });
 
   it("of dynamic layers too", () => {
