@@ -7,6 +7,7 @@
  * _non_linear_param_search, torch/ao/quantization/observer.py (after caffe2's norm_minimization.cc).
  */
 
+import { cascadeTotal } from "../cascade-sum.ts";
 import type { Histogram } from "./histogram-math.ts";
 import type { Range } from "./ranges.ts";
 
@@ -47,7 +48,7 @@ function quantizationError(histogram: Histogram, startBin: number, endBin: numbe
   const [width, target, half] = [fround(exactWidth), fround(exactTarget), fround(exactTarget / 2)];
   const skipsEmpty = max - min < CUBE_LIMIT;
   const cubes = fround(fround(cube(half) - cube(-half)) / 3);
-  let sum = 0;
+  const errors = new Float32Array(counts.length);
   for (let i = 0; i < counts.length; i++) {
     if (skipsEmpty && counts[i] === 0) continue;
     const begin = fround((i - startBin) * width);
@@ -60,17 +61,17 @@ function quantizationError(histogram: Histogram, startBin: number, endBin: numbe
     const head = norm(density, fround(begin - firstCentre), half);
     const middle = fround(fround(last - first - 1) * fround(density * cubes));
     const tail = norm(density, -half, fround(end - lastCentre));
-    sum += fround(fround(head + middle) + tail);
+    errors[i] = fround(head + middle) + tail;
   }
-  return fround(sum);
+  return cascadeTotal(errors);
 }
 
-/** Running sums, added in double and stored as float32; and the total. */
+/** Running sums, added in double and stored as float32; and the total, added in float32. */
 function cumulate(counts: Float32Array): { sums: Float32Array; total: number } {
   const sums = new Float32Array(counts.length);
   let sum = 0;
   for (let i = 0; i < counts.length; i++) sums[i] = sum += counts[i]!;
-  return { sums, total: fround(sum) };
+  return { sums, total: cascadeTotal(counts) };
 }
 
 /** The range to quantize by. @param targets number of levels, 2^bits of the dtype. */

@@ -21,6 +21,7 @@ import { rint } from "../../tensor/rounding.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import type { TensorType } from "../../tensor/tensor.ts";
 import type { AdaptiveAttrs, AvgPoolAttrs } from "../avg-pool.ts";
+import { cascadeSum } from "../cascade-sum.ts";
 import { defineOp } from "../op.ts";
 import type { Op } from "../op.ts";
 import { adaptiveWindows, boxes, forEachInBox, pooledShape, poolWindows } from "../pool-windows.ts";
@@ -28,7 +29,6 @@ import type { AxisWindows, Box } from "../pool-windows.ts";
 import { clampNanLow } from "../quantize/numerics.ts";
 import { accumulate, reducedCount, reducedShape } from "../reduce.ts";
 import type { ReduceAttrs } from "../reduce.ts";
-import { cascadeSum } from "./cascade-sum.ts";
 import { NO_GRADIENT, requireByte } from "./common.ts";
 import { addThenRound, requantizeInteger, targetOf } from "./requantize.ts";
 

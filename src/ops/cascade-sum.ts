@@ -1,13 +1,13 @@
 /**
  * float32 sums over axes in exactly the order of PyTorch's CPU kernel.
  *
- * Where a mean of integers falls on a tie, the roundings of the sum decide it, so the quantized mean follows them. The
- * kernel sums in cascades (pairwise in blocks, Higham 1993), four columns of 8 lanes at a time; columns left over, and
+ * Where the roundings of a sum decide something (to which integer a mean on a tie goes, where the search of a histogram's
+ * range ends), they have to be PyTorch's. The kernel sums in cascades (pairwise in blocks, Higham 1993), four columns of 8 lanes at a time; columns left over, and
  * single rows, are cut into four interleaved parts. Source: ATen/native/cpu/SumKernel.cpp, compiled for 8 lanes on
  * every x86 machine; sums that PyTorch splits among threads are not followed.
  */
 
-import type { Shape } from "../../tensor/shape.ts";
+import type { Shape } from "../tensor/shape.ts";
 
 const { fround } = Math;
 
@@ -124,6 +124,11 @@ function offsetsOf(axes: readonly Axis[]): number[] {
     (all, { size, stride }) => all.flatMap((at) => range(size).map((i) => at + i * stride)),
     [0],
   );
+}
+
+/** Sum of all values. */
+export function cascadeTotal(values: Float32Array): number {
+  return sumRow(values, 0, values.length, 1);
 }
 
 /** Sums over `dim`, row-major in the axes that are left. */
