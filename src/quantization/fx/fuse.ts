@@ -62,7 +62,7 @@ function foldedName(graph: Graph, layer: Node, parameter: string): string {
 
 /** Replaces layer and batch norm by the layer with other parameters. @throws QuantError in training mode. */
 function foldBatchNorm(graph: Graph, layer: Unit, norm: Unit): void {
-  const [layerNode, normNode] = [layer.nodes.at(-1), norm.nodes[0]!];
+  const [layerNode, normNode] = [layer.nodes.at(-1)!, normOf(norm)!];
   if (normNode.attrs["training"] === true) {
     throw new QuantError("fuseFx", { node: describe(normNode) }, "a batch norm can only be folded in eval mode", "Call model.eval() first, or use prepareQatFx");
   }
@@ -70,7 +70,7 @@ function foldBatchNorm(graph: Graph, layer: Unit, norm: Unit): void {
   const stored = (tensor: Tensor, name: string): Value => graph.attribute(foldedName(graph, layerNode, name), tensor.detach(), layerNode.source);
   const [x] = layerNode.args;
   graph.setArgs(layerNode, [x!, stored(weight, "weight"), stored(bias, "bias")]);
-  graph.replaceUses(normNode.output, layerNode.output);
+  graph.replaceUses(normNode.outputs[0]!, layerNode.output);
   graph.remove(normNode);
 }
 
