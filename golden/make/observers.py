@@ -295,7 +295,35 @@ def histogram(s):
     s.throws("HistogramObserver refuses NaN", "HistogramObserver", {"batches": [bad]}, {}, lambda: H()(bad))
 
 
+def search(s):
+    """The search of the range alone, on histograms of a million values: there the last bit of its sums matters."""
+    shapes = {
+        "relu": lambda x: torch.exp(-x * 9),
+        "bell": lambda x: torch.exp(-((x - 0.45) ** 2) * 40),
+        "skewed": lambda x: x.sqrt() * torch.exp(-x * 12),
+        "peaks": lambda x: torch.exp(-((x - 0.2) ** 2) * 300) + 0.3 * torch.exp(-((x - 0.7) ** 2) * 500),
+    }
+    for kind, density in shapes.items():
+        for i in range(6):
+            name = f"searchHistogram {kind} {i}"
+            gen = rng(name)
+            observer = aoq.HistogramObserver(dtype=torch.quint8 if i % 2 else torch.qint8)
+            mean = density(torch.linspace(0, 1, 2048)) * 3000
+            # widening a range cuts counts into fractions, whose sum is no longer exact
+            counts = (mean + randn(gen, 2048) * mean.sqrt()).clamp(min=0).round() * 0.8125 + (mean / 7)
+            if kind == "relu":
+                counts[0] += 1e6
+            observer.histogram.copy_(counts)
+            low = 0.0 if kind == "relu" else -float(torch.rand((), generator=gen)) * 3
+            observer.min_val, observer.max_val = torch.tensor(low), torch.tensor(low + 1 + float(torch.rand((), generator=gen)) * 8)
+            new_min, new_max = observer._non_linear_param_search()
+            s.case(name, "searchHistogram", {"counts": counts, "min": observer.min_val, "max": observer.max_val}, {"targets": observer.dst_nbins}, {"min": new_min, "max": new_max})
+
+
 def main():
+    s = Suite("histogram-search", "observers.py")
+    search(s)
+    s.write()
     s = Suite("observers", "observers.py")
     for make in (minmax, moving_average, per_channel, without_data, named):
         make(s)
