@@ -7,3 +7,5 @@ export * from "./metrics.ts";
 export * from "./outputs.ts";
 export * from "./shadow.ts";
 export * from "./weights.ts";
+export * from "./graph-suite.ts";
+export * from "./numeric-debugger.ts";
