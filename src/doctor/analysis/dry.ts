@@ -1,0 +1,76 @@
+/**
+ * A dry run of prepare and convert on a copy, with observers that saw made-up data: what every unit would become, or
+ * the error it would give. The rules are eager mode's own, because its functions are what runs.
+ */
+
+import type { AnyModule } from "../../nn/module.ts";
+import { FakeQuantizeBase } from "../../quantization/fake-quantize/base.ts";
+import { ObserverBase } from "../../quantization/observers/base.ts";
+import { prepare, prepareQat } from "../../quantization/eager/prepare.ts";
+import { swapModule } from "../../quantization/eager/convert.ts";
+import { fromArray } from "../../tensor/create.ts";
+import { outermostUnits, isWatcher } from "./units.ts";
+
+export type Flow = "static" | "qat";
+
+export interface DryRun {
+  /** What each unit is after prepare, by path. */
+  readonly prepared: ReadonlyMap<string, AnyModule>;
+  /** What each unit is after convert, by path; functionals included. */
+  readonly converted: ReadonlyMap<string, AnyModule>;
+  /** Units convert refuses, and why. */
+  readonly refused: ReadonlyMap<string, Error>;
+}
+
+/** Any data with two signs: the parameters are thrown away. */
+const MADE_UP = [-1, 1];
+
+function feed(watcher: AnyModule): void {
+  const x = fromArray(MADE_UP, [1, 1, MADE_UP.length]);
+  if (watcher instanceof ObserverBase) watcher.observe(x);
+  else if (watcher instanceof FakeQuantizeBase) watcher.forward(x);
+}
+
+function hasData(watcher: AnyModule): boolean {
+  return watcher instanceof ObserverBase && watcher.hasObserved;
+}
+
+/** Output observers only: weights are observed by convert, and made-up data would spoil per-channel ones. */
+function feedAll(model: AnyModule): void {
+  for (const [path, module] of model.namedModules()) {
+    if (!isWatcher(module) || path.endsWith("weightFakeQuant") || path.includes("weightFakeQuant.")) continue;
+    try {
+      if (!hasData(module)) feed(module);
+    } catch {
+      // A watcher that cannot take the data is reported when its module is converted.
+    }
+  }
+}
+
+function isPrepared(model: AnyModule): boolean {
+  return model.modules().some(isWatcher);
+}
+
+/** Prepares and converts a copy of `model`, unit by unit. @throws QuantError as prepare does. */
+export function dryRun(model: AnyModule, flow: Flow): DryRun {
+  const copy = model.clone();
+  const options = { inplace: true };
+  const root = isPrepared(copy)
+    ? copy
+    : flow === "qat" && copy.training
+      ? prepareQat(copy, options)
+      : prepare(copy, options);
+  feedAll(root);
+  const prepared = new Map(outermostUnits(root));
+  const converted = new Map<string, AnyModule>();
+  const refused = new Map<string, Error>();
+  for (const [path, unit] of prepared) {
+    try {
+      converted.set(path, swapModule(unit, { uninitializedObservers: "ignore" }));
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      refused.set(path, error);
+    }
+  }
+  return { prepared, converted, refused };
+}
