@@ -19,6 +19,7 @@ import { assignQConfigs } from "./assign.ts";
 import type { BackendConfig } from "./backend-config.ts";
 import { ConvertCustomConfig, keepAttributes } from "./custom-config.ts";
 import { convertCustomModules, convertRecurrent, convertStandalone } from "./convert-modules.ts";
+import { applyEqualization } from "./equalization.ts";
 import { lowerToIntegers } from "./lower.ts";
 import { nativePairs } from "./pairs.ts";
 import { conflictsWith } from "./qconfig-mapping.ts";
@@ -102,6 +103,7 @@ function convert(model: ObservedGraphModule, options: ConvertFxOptions, isRefere
   const { engine = DEFAULT_ENGINE, convertCustomConfig: custom = new ConvertCustomConfig() } = options;
   const backend = options.backendConfig ?? prepared.backend;
   const graph = model.graph.clone();
+  applyEqualization(graph);
   const units = unitsOf(graph);
   const qconfigs = convertedQConfigs(model, units, options.qconfigMapping);
   foldTrainedBatchNorms(graph);

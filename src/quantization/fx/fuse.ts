@@ -62,7 +62,8 @@ function foldedName(graph: Graph, layer: Node, parameter: string): string {
 
 /** Replaces layer and batch norm by the layer with other parameters. @throws QuantError in training mode. */
 function foldBatchNorm(graph: Graph, layer: Unit, norm: Unit): void {
-  const [layerNode, normNode] = [layer.nodes.at(-1)!, normOf(norm)!];
+  const layerNode = layer.nodes.at(-1);
+  const normNode = normOf(norm)!;
   if (normNode.attrs["training"] === true) {
     throw new QuantError("fuseFx", { node: describe(normNode) }, "a batch norm can only be folded in eval mode", "Call model.eval() first, or use prepareQatFx");
   }

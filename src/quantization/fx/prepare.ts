@@ -16,6 +16,7 @@ import type { BackendConfig } from "./backend-config.ts";
 import { getNativeBackendConfig } from "./backends.ts";
 import { checkIndexes, checkPrepareCustomConfig, keepAttributes, PrepareCustomConfig } from "./custom-config.ts";
 import type { StandaloneConfig } from "./custom-config.ts";
+import { insertEqualization } from "./equalization.ts";
 import { fuseGraph } from "./fuse.ts";
 import { FxQuantizer } from "./fx-quantizer.ts";
 import { trainBatchNorms } from "./qat.ts";
@@ -33,6 +34,12 @@ interface Request {
   readonly custom: PrepareCustomConfig;
   readonly backend: BackendConfig;
   readonly isQat: boolean;
+  readonly equalize?: boolean;
+}
+
+export interface PrepareFxOptions {
+  /** Also scale the input channels of layers to the ranges of their weights' columns (input-weight equalization). */
+  readonly equalize?: boolean;
 }
 
 /** The standalone setting of a module; by name before by class. */
@@ -119,6 +126,7 @@ function prepare(request: Request): ObservedGraphModule {
   });
   quantizer.annotate(graph);
   insertObservers(graph, { isQat });
+  if (request.equalize) insertEqualization(graph);
   removeDead(graph);
   verify(graph);
   const state = { mapping: mapping.copy(), backend, custom, isQat, standalone: [...standalone.keys()], observedModules: observed };
@@ -139,8 +147,10 @@ export function prepareFx(
   exampleInputs: readonly unknown[],
   custom: PrepareCustomConfig | null = null,
   backend: BackendConfig | null = null,
+  { equalize = false }: PrepareFxOptions = {},
 ): ObservedGraphModule {
-  return prepare({ model, mapping, exampleInputs, custom: custom ?? new PrepareCustomConfig(), backend: backend ?? getNativeBackendConfig(), isQat: false });
+  const [customConfig, backendConfig] = [custom ?? new PrepareCustomConfig(), backend ?? getNativeBackendConfig()];
+  return prepare({ model, mapping, exampleInputs, custom: customConfig, backend: backendConfig, isQat: false, equalize });
 }
 
 /**

@@ -175,6 +175,6 @@ export function fxCase(name: string): FxCase {
   const data = loadModel(golden.case.model);
   Object.assign(data.model, recipe["attributes"] ?? {});
   const prepare = (): fx.ObservedGraphModule =>
-    fx.prepareFx(data.model, mappingOf(recipe["mapping"]!), data.calibration[0]!, customOf(recipe), backendOf(recipe));
+    fx.prepareFx(data.model, mappingOf(recipe["mapping"]!), data.calibration[0]!, customOf(recipe), backendOf(recipe), { equalize: recipe["equalization"] === true });
   return { golden, recipe, data, prepare };
 }
