@@ -27,15 +27,15 @@ export interface SuiteEntry {
 /** layer → kind → model name → entries. */
 export type SuiteResults = Record<string, Record<string, Record<string, SuiteEntry[]>>>;
 
-interface Pair {
+export interface NodePair {
   readonly name: string;
   readonly a: Node;
   readonly b: Node;
 }
 
 /** Nodes of b with their counterparts in a. @throws QuantError when no node has one. */
-function matchNodes(a: Graph, b: Graph): Pair[] {
-  const pairs = [...nodeKeys(b)].flatMap(([node, key]): Pair[] => {
+export function matchNodes(a: Graph, b: Graph): NodePair[] {
+  const pairs = [...nodeKeys(b)].flatMap(([node, key]): NodePair[] => {
     const other = outputOf(node, key, a);
     return other ? [{ name: node.outputs[0]!.name, a: other, b: node }] : [];
   });
@@ -101,7 +101,8 @@ class SuiteLogger extends OutputLogger {
   }
 }
 
-function withLogger(graph: Graph, node: Node, layer: string, model: string): void {
+/** Puts a logger behind a node; everything that reads the node then reads the logger. */
+export function attachLogger(graph: Graph, node: Node, layer: string, model: string): void {
   const value = node.outputs[0]!;
   const name = graph.freeAttributeName("ns_logger");
   graph.modules.set(name, new SuiteLogger(layer, model, node));
@@ -119,8 +120,8 @@ export function addLoggers(nameA: string, a: GraphModule, nameB: string, b: Grap
     GraphModule,
   ];
   for (const { name, a: nodeA, b: nodeB } of matchNodes(copies[0].graph, copies[1].graph)) {
-    withLogger(copies[0].graph, nodeA, name, nameA);
-    withLogger(copies[1].graph, nodeB, name, nameB);
+    attachLogger(copies[0].graph, nodeA, name, nameA);
+    attachLogger(copies[1].graph, nodeB, name, nameB);
   }
   return copies;
 }
@@ -131,8 +132,12 @@ function loggersOf(model: GraphModule): SuiteLogger[] {
 
 /** What the loggers of both graphs kept. */
 export function extractLoggerInfo(a: GraphModule, b: GraphModule): SuiteResults {
+  return infoOfLoggers([a, b]);
+}
+
+export function infoOfLoggers(models: readonly GraphModule[]): SuiteResults {
   const results: SuiteResults = {};
-  for (const { layer, model, entry } of [a, b].flatMap(loggersOf)) {
+  for (const { layer, model, entry } of models.flatMap(loggersOf)) {
     ((results[layer] ??= {})[entry.type] ??= {})[model] = [entry];
   }
   return results;

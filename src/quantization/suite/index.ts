@@ -7,5 +7,15 @@ export * from "./metrics.ts";
 export * from "./outputs.ts";
 export * from "./shadow.ts";
 export * from "./weights.ts";
-export * from "./graph-suite.ts";
+export * from "./graph-shadows.ts";
+export {
+  addLoggers,
+  extendLoggerResultsWithComparison,
+  extractLoggerInfo,
+  extractWeights,
+  loggersSetEnabled,
+  loggersSetSaveActivations,
+  printComparisons,
+} from "./graph-suite.ts";
+export type { SuiteEntry, SuiteResults } from "./graph-suite.ts";
 export * from "./numeric-debugger.ts";

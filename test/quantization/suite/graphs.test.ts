@@ -82,6 +82,18 @@ test("loggers, and comparisons of what they kept", () => {
   expect(results["linear"]!["node_output"]!["int8"]![0]!.values).toHaveLength(1);
 });
 
+test("shadows see the quantized graph's own inputs", () => {
+  const int8 = quantized(float);
+  const shadowed = suite.addShadowLoggers("float", float, "int8", int8);
+  expect(shadowed.run(x).data).toEqual(int8.run(x).data);
+  const results = suite.extractShadowLoggerInfo(shadowed);
+  suite.extendLoggerResultsWithComparison(results, "float", "int8", suite.computeSqnr, "sqnr");
+  const own = (layer: string): number => results[layer]!["node_output"]!["int8"]![0]!.comparisons!["sqnr"]![0]!;
+  expect(own("linear")).toBeGreaterThan(MIN_SQNR);
+  // relu and reshape add no error of their own.
+  expect([own("relu"), own("reshape")]).toEqual([Infinity, Infinity]);
+});
+
 test("graphs of different models have nothing to compare", () => {
   class Other extends Module {
     forward(y: Tensor): Tensor {
