@@ -9,13 +9,16 @@ import type { GraphModule } from "../../graph/graph-module.ts";
 import type { AnyModule } from "../../nn/module.ts";
 import * as nnq from "../../nn/quantized/dynamic/index.ts";
 import * as reference from "../../nn/reference/index.ts";
-import { dequantizeOp } from "../../ops/quantize/native.ts";
+import { dequantize, dequantizeOp } from "../../ops/quantize/native.ts";
 import type { QEngine } from "../../ops/quantized/engines.ts";
+import { cast } from "../../ops/unary.ts";
+import { noGrad } from "../../tensor/context.ts";
 import { perTensor } from "../../tensor/qparams.ts";
-import type { TensorType } from "../../tensor/tensor.ts";
+import type { Tensor, TensorType } from "../../tensor/tensor.ts";
 import { observedOf } from "../pt2e/convert.ts";
 import type { ConvertCustomConfig } from "./custom-config.ts";
 import { unknownName } from "./names.ts";
+import { quantizeStored } from "./pairs.ts";
 import type { MappedQConfig } from "./qconfig-mapping.ts";
 import { ObservedGraphModule } from "./state.ts";
 import type { Unit } from "./units.ts";
@@ -93,7 +96,7 @@ interface FromFloat {
   fromFloat(module: never, options?: object): AnyModule;
 }
 const dynamicForms: Readonly<Record<Recurrent, FromFloat>> = { LSTM: nnq.LSTM, GRU: nnq.GRU, LSTMCell: nnq.LSTMCell, GRUCell: nnq.GRUCell, RNNCell: nnq.RNNCell };
-/** A GRU has no reference form; it stays float there. */
+/** A GRU's reference form is the float layer with rounded weights. */
 const referenceForms: Readonly<Partial<Record<Recurrent, FromFloat>>> = {
   LSTM: reference.LSTM,
   LSTMCell: reference.LSTMCell,
@@ -101,13 +104,32 @@ const referenceForms: Readonly<Partial<Record<Recurrent, FromFloat>>> = {
   RNNCell: reference.RNNCell,
 };
 
+/** Gives a module the weights that its integers will stand for; biases stay. */
+function roundWeights(module: AnyModule, qconfig: NonNullable<MappedQConfig>): void {
+  noGrad(() => {
+    for (const [name, weight] of module.namedParameters()) {
+      if (!name.startsWith("weight")) continue;
+      const observer = qconfig.weight();
+      const observed = observedOf(observer)!;
+      if (observed.dtype === "float16") weight.assign(cast(cast(weight.detach(), "float16"), "float32"));
+      else {
+        (observer as unknown as { forward(x: Tensor): unknown }).forward(weight.detach());
+        weight.assign(dequantize(quantizeStored(weight, observed, observed.calculateQParams())));
+      }
+    }
+  });
+}
+
 /** Recurrent layers become their dynamic form, which quantizes its input itself, or their reference form. */
 export function convertRecurrent(graph: Graph, units: readonly Unit[], qconfigs: ReadonlyMap<Unit, MappedQConfig>, isReference: boolean, engine: QEngine): void {
   for (const unit of units) {
     const qconfig = qconfigs.get(unit) ?? null;
     if (unit.record.kind !== "module" || !qconfig || !unit.record.isObserved || !Object.hasOwn(dynamicForms, unit.type)) continue;
     const form = (isReference ? referenceForms : dynamicForms)[unit.type as Recurrent];
-    if (!form) continue;
+    if (!form) {
+      roundWeights(graph.modules.get(unit.record.path)!, qconfig);
+      continue;
+    }
     const module = graph.modules.get(unit.record.path)! as AnyModule & { qconfig?: unknown };
     module.qconfig = qconfig;
     graph.modules.set(unit.record.path, form.fromFloat(module as never, { engine }));

@@ -112,7 +112,7 @@ export function convertOptionsOf(recipe: Fields): fx.ConvertFxOptions {
   custom.setObservedToQuantizedMapping(ObservedScale, QuantizedScale);
   const mapping = recipe["convertMapping"];
   const inputs = recipe["testInputQParams"] as fx.ConvertFxOptions["inputQParams"];
-  return { convertCustomConfig: custom, ...(mapping !== undefined && { qconfigMapping: mappingOf(mapping) }), ...(inputs && { inputQParams: inputs }) };
+  return { convertCustomConfig: custom, engine: recipe["engine"] as "fbgemm", ...(mapping !== undefined && { qconfigMapping: mappingOf(mapping) }), ...(inputs && { inputQParams: inputs }) };
 }
 
 /** The test inputs, quantized where the case says so. */

@@ -123,3 +123,34 @@ export function valuesByPosition(steps: readonly Step[]): Map<number, StepValue>
   }
   return values;
 }
+
+/** Integers and parameters of a stored weight, as text. */
+function weightLine(weight: Tensor): string {
+  const { qparams } = weight;
+  const [scales, zeroPoints] = qparams?.kind === "perTensor" ? [[qparams.scale], [qparams.zeroPoint]] : [qparams?.scales ?? [], qparams?.zeroPoints ?? []];
+  return [weight.dtype, scales.map((v) => Math.fround(v)).join(" "), zeroPoints.join(" "), Array.from(weight.data).join(" ")].join(" | ");
+}
+
+const isTensor = (value: unknown): value is Tensor => typeof value === "object" && value !== null && "qparams" in value;
+
+/** The quantized weights of a lowered program, in the order they are used; those inside recurrent modules aside. */
+export function goldenWeights(program: Program): string[] {
+  const packed = (program.constants ?? {}) as Readonly<Record<string, { readonly weight?: unknown }>>;
+  return program.nodes.flatMap((node) => {
+    const own = node.weight?.["weight"];
+    if (node.op.includes("prelu")) return [];
+    const stored = [own, ...node.inputs.map((name) => packed[name]?.weight)];
+    return stored.flatMap((weight) => (isTensor(weight) && weight.isQuantized ? [weightLine(weight)] : []));
+  });
+}
+
+const TABLES = ["quantizedEmbedding", "quantizedEmbeddingBag"];
+const PRODUCTS = ["quantizedConv", "quantizedConvAdd", "quantizedConvTranspose", "quantizedLinear", "linearDynamic"];
+
+export function ownWeights(graph: Graph, inReadingOrder: (graph: Graph) => readonly Node[]): string[] {
+  return inReadingOrder(graph).flatMap((node) => {
+    const index = TABLES.includes(node.target) ? 0 : PRODUCTS.includes(node.target) ? 1 : null;
+    const weight = index === null ? null : graph.tensorOf(node.args[index]!);
+    return weight ? [weightLine(weight)] : [];
+  });
+}

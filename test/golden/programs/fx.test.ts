@@ -3,11 +3,13 @@
  */
 
 import { describe, expect, it } from "vitest";
+import { flattenTree } from "../../../src/graph/index.ts";
 import { QuantError } from "../../../src/errors.ts";
 import * as fx from "../../../src/quantization/fx/index.ts";
+import { expectTensor } from "../compare.ts";
 import { convertOptionsOf, fxCase, testInputs } from "./fx-case.ts";
 import type { FxCase } from "./fx-case.ts";
-import { goldenSteps, runSteps, tokensOf, valuesByPosition } from "./fx-run.ts";
+import { goldenSteps, goldenWeights, ownWeights, runSteps, tokensOf, valuesByPosition } from "./fx-run.ts";
 import type { Program } from "./load.ts";
 import { caseNames } from "./load.ts";
 import { goldenPrepared, inReadingOrder, ownPrepared } from "./fx-shape.ts";
@@ -35,6 +37,9 @@ describe("prepareFx places observers as PyTorch does", () => {
   });
 });
 
+/** Outputs are integers times a scale, or what float layers made of such. */
+const OUTPUT = { relative: 1e-5, ofLargest: 2e-6 };
+
 /** Observed scales follow float sums in another order: two units in the last place of float32. */
 const SCALE = 2.4e-7;
 
@@ -55,7 +60,11 @@ function expectProgram(one: FxCase, model: { readonly graph: Parameters<typeof r
     const value = values.get(position)!;
     expect({ ...value, position, scale: Math.abs(value.scale - scale) <= SCALE * scale }).toEqual({ ...rest, position, scale: true });
   }
-  if (one.recipe["loweredRuns"] === false) return;
+  if (program.output === undefined || one.recipe["loweredRuns"] === false) return;
+  const expected = flattenTree(program.output).leaves;
+  own.outputs.forEach((tensor, k) => {
+    if (!tensor.isQuantized) expectTensor(tensor, expected[k]!, OUTPUT, `output ${k}`);
+  });
   const integers = Object.values(program.integerOutputs ?? {});
   expect(own.integers.map((tensor) => Array.from(tensor.data))).toEqual(integers.map((tensor) => Array.from(tensor.data)));
 }
@@ -70,7 +79,10 @@ describe("convertToReferenceFx gives PyTorch's quantize and dequantize nodes", (
 describe("convertFx gives PyTorch's integers", () => {
   it.each(names.filter((name) => !Object.hasOwn(loweredDifferently, name)))("%s", (name) => {
     const one = fxCase(name);
-    expectProgram(one, fx.convertFx(calibrated(one), convertOptionsOf(one.recipe)), one.golden.programs["lowered"]!);
+    const program = one.golden.programs["lowered"]!;
+    const converted = fx.convertFx(calibrated(one), convertOptionsOf(one.recipe));
+    expectProgram(one, converted, program);
+    expect(ownWeights(converted.graph, inReadingOrder)).toEqual(goldenWeights(program));
   });
 });
 
