@@ -11,7 +11,7 @@ import { OnnxError } from "../errors.ts";
 import { generalizeBatch } from "../graph/batch.ts";
 import { GraphModule } from "../graph/graph-module.ts";
 import { Graph } from "../graph/graph.ts";
-import type { Argument, Node, ValueType } from "../graph/graph.ts";
+import type { Argument, FixedBatch, Node, ValueType } from "../graph/graph.ts";
 import { removeDead } from "../graph/rewrite.ts";
 import { verify } from "../graph/verify.ts";
 import { hasOp } from "../ops/op.ts";
@@ -22,7 +22,7 @@ import { dtypeOf } from "./dtypes.ts";
 import { filesBeside, readFile } from "./external.ts";
 import type { ExternalData } from "./external.ts";
 import { nodeTarget } from "./deferred.ts";
-import type { OnnxInfo } from "./info.ts";
+import type { DeclaredType, OnnxInfo } from "./info.ts";
 import { domainKey } from "./rules/index.ts";
 import { decodeMessage, hasField } from "./schema.ts";
 import type { GraphProto, ModelProto, ValueInfoProto } from "./schema.ts";
@@ -136,8 +136,7 @@ function declaredType({ name, type }: ValueInfoProto, sizes: Sizes): ValueType {
   const shape: number[] = [];
   for (const [axis, dim] of tensor.shape.dim.entries()) {
     const named = sizes.options.dims?.[dim.dimParam];
-    if (hasField(dim, "dimValue") && Number(dim.dimValue) > 0) shape.push(Number(dim.dimValue));
-    else if (hasField(dim, "dimValue") && Number(dim.dimValue) === 0 && axis > 0) shape.push(0);
+    if (hasField(dim, "dimValue") && Number(dim.dimValue) >= 0) shape.push(Number(dim.dimValue));
     else if (named !== undefined) shape.push(named);
     else if (axis === 0) {
       shape.push(sizes.batch);
@@ -196,11 +195,30 @@ function freeBatch(graph: Graph, again: () => Graph, batch: number): void {
   graph.fixedBatch = { size: batch, reason: "a constant is computed from the batch size", location: "" };
 }
 
+/** A file that declares its first axis is taken at its word. */
+function declaredBatch(graph: Graph): FixedBatch | null {
+  const size = graph.inputs.find(({ type }) => type !== null && type.shape.length > 0)?.type?.shape[0];
+  return size === undefined ? null : { size, reason: "the file declares it", location: "" };
+}
+
+function declarationOf({ type }: ValueInfoProto): DeclaredType | null {
+  const tensor = type?.tensorType;
+  if (!tensor) return null;
+  const dims = tensor.shape?.dim.map((dim) => (hasField(dim, "dimValue") ? Number(dim.dimValue) : dim.dimParam || null));
+  return { elemType: tensor.elemType, dims: dims ?? null };
+}
+
 function infoOf(model: ModelProto, proto: GraphProto): OnnxInfo {
   return {
     opset: opsetsOf(model).get("") ?? 1,
     inputs: proto.input.map(({ name }) => name),
     outputs: proto.output.map(({ name }) => name),
+    types: Object.fromEntries(
+      [...proto.input, ...proto.output].flatMap((info) => {
+        const declared = declarationOf(info);
+        return declared ? [[info.name, declared] as const] : [];
+      }),
+    ),
     domain: model.domain,
     docString: model.docString,
     modelVersion: Number(model.modelVersion),
@@ -225,6 +243,7 @@ export function importOnnx(source: Uint8Array | string, options: ImportOptions =
   const { graph, open } = withErrors(() => buildGraph(model, proto, options, batch, files));
   const second = (): Graph => buildGraph(model, proto, options, batch + 1, files).graph;
   if (open) freeBatch(graph, second, batch);
+  else graph.fixedBatch = declaredBatch(graph);
   withErrors(() => verify(graph));
   const module = new GraphModule(graph);
   module.preserved["onnx"] = infoOf(model, proto);

@@ -1,0 +1,216 @@
+/**
+ * Export: a graph as an ONNX file.
+ *
+ * Nodes become ONNX nodes by one table; quantize and dequantize become QuantizeLinear and DequantizeLinear, so a
+ * quantized graph comes out in QDQ form. Nodes that came from a file and were kept go back as they were. Names of an
+ * imported graph, and what its file said about itself, are kept.
+ */
+
+import { OnnxError } from "../errors.ts";
+import { Value } from "../graph/graph.ts";
+import type { Argument, Graph, Node } from "../graph/graph.ts";
+import { isForeign } from "../graph/graph.ts";
+import type { GraphModule } from "../graph/graph-module.ts";
+import { constantFolding } from "../graph/passes/cleanup.ts";
+import { removeDead } from "../graph/rewrite.ts";
+import { full } from "../tensor/create.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { fromPlain } from "./attributes.ts";
+import type { PlainAttribute } from "./attributes.ts";
+import type { KeptAttrs } from "./deferred.ts";
+import { codeOf } from "./dtypes.ts";
+import { ExportCall } from "./export/call.ts";
+import type { ModelWriter, NodeAttributes } from "./export/call.ts";
+import { exportRuleFor } from "./export/index.ts";
+import type { DeclaredType, OnnxInfo } from "./info.ts";
+import { createMessage, encodeMessage } from "./schema.ts";
+import type { NodeProto, TensorProto } from "./schema.ts";
+import { writeTensor } from "./tensors.ts";
+
+export interface ExportOptions {
+  /** Version of ONNX's operators, 13 to 25. By default the oldest from 17 on that has all that is needed. */
+  readonly opset?: number;
+  /** Names of the graph's results in the file. */
+  readonly outputNames?: readonly string[];
+  /** Name of the open batch axis; null writes the captured batch size. */
+  readonly batchName?: string | null;
+  /** Added to the file's metadata. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+const DEFAULT_OPSET = 17;
+const OLDEST_OPSET = 13;
+/** IR version that came with each opset, for those that need a newer one than 8. */
+const irVersions: readonly (readonly [opset: number, ir: bigint])[] = [[23, 11n], [21, 10n], [19, 9n], [0, 8n]];
+const PROTOBUF_LIMIT = 2 ** 31 - 1;
+
+class Writer implements ModelWriter {
+  readonly graph: Graph;
+  readonly nodes: NodeProto[] = [];
+  readonly tensors: TensorProto[] = [];
+  readonly domains = new Set<string>();
+  opset: number;
+  private readonly fixedOpset: boolean;
+  private readonly names = new Map<Value, string>();
+  private readonly taken = new Set<string>();
+  private readonly constants = new Map<string, string>();
+  private source = "";
+
+  constructor(graph: Graph, opset: number | undefined) {
+    this.graph = graph;
+    this.opset = opset ?? DEFAULT_OPSET;
+    this.fixedOpset = opset !== undefined;
+  }
+
+  name(value: Value, name: string): void {
+    this.names.set(value, name);
+    this.taken.add(name);
+  }
+
+  nameOf(value: Value): string {
+    const known = this.names.get(value);
+    if (known !== undefined) return known;
+    const name = this.fresh((value.node.meta.get(`onnx.name.${value.index}`) as string | undefined) ?? value.name);
+    this.names.set(value, name);
+    return name;
+  }
+
+  fresh(stem: string): string {
+    let name = stem;
+    for (let i = 1; this.taken.has(name); i++) name = `${stem}_${i}`;
+    this.taken.add(name);
+    return name;
+  }
+
+  constant(tensor: Tensor, stem: string): string {
+    const key = tensor.numel <= 8 ? `${tensor.dtype}[${tensor.shape.join()}]:${Array.from(tensor.data, (v) => (Object.is(v, -0) ? "-0" : v)).join()}` : null;
+    const known = key === null ? undefined : this.constants.get(key);
+    if (known !== undefined) return known;
+    const name = this.fresh(stem);
+    this.tensors.push(writeTensor(name, tensor));
+    if (key !== null) this.constants.set(key, name);
+    return name;
+  }
+
+  stored(value: Value, tensor: Tensor): void {
+    this.tensors.push(writeTensor(this.nameOf(value), tensor));
+  }
+
+  node(opType: string, inputs: readonly string[], outputs: readonly string[], attributes: NodeAttributes, domain = ""): void {
+    const used = inputs.length - [...inputs].reverse().findIndex((name) => name !== "");
+    const given = inputs.slice(0, inputs.some((name) => name !== "") ? used : 0);
+    const node = createMessage("NodeProto", { opType, domain, input: given, output: [...outputs] });
+    node.name = this.fresh(this.source === "" ? `${opType}_${outputs[0] ?? ""}` : this.source);
+    node.attribute = Object.entries(attributes).flatMap(([name, value]) => (value ? [fromPlain(name, value)] : []));
+    this.nodes.push(node);
+    this.domains.add(domain);
+  }
+
+  need(opset: number, why: string): void {
+    if (this.opset >= opset) return;
+    if (this.fixedOpset) throw new OnnxError("exportOnnx", { opset: this.opset, needed: opset, because: why }, "the asked for opset is too old for the graph");
+    this.opset = opset;
+  }
+
+  /** Converts one node. */
+  convert(node: Node): void {
+    this.source = node.source.path;
+    if (isForeign(node)) {
+      this.keep(node, node.attrs as unknown as KeptAttrs);
+      return;
+    }
+    const rule = exportRuleFor(node.target);
+    if (typeof rule !== "function") throw new OnnxError(`export of ${node.target}`, { node: node.outputs[0]?.name }, rule.reason);
+    rule(new ExportCall(node, this));
+  }
+
+  private keep(node: Node, { domain, opType, opset, attributes, outputs, captures }: KeptAttrs): void {
+    if (captures.length > 0) throw new OnnxError(`export of ${opType}`, { captures }, "subgraphs that read values around them are not written yet by name");
+    if (domain === "") this.need(opset, opType);
+    const inputs = node.args.map((arg) => (arg === null ? "" : this.argument(arg)));
+    const names = node.outputs.map((value, i) => (outputs[i] === false ? "" : this.nameOf(value)));
+    this.node(opType, inputs, names, attributes as Readonly<Record<string, PlainAttribute>>, domain);
+  }
+
+  argument(arg: Argument): string {
+    if (arg instanceof Value) return this.nameOf(arg);
+    return this.constant(full([], arg ?? 0), "literal");
+  }
+}
+
+function valueInfo(name: string, value: Argument, batchName: string | null, declared: DeclaredType | undefined) {
+  const type = value instanceof Value ? value.type : null;
+  if (!type) {
+    const dims = declared?.dims?.map((size) => (typeof size === "number" ? { dimValue: BigInt(size) } : size === null ? {} : { dimParam: size }));
+    return declared ? { name, type: { tensorType: { elemType: declared.elemType, ...(dims && { shape: { dim: dims } }) } } } : { name };
+  }
+  const dim = type.shape.map((size, axis) => (axis === 0 && batchName !== null ? { dimParam: batchName } : { dimValue: BigInt(size) }));
+  return { name, type: { tensorType: { elemType: codeOf(name, type.dtype), shape: { dim } } } };
+}
+
+/** Names the graph's results; what is an input, stored or returned twice gets a node of its own. */
+function nameOutputs(writer: Writer, graph: Graph, wished: readonly string[]): { name: string; value: Argument; copy: boolean }[] {
+  const seen = new Set<Argument>();
+  return graph.outputs.map((value, i) => {
+    const own = value instanceof Value && (value.node.kind === "operator" || value.node.kind === "module") && !seen.has(value);
+    seen.add(value);
+    const name = wished[i] ?? (own && value instanceof Value ? value.name : `output_${i}`);
+    const unique = writer.fresh(name);
+    if (own) writer.name(value, unique);
+    return { name: unique, value, copy: !own };
+  });
+}
+
+const isQuantize = ({ target }: Node): boolean => target.startsWith("decomposedQuantize");
+
+/** Weights are written as the integers they quantize to. */
+function prepared(graph: Graph): Graph {
+  const { graph: copy } = graph.cloneWithMap();
+  constantFolding(isQuantize, "quantized").run(copy);
+  removeDead(copy);
+  return copy;
+}
+
+/**
+ * The bytes of an ONNX file with the graph: float as it is, quantized in QDQ form.
+ * @throws OnnxError for operators that have no ONNX form (it says why), for an opset too old for the graph, and for
+ * graphs that call modules: convert those first.
+ */
+export function exportOnnx(module: GraphModule, options: ExportOptions = {}): Uint8Array {
+  const { opset, metadata = {} } = options;
+  if (opset !== undefined && opset < OLDEST_OPSET) throw new OnnxError("exportOnnx", { opset, oldest: OLDEST_OPSET }, "files of that opset are not written");
+  const graph = prepared(module.graph);
+  const info = module.preserved["onnx"] as OnnxInfo | undefined;
+  const writer = new Writer(graph, opset);
+  const free = graph.fixedBatch === null && options.batchName !== null;
+  const batchName = free ? (options.batchName ?? "N") : null;
+  for (const node of graph.nodes) if (node.kind === "input") writer.name(node.output, node.target);
+  const outputs = nameOutputs(writer, graph, options.outputNames ?? info?.outputs ?? []);
+  for (const node of graph.nodes) {
+    if (node.kind === "module") throw new OnnxError("exportOnnx", { module: node.target }, "a graph that calls modules cannot be written", "Convert it first");
+    if (node.kind === "attribute") {
+      if (graph.useCount(node.output) > 0) writer.stored(node.output, graph.attributes.get(node.target)!);
+    } else if (node.kind === "operator") writer.convert(node);
+  }
+  for (const { name, value, copy } of outputs) if (copy) writer.node("Identity", [writer.argument(value)], [name], {});
+  const proto = createMessage("GraphProto", {
+    name: graph.name || "graph",
+    input: graph.inputs.map((value) => valueInfo(writer.nameOf(value), value, value.type?.shape.length ? batchName : null, info?.types[value.node.target])),
+    output: outputs.map(({ name, value }) => valueInfo(name, value, value instanceof Value && value.type?.shape.length ? batchName : null, info?.types[name])),
+  });
+  proto.node = writer.nodes;
+  proto.initializer = writer.tensors;
+  const model = createMessage("ModelProto", {
+    irVersion: irVersions.find(([from]) => writer.opset >= from)![1],
+    producerName: "fewbit",
+    domain: info?.domain ?? "",
+    docString: info?.docString ?? "",
+    modelVersion: BigInt(info?.modelVersion ?? 0),
+    opsetImport: [{ domain: "", version: BigInt(writer.opset) }, ...[...writer.domains].filter((domain) => domain !== "").map((domain) => ({ domain, version: 1n }))],
+    metadataProps: Object.entries({ ...info?.metadata, ...metadata }).map(([key, value]) => ({ key, value })),
+  });
+  model.graph = proto;
+  const size = writer.tensors.reduce((sum, { rawData }) => sum + rawData.length, 0);
+  if (size > PROTOBUF_LIMIT) throw new OnnxError("exportOnnx", { bytes: size }, "a file of more than 2 GB cannot be written in one piece");
+  return encodeMessage("ModelProto", model);
+}
