@@ -13,10 +13,13 @@ import { decomposedPairs, replaceObservers } from "./convert.ts";
 import type { ConvertOptions } from "./convert.ts";
 import { duplicateDequantize } from "./duplicate-dequantize.ts";
 import { foldTrainedBatchNorms } from "./qat-batch-norm.ts";
+import { referenceRepresentation } from "./reference-representation.ts";
 
 export interface ConvertPt2eOptions extends ConvertOptions {
   /** Store weights as integers instead of quantizing them at every run (default). */
   readonly foldQuantize?: boolean;
+  /** Spell the integer arithmetic out in elementary operators (reference-representation.ts). */
+  readonly useReferenceRepresentation?: boolean;
 }
 
 const QUANTIZE = /^decomposedQuantize/;
@@ -37,6 +40,6 @@ export function convertPt2e(model: GraphModule, options: ConvertPt2eOptions = {}
   setMode(graph, false);
   dropDormantUpdates(graph);
   replaceObservers(graph, decomposedPairs(options));
-  const passes = [foldTrainedBatchNorms, duplicateDequantize, ...(options.foldQuantize === false ? [] : [foldQuantizedWeights])];
+  const passes = [foldTrainedBatchNorms, duplicateDequantize, ...(options.foldQuantize === false ? [] : [foldQuantizedWeights]), ...(options.useReferenceRepresentation ? referenceRepresentation : [])];
   return new GraphModule(runPasses(graph, passes), false);
 }

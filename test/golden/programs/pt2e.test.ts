@@ -75,6 +75,14 @@ describe("PT2E gives torchao's programs", () => {
     expect(formOfGraph(convertPt2e(observed)).lines).toEqual(formOfProgram(strict.golden.programs["converted"]!).lines);
   });
 
+  it.each(references)("%s", (name) => {
+    const { prepared: observed, test, golden } = prepared(name);
+    const converted = convertPt2e(observed, { useReferenceRepresentation: true });
+    expect(converted.graph.nodes.filter(({ target }) => /^decomposed(De)?[Qq]uantize/.test(target))).toEqual([]);
+    const outputs = flattenTree(converted.forward(...test)).leaves;
+    flattenTree(golden.programs["converted"]!.output).leaves.forEach((output, i) => expectNumbers(outputs[i]!.data, (output).data, FLOAT, `${name}[${i}]`));
+  });
+
   it.each(refused)("%s is refused", (name) => {
     expect(() => convertPt2e(prepared(name).prepared)).toThrow(FewbitError);
   });
