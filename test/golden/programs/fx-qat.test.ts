@@ -8,6 +8,7 @@ import { backward, mseLoss } from "../../../src/index.ts";
 import { SGD } from "../../../src/optim/index.ts";
 import { disableObserver } from "../../../src/quantization/index.ts";
 import * as fx from "../../../src/quantization/fx/index.ts";
+import { unitRecordOf } from "../../../src/quantization/fx/units.ts";
 import { observedOf } from "../../../src/quantization/pt2e/convert.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
 import { backendOf, qatMappingOf } from "./fx-case.ts";
@@ -56,13 +57,20 @@ function train(model: fx.ObservedGraphModule, golden: ProgramCase): number[] {
 /** Trained weights, absolutely: gradients of 20 steps in another order of summation, and one step at a rounding tie. */
 const WEIGHT = 2e-4;
 
-/** Parameters under PyTorch's names; a fused layer keeps its batch norm under `bn`, and a fused relu makes it "0". */
+/** A trained layer keeps its batch norm inside: `conv1.bn.weight` is what the batch norm fused with conv1 reads. */
+function tensorOf({ graph }: fx.ObservedGraphModule, name: string): Tensor {
+  const [, layer, parameter] = /^(.*)\.bn\.(weight|bias)$/.exec(name) ?? [];
+  const norm = graph.nodes.find((node) => node.target === "batchNorm" && unitRecordOf(node)?.path === layer);
+  const tensor = norm ? graph.tensorOf(norm.args[parameter === "weight" ? 1 : 2]!) : graph.attributes.get(name);
+  if (!tensor) throw new Error(`the graph has no ${name}`);
+  return tensor;
+}
+
+/** Trained parameters, under PyTorch's names. */
 function expectState(model: fx.ObservedGraphModule, golden: ProgramCase): void {
-  const own = model.graph.attributes;
   const state = golden.rest["state"] as unknown as Readonly<Record<string, Tensor>>;
   for (const [name, expected] of Object.entries(state)) {
-    const tensor = own.get(name);
-    if (!tensor) continue;
+    const tensor = tensorOf(model, name);
     const worst = Math.max(...Array.from(expected.data, (v, i) => Math.abs(v - tensor.data[i]!)));
     expect({ name, worst: worst <= WEIGHT }).toEqual({ name, worst: true });
   }
