@@ -17,8 +17,21 @@ import { manualSeed } from "../../../src/tensor/context.ts";
 import { randn } from "../../../src/tensor/create.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
 
-const activation = new QuantizationSpec({ dtype: "uint8", quantMin: 0, quantMax: 255, qscheme: "per_tensor_affine", observerOrFakeQuantCtr: HistogramObserver });
-const weight = new QuantizationSpec({ dtype: "int8", quantMin: -127, quantMax: 127, qscheme: "per_channel_symmetric", chAxis: 0, observerOrFakeQuantCtr: PerChannelMinMaxObserver });
+const activation = new QuantizationSpec({
+  dtype: "uint8",
+  quantMin: 0,
+  quantMax: 255,
+  qscheme: "per_tensor_affine",
+  observerOrFakeQuantCtr: HistogramObserver,
+});
+const weight = new QuantizationSpec({
+  dtype: "int8",
+  quantMin: -127,
+  quantMax: 127,
+  qscheme: "per_channel_symmetric",
+  chAxis: 0,
+  observerOrFakeQuantCtr: PerChannelMinMaxObserver,
+});
 
 /** dB that 8 bits must reach on the data they were calibrated with. */
 const MIN_SQNR = 30;
@@ -65,7 +78,10 @@ class Net extends Module {
 manualSeed(1);
 const net = new Net().eval();
 const captured = (): GraphModule => capture(net, [randn([2, 3, 4, 4])]);
-const targets = (graph: Graph): string[] => graph.nodes.filter(({ kind }) => kind === "operator" || kind === "module").map((node) => (node.kind === "module" ? "observer" : node.target));
+const targets = (graph: Graph): string[] =>
+  graph.nodes
+    .filter(({ kind }) => kind === "operator" || kind === "module")
+    .map((node) => (node.kind === "module" ? "observer" : node.target));
 
 test("prepare observes each tensor once and convert gives quantize and dequantize pairs", () => {
   const prepared = preparePt2e(captured(), new Simple(["conv2d", "linear"]));
@@ -107,11 +123,15 @@ describe("bad annotations", () => {
   });
 
   test("a range outside the dtype", () => {
-    expect(() => new QuantizationSpec({ dtype: "int8", quantMin: 0, quantMax: 255, observerOrFakeQuantCtr: MinMaxObserver })).toThrow(/within the dtype/);
+    expect(
+      () => new QuantizationSpec({ dtype: "int8", quantMin: 0, quantMax: 255, observerOrFakeQuantCtr: MinMaxObserver }),
+    ).toThrow(/within the dtype/);
   });
 
   test("convert before calibration", () => {
-    expect(() => convertPt2e(preparePt2e(captured(), new Simple(["linear"])))).toThrow(/saw no data.*watches = %fc_weight.*Calibrate first/s);
+    expect(() => convertPt2e(preparePt2e(captured(), new Simple(["linear"])))).toThrow(
+      /saw no data.*watches = %fc_weight.*Calibrate first/s,
+    );
   });
 
   test("a composed quantizer that overwrites another's annotation", () => {
