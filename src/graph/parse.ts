@@ -69,8 +69,11 @@ class Line {
       }
       if (c === '"') inString = true;
       else if (c === "[" || c === "{") depth++;
-      else if (depth > 0 && (c === "]" || c === "}")) depth--;
-      else if (depth === 0 && /[\s,)}\]]/.test(c)) break;
+      else if (depth > 0 && (c === "]" || c === "}")) {
+        if (--depth > 0) continue;
+        this.at++;
+        break;
+      } else if (depth === 0 && /[\s,)}\]]/.test(c)) break;
     }
     try {
       return parseData(this.text.slice(start, this.at));

@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { QuantError } from "../../../src/errors.ts";
 import { manualSeed, randn, relu, reshape } from "../../../src/index.ts";
 import type { Tensor } from "../../../src/index.ts";
+import { loadGraph, saveGraph } from "../../../src/graph/index.ts";
 import { compile } from "../../../src/compile/index.ts";
 import * as nn from "../../../src/nn/index.ts";
 import { quantizePerTensor } from "../../../src/ops/quantize/native.ts";
@@ -80,6 +81,17 @@ describe("prepareFx and convertFx", () => {
     const direct = fx.prepareFx(model, fx.getDefaultQConfigMapping(), [x]);
     for (const one of [prepared, direct]) one.forward(x);
     expect(Array.from(fx.convertFx(prepared).run(x).data)).toEqual(Array.from(fx.convertFx(direct).run(x).data));
+  });
+
+  it("are saved and loaded, weights with one scale a channel included", () => {
+    const { model, x } = ready();
+    const prepared = fx.prepareFx(model, fx.getDefaultQConfigMapping(), [x]);
+    prepared.forward(x);
+    for (const converted of [fx.convertFx(prepared), fx.convertToReferenceFx(prepared)]) {
+      const loaded = loadGraph(saveGraph(converted));
+      expect(Array.from(loaded.run(x).data)).toEqual(Array.from(converted.run(x).data));
+      expect(loaded.toString()).toBe(converted.toString());
+    }
   });
 
   it("carry attributes along", () => {
