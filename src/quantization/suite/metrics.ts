@@ -52,6 +52,11 @@ export function computeSqnr(x: Tensors, y: Tensors): number | number[] {
   return measure("computeSqnr", sqnr, x, y);
 }
 
+/** torchao's name of the same number: 20 log10(|ref| / |ref - x|), in dB. @throws ShapeError */
+export function computeError(ref: Tensor, x: Tensor): number {
+  return computeSqnr(ref, x);
+}
+
 /** |x - y| / |x|. @throws ShapeError */
 export function computeNormalizedL2Error(x: Tensor, y: Tensor): number;
 export function computeNormalizedL2Error(x: readonly Tensor[], y: readonly Tensor[]): number[];

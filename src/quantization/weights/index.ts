@@ -9,3 +9,6 @@ export type { Activation } from "./linear.ts";
 export * from "./qat.ts";
 export { FqnToConfig, quantizeModel, registerQuantizeModuleHandler } from "./quantize-model.ts";
 export type { FilterFn, ModuleHandler } from "./quantize-model.ts";
+export { PermuteSandwich, swapConv2d1x1ToLinear } from "./swap-conv.ts";
+export { computeError } from "../suite/metrics.ts";
+export type { MappingType } from "../../ops/quantize/numerics.ts";

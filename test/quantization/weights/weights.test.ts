@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { backward } from "../../../src/autograd/backward.ts";
-import { Embedding, Linear, Module, ReLU, Sequential } from "../../../src/nn/index.ts";
+import { Conv2d, Embedding, Linear, Module, ReLU, Sequential } from "../../../src/nn/index.ts";
 import { arange, manualSeed, randn } from "../../../src/index.ts";
 import * as weights from "../../../src/quantization/weights/index.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
@@ -9,16 +9,6 @@ manualSeed(8);
 
 function model(): Sequential {
   return new Sequential(new Linear(64, 32), new ReLU(), new Linear(32, 8)).eval();
-}
-
-/** 10 log10 of signal over noise, in dB. */
-function sqnr(a: Tensor, b: Tensor): number {
-  let [signal, noise] = [0, 0];
-  a.data.forEach((v, i) => {
-    signal += v * v;
-    noise += (v - b.data[i]!) ** 2;
-  });
-  return 10 * Math.log10(signal / noise);
 }
 
 /** dB that each config must reach on random data. */
@@ -39,7 +29,7 @@ test.each(configs)("%s keep the output", (_, config, least) => {
   const float = net.forward(x);
   weights.quantizeModel(net, config);
   expect(net.children().filter((child) => child instanceof weights.AffineQuantizedLinear)).toHaveLength(2);
-  expect(sqnr(float, net.forward(x))).toBeGreaterThan(least);
+  expect(weights.computeError(float, net.forward(x))).toBeGreaterThan(least);
 });
 
 test("a state dict carries the integers to a fresh model", () => {
@@ -79,7 +69,7 @@ test("embeddings train with a fake-quantized weight", () => {
   const filter = (module: unknown): boolean => module instanceof Embedding;
   weights.quantizeModel(net, new weights.QATConfig({ weightConfig }), filter);
   expect(net.table).toBeInstanceOf(weights.FakeQuantizedEmbedding);
-  expect(sqnr(before, net.forward(arange(10)))).toBeGreaterThan(35);
+  expect(weights.computeError(before, net.forward(arange(10)))).toBeGreaterThan(35);
   weights.quantizeModel(net, new weights.QATConfig({ step: "convert" }), filter);
   expect(net.forward(arange(10)).data).toEqual(before.data);
 });
@@ -122,4 +112,27 @@ describe("bad input", () => {
   ])("%s", (_, fn, message) => {
     expect(fn).toThrow(message);
   });
+});
+
+test("1x1 convolutions become linear layers with the same output", () => {
+  const net = new Sequential(
+    new Conv2d(8, 16, 1),
+    new ReLU(),
+    new Conv2d(16, 4, 3),
+    new Conv2d(4, 4, 1, { stride: 2 }),
+  );
+  const x = randn([2, 8, 6, 6]);
+  const before = net.eval().forward(x);
+  weights.swapConv2d1x1ToLinear(net);
+  expect([...net].map((module) => module.constructor.name)).toEqual(["PermuteSandwich", "ReLU", "Conv2d", "Conv2d"]);
+  expect(weights.computeError(before, net.forward(x))).toBeGreaterThan(120);
+  weights.quantizeModel(net, new weights.Int8WeightOnlyConfig());
+  expect(weights.computeError(before, net.forward(x))).toBeGreaterThan(35);
+});
+
+test("convolutions that read more than a pixel stay convolutions", () => {
+  const net = new Sequential(new Conv2d(4, 4, 3));
+  expect(() => {
+    weights.swapConv2d1x1ToLinear(net, (module) => module instanceof Conv2d);
+  }).toThrow(/only 1x1 convolutions/);
 });
