@@ -24,7 +24,7 @@ import type { ModelWriter, NodeAttributes } from "./export/call.ts";
 import { exportRuleFor } from "./export/index.ts";
 import type { DeclaredType, OnnxInfo } from "./info.ts";
 import { createMessage, encodeMessage } from "./schema.ts";
-import type { NodeProto, TensorProto } from "./schema.ts";
+import type { ModelProto, NodeProto, TensorProto } from "./schema.ts";
 import { writeTensor } from "./tensors.ts";
 
 export interface ExportOptions {
@@ -67,11 +67,14 @@ class Writer implements ModelWriter {
     this.taken.add(name);
   }
 
+  /** Name of a value; stored tensors are written when they are first asked for. */
   nameOf(value: Value): string {
     const known = this.names.get(value);
     if (known !== undefined) return known;
     const name = this.fresh((value.node.meta.get(`onnx.name.${value.index}`) as string | undefined) ?? value.name);
     this.names.set(value, name);
+    const stored = this.graph.tensorOf(value);
+    if (stored) this.tensors.push(writeTensor(name, stored));
     return name;
   }
 
@@ -90,10 +93,6 @@ class Writer implements ModelWriter {
     this.tensors.push(writeTensor(name, tensor));
     if (key !== null) this.constants.set(key, name);
     return name;
-  }
-
-  stored(value: Value, tensor: Tensor): void {
-    this.tensors.push(writeTensor(this.nameOf(value), tensor));
   }
 
   node(opType: string, inputs: readonly string[], outputs: readonly string[], attributes: NodeAttributes, domain = ""): void {
@@ -148,8 +147,15 @@ function valueInfo(name: string, value: Argument, batchName: string | null, decl
   return { name, type: { tensorType: { elemType: codeOf(name, type.dtype), shape: { dim } } } };
 }
 
+/** A result of the graph; `copy` when it needs a node of its own. */
+interface Result {
+  readonly name: string;
+  readonly value: Argument;
+  readonly copy: boolean;
+}
+
 /** Names the graph's results; what is an input, stored or returned twice gets a node of its own. */
-function nameOutputs(writer: Writer, graph: Graph, wished: readonly string[]): { name: string; value: Argument; copy: boolean }[] {
+function nameOutputs(writer: Writer, graph: Graph, wished: readonly string[]): Result[] {
   const seen = new Set<Argument>();
   return graph.outputs.map((value, i) => {
     const own = value instanceof Value && (value.node.kind === "operator" || value.node.kind === "module") && !seen.has(value);
@@ -171,28 +177,13 @@ function prepared(graph: Graph): Graph {
   return copy;
 }
 
-/**
- * The bytes of an ONNX file with the graph: float as it is, quantized in QDQ form.
- * @throws OnnxError for operators that have no ONNX form (it says why), for an opset too old for the graph, and for
- * graphs that call modules: convert those first.
- */
-export function exportOnnx(module: GraphModule, options: ExportOptions = {}): Uint8Array {
-  const { opset, metadata = {} } = options;
-  if (opset !== undefined && opset < OLDEST_OPSET) throw new OnnxError("exportOnnx", { opset, oldest: OLDEST_OPSET }, "files of that opset are not written");
-  const graph = prepared(module.graph);
-  const info = module.preserved["onnx"] as OnnxInfo | undefined;
-  const writer = new Writer(graph, opset);
-  const free = graph.fixedBatch === null && options.batchName !== null;
-  const batchName = free ? (options.batchName ?? "N") : null;
-  for (const node of graph.nodes) if (node.kind === "input") writer.name(node.output, node.target);
-  const outputs = nameOutputs(writer, graph, options.outputNames ?? info?.outputs ?? []);
-  for (const node of graph.nodes) {
-    if (node.kind === "module") throw new OnnxError("exportOnnx", { module: node.target }, "a graph that calls modules cannot be written", "Convert it first");
-    if (node.kind === "attribute") {
-      if (graph.useCount(node.output) > 0) writer.stored(node.output, graph.attributes.get(node.target)!);
-    } else if (node.kind === "operator") writer.convert(node);
-  }
-  for (const { name, value, copy } of outputs) if (copy) writer.node("Identity", [writer.argument(value)], [name], {});
+interface Heading {
+  readonly info: OnnxInfo | undefined;
+  readonly batchName: string | null;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+function modelOf(writer: Writer, graph: Graph, outputs: readonly Result[], { info, batchName, metadata }: Heading): ModelProto {
   const proto = createMessage("GraphProto", {
     name: graph.name || "graph",
     input: graph.inputs.map((value) => valueInfo(writer.nameOf(value), value, value.type?.shape.length ? batchName : null, info?.types[value.node.target])),
@@ -210,6 +201,30 @@ export function exportOnnx(module: GraphModule, options: ExportOptions = {}): Ui
     metadataProps: Object.entries({ ...info?.metadata, ...metadata }).map(([key, value]) => ({ key, value })),
   });
   model.graph = proto;
+  return model;
+}
+
+/**
+ * The bytes of an ONNX file with the graph: float as it is, quantized in QDQ form.
+ * @throws OnnxError for operators that have no ONNX form (it says why), for an opset too old for the graph, and for
+ * graphs that call modules: convert those first.
+ */
+export function exportOnnx(module: GraphModule, options: ExportOptions = {}): Uint8Array {
+  const { opset, metadata = {} } = options;
+  if (opset !== undefined && opset < OLDEST_OPSET) throw new OnnxError("exportOnnx", { opset, oldest: OLDEST_OPSET }, "files of that opset are not written");
+  const graph = prepared(module.graph);
+  const info = module.preserved["onnx"] as OnnxInfo | undefined;
+  const writer = new Writer(graph, opset);
+  const free = graph.fixedBatch === null && options.batchName !== null;
+  const batchName = free ? (options.batchName ?? "N") : null;
+  for (const node of graph.nodes) if (node.kind === "input") writer.name(node.output, node.target);
+  const outputs = nameOutputs(writer, graph, options.outputNames ?? info?.outputs ?? []);
+  for (const node of graph.nodes) {
+    if (node.kind === "module") throw new OnnxError("exportOnnx", { module: node.target }, "a graph that calls modules cannot be written", "Convert it first");
+    if (node.kind === "operator") writer.convert(node);
+  }
+  for (const { name, value, copy } of outputs) if (copy) writer.node("Identity", [writer.argument(value)], [name], {});
+  const model = modelOf(writer, graph, outputs, { info, batchName, metadata });
   const size = writer.tensors.reduce((sum, { rawData }) => sum + rawData.length, 0);
   if (size > PROTOBUF_LIMIT) throw new OnnxError("exportOnnx", { bytes: size }, "a file of more than 2 GB cannot be written in one piece");
   return encodeMessage("ModelProto", model);

@@ -145,6 +145,19 @@ function layerNorm(call: ExportCall): void {
   });
 }
 
+function instanceNorm(call: ExportCall): void {
+  const { dtype, shape } = call.type(0);
+  const filled = (i: number, value: number): string => (call.has(i) ? call.input(i) : call.writer.constant(full([shape[1]!], value, { dtype }), "filled"));
+  call.give("InstanceNormalization", [call.input(0), filled(1, 1), filled(2, 0)], { epsilon: { float: call.number("eps") } });
+}
+
+// softplus: ln(1 + e^(beta x)) / beta
+function softplus(call: ExportCall): void {
+  const beta = call.number("beta");
+  if (beta === 1) call.give("Softplus", [call.input(0)]);
+  else call.give("Div", [call.emit("Softplus", [call.emit("Mul", [call.input(0), call.scalar(beta)])]), call.scalar(beta)]);
+}
+
 function groupNorm(call: ExportCall): void {
   call.writer.need(21, "GroupNormalization");
   const { dtype, shape } = call.type(0);
@@ -287,11 +300,12 @@ export const floatExports: ExportRules = {
   silu, gelu, prelu,
   softmax: dim("Softmax"), logSoftmax: dim("LogSoftmax"), cat: dim("Concat"),
   sum: axesReduction("ReduceSum"), mean: axesReduction("ReduceMean"), amax: axesReduction("ReduceMax"), amin: axesReduction("ReduceMin"),
+  prod: axesReduction("ReduceProd"),
   logsumexp: axesReduction("ReduceLogSumExp"),
   argmax: arg("ArgMax"), argmin: arg("ArgMin"), topk,
   conv1d: convolution, conv2d: convolution, conv3d: convolution,
   convTranspose1d: convTranspose, convTranspose2d: convTranspose, convTranspose3d: convTranspose,
-  linear, batchNorm, layerNorm, groupNorm,
+  linear, batchNorm, layerNorm, groupNorm, instanceNorm, softplus,
   avgPool1d: averagePool, avgPool2d: averagePool, avgPool3d: averagePool,
   maxPool1d: maxPool, maxPool2d: maxPool, maxPool3d: maxPool,
   adaptiveAvgPool1d: adaptive("GlobalAveragePool", "AveragePool"), adaptiveAvgPool2d: adaptive("GlobalAveragePool", "AveragePool"),
