@@ -10,7 +10,14 @@ import type { Tensor } from "fewbit";
 import { compile } from "fewbit/compile";
 import { takeRows } from "fewbit/data";
 import type { GraphModule } from "fewbit/graph";
-import { convertFx, fuseFx, getDefaultQConfigMapping, getQnnpackBackendConfig, getX86BackendConfig, prepareFx } from "fewbit/quantization/fx";
+import {
+  convertFx,
+  fuseFx,
+  getDefaultQConfigMapping,
+  getQnnpackBackendConfig,
+  getX86BackendConfig,
+  prepareFx,
+} from "fewbit/quantization/fx";
 import { dataFolder, readImages, readTensors } from "./lib/cifar.ts";
 import { evaluate, sqnr } from "./lib/evaluate.ts";
 import type { Evaluation } from "./lib/evaluate.ts";
@@ -26,7 +33,11 @@ const COMPARED = 4;
 const folder = dataFolder();
 const train = readImages(folder, "train");
 const test = readImages(folder, "test");
-const rows = (images: Tensor, from: number, count: number): Tensor => takeRows(images, Array.from({ length: count }, (_, i) => from + i));
+const rows = (images: Tensor, from: number, count: number): Tensor =>
+  takeRows(
+    images,
+    Array.from({ length: count }, (_, i) => from + i),
+  );
 
 const float = new ResNet20();
 float.loadStateDict(readTensors(path.join(folder, "models/resnet20.safetensors")));
@@ -58,7 +69,16 @@ function quantized(backend: "x86" | "qnnpack"): Evaluation {
   return run(`int8 ${backend}`, convertFx(prepared));
 }
 
-const floatResult = evaluate("float", ((executable) => (x: Tensor) => executable.runOne(x))(compile(fuseFx(float, example))), test.images, test.labels, BATCH);
+const floatResult = evaluate(
+  "float",
+  (
+    (executable) => (x: Tensor) =>
+      executable.runOne(x)
+  )(compile(fuseFx(float, example))),
+  test.images,
+  test.labels,
+  BATCH,
+);
 const results: [string, Evaluation][] = [
   ["float", floatResult],
   ["int8, x86 default", quantized("x86")],

@@ -13,7 +13,14 @@ import { ResNet20 } from "../../examples/models/resnet20-plain.ts";
 import { compile } from "../../src/compile/index.ts";
 import { takeRows } from "../../src/data/index.ts";
 import type { GraphModule } from "../../src/graph/index.ts";
-import { convertFx, fuseFx, getDefaultQConfigMapping, getQnnpackBackendConfig, getX86BackendConfig, prepareFx } from "../../src/quantization/fx/index.ts";
+import {
+  convertFx,
+  fuseFx,
+  getDefaultQConfigMapping,
+  getQnnpackBackendConfig,
+  getX86BackendConfig,
+  prepareFx,
+} from "../../src/quantization/fx/index.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 
 const folder = path.join(import.meta.dirname, "../../../shared/data");
@@ -30,7 +37,11 @@ const CALIBRATION_IMAGES = 1000;
 const COMPARED_IMAGES = 2;
 
 const backends = { x86: getX86BackendConfig, qnnpack: getQnnpackBackendConfig };
-const rows = (images: Tensor, from: number, count: number): Tensor => takeRows(images, Array.from({ length: count }, (_, i) => from + i));
+const rows = (images: Tensor, from: number, count: number): Tensor =>
+  takeRows(
+    images,
+    Array.from({ length: count }, (_, i) => from + i),
+  );
 
 describe.skipIf(!hasData)("ResNet-20 in FX graph mode (skipped where ../shared/data is absent)", () => {
   let float: ResNet20;
@@ -60,14 +71,23 @@ describe.skipIf(!hasData)("ResNet-20 in FX graph mode (skipped where ../shared/d
     expect(floatResult.accuracy).toBeCloseTo(FLOAT_TOP1, 3);
   });
 
-  test.each(["x86", "qnnpack"] as const)("int8 with the default %s mapping, compiled as interpreted", (backend: keyof typeof MIN_SQNR) => {
-    const { images } = readImages(folder, "train");
-    const prepared = prepareFx(float, getDefaultQConfigMapping(backend), [rows(images, 0, 2)], null, backends[backend]());
-    const calibration = compile(prepared);
-    for (let at = 0; at < CALIBRATION_IMAGES; at += BATCH) calibration.run(rows(images, at, BATCH));
-    calibration.dispose();
-    const result = evaluateCompiled(convertFx(prepared));
-    expect(Math.abs(result.accuracy - FLOAT_TOP1)).toBeLessThanOrEqual(TOP1_TOLERANCE);
-    expect(sqnr(floatResult.logits, result.logits)).toBeGreaterThan(MIN_SQNR[backend]);
-  });
+  test.each(["x86", "qnnpack"] as const)(
+    "int8 with the default %s mapping, compiled as interpreted",
+    (backend: keyof typeof MIN_SQNR) => {
+      const { images } = readImages(folder, "train");
+      const prepared = prepareFx(
+        float,
+        getDefaultQConfigMapping(backend),
+        [rows(images, 0, 2)],
+        null,
+        backends[backend](),
+      );
+      const calibration = compile(prepared);
+      for (let at = 0; at < CALIBRATION_IMAGES; at += BATCH) calibration.run(rows(images, at, BATCH));
+      calibration.dispose();
+      const result = evaluateCompiled(convertFx(prepared));
+      expect(Math.abs(result.accuracy - FLOAT_TOP1)).toBeLessThanOrEqual(TOP1_TOLERANCE);
+      expect(sqnr(floatResult.logits, result.logits)).toBeGreaterThan(MIN_SQNR[backend]);
+    },
+  );
 });

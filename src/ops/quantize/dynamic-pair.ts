@@ -16,11 +16,15 @@ import { dequantize, quantizePerTensorDynamic } from "./native.ts";
 export type DynamicPairDType = "quint8" | "qint8" | "float16";
 const DTYPES: readonly string[] = ["quint8", "qint8", "float16"];
 
-export const quantizeDequantizeDynamicOp = defineOp<readonly [Tensor], { readonly dtype: DynamicPairDType; readonly reduceRange: boolean }>({
+export const quantizeDequantizeDynamicOp = defineOp<
+  readonly [Tensor],
+  { readonly dtype: DynamicPairDType; readonly reduceRange: boolean }
+>({
   name: "quantizeDequantizeDynamic",
   infer([x], { dtype }) {
     requireFloat("quantizeDequantizeDynamic", x);
-    if (!DTYPES.includes(dtype)) throw new ArgumentError("quantizeDequantizeDynamic", { dtype, known: DTYPES }, "the dtype must be one of these");
+    if (!DTYPES.includes(dtype))
+      throw new ArgumentError("quantizeDequantizeDynamic", { dtype, known: DTYPES }, "the dtype must be one of these");
     return [{ dtype: x.dtype, shape: x.shape }];
   },
   forward: ([x], { dtype, reduceRange }) => {

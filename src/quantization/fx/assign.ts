@@ -19,7 +19,9 @@ import type { Unit } from "./units.ts";
 /** The one setting by type of a fused unit's parts; undefined when they have none. @throws QuantError when they differ. */
 function typeSettingOf(mapping: QConfigMapping, { record }: Unit): MappedQConfig | undefined {
   const settings = record.parts.map((part) => mapping.objectTypeQConfigs.get(part));
-  const differs = settings.some((setting) => (setting === undefined) !== (settings[0] === undefined) || !qconfigEquals(setting, settings[0]));
+  const differs = settings.some(
+    (setting) => (setting === undefined) !== (settings[0] === undefined) || !qconfigEquals(setting, settings[0]),
+  );
   if (differs) {
     throw new QuantError(
       "prepare",
@@ -57,7 +59,9 @@ export function assignQConfigs(given: QConfigMapping, units: readonly Unit[]): M
     const count = `${owner} ${unit.type}`;
     const index = counts.get(count) ?? 0;
     counts.set(count, index + 1);
-    const byType = unit.isLayer ? mapping.globalQConfig : qconfigFor(withoutNames(mapping), unit.type, "", mapping.globalQConfig);
+    const byType = unit.isLayer
+      ? mapping.globalQConfig
+      : qconfigFor(withoutNames(mapping), unit.type, "", mapping.globalQConfig);
     const found = qconfigFor(mapping, unit.isLayer ? unit.type : parentType, path, byType);
     assigned.set(unit, qconfigByOrder(mapping, owner, unit.type, index, found));
   }
@@ -81,17 +85,24 @@ function typesIn(pattern: BackendPattern): string[] {
  * nor known to the library. @param modules class name by path, root included under "".
  * @throws QuantError listing the names most like the one given.
  */
-export function checkMapping(mapping: QConfigMapping, modules: ReadonlyMap<string, string>, backend: BackendConfig): void {
+export function checkMapping(
+  mapping: QConfigMapping,
+  modules: ReadonlyMap<string, string>,
+  backend: BackendConfig,
+): void {
   const paths = [...modules.keys()].filter((path) => path !== "");
-  for (const name of mapping.moduleNameQConfigs.keys()) if (!modules.has(name)) unknownName("QConfigMapping", "module name", name, paths);
+  for (const name of mapping.moduleNameQConfigs.keys())
+    if (!modules.has(name)) unknownName("QConfigMapping", "module name", name, paths);
   for (const pattern of mapping.moduleNameRegexQConfigs.keys()) {
     const regex = new RegExp(`^(?:${pattern})`);
     if (!paths.some((path) => regex.test(path))) unknownName("QConfigMapping", "module-name pattern", pattern, paths);
   }
   const orders = mapping.moduleNameObjectTypeOrderQConfigs;
-  for (const { moduleName } of orders) if (!modules.has(moduleName)) unknownName("QConfigMapping", "module name", moduleName, paths);
+  for (const { moduleName } of orders)
+    if (!modules.has(moduleName)) unknownName("QConfigMapping", "module name", moduleName, paths);
   const listed = new Set([...modules.values(), ...backend.configs.flatMap(({ pattern }) => typesIn(pattern))]);
   for (const type of [...mapping.objectTypeQConfigs.keys(), ...orders.map(({ objectType }) => objectType)]) {
-    if (!listed.has(type) && !hasOp(type) && !isLibraryLayerName(type)) unknownName("QConfigMapping", "object type", type, listed);
+    if (!listed.has(type) && !hasOp(type) && !isLibraryLayerName(type))
+      unknownName("QConfigMapping", "object type", type, listed);
   }
 }

@@ -81,7 +81,9 @@ type GivenPattern = ObjectType | readonly (ObjectType | readonly GivenPattern[])
 function patternOf(given: GivenPattern): BackendPattern {
   if (!Array.isArray(given)) return objectTypeName(given as ObjectType);
   const list = given as readonly (ObjectType | readonly GivenPattern[])[];
-  return list.map((part) => (Array.isArray(part) ? (part as readonly GivenPattern[]).map(patternOf) : objectTypeName(part as ObjectType)));
+  return list.map((part) =>
+    Array.isArray(part) ? (part as readonly GivenPattern[]).map(patternOf) : objectTypeName(part as ObjectType),
+  );
 }
 
 /** One pattern and everything the backend says of it. Setters return the config. */
@@ -169,7 +171,8 @@ export class BackendConfig {
 
   /** @throws ArgumentError for a pattern without elements. */
   setBackendPatternConfig(config: BackendPatternConfig): this {
-    if (config.pattern.length === 0) throw new ArgumentError("BackendConfig", { name: this.name }, "a pattern must have at least one element");
+    if (config.pattern.length === 0)
+      throw new ArgumentError("BackendConfig", { name: this.name }, "a pattern must have at least one element");
     this.byKey.set(config.key, config);
     return this;
   }

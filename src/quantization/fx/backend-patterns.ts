@@ -6,7 +6,8 @@
 import { BackendPatternConfig, DTypeConfig, MatchAllNode, ObservationType } from "./backend-config.ts";
 import type { DTypeWithConstraints } from "./backend-config.ts";
 
-const { OUTPUT_USE_DIFFERENT_OBSERVER_AS_INPUT, OUTPUT_SHARE_OBSERVER_WITH_INPUT, INPUT_OUTPUT_NOT_OBSERVED } = ObservationType;
+const { OUTPUT_USE_DIFFERENT_OBSERVER_AS_INPUT, OUTPUT_SHARE_OBSERVER_WITH_INPUT, INPUT_OUTPUT_NOT_OBSERVED } =
+  ObservationType;
 
 type Row = BackendPatternConfig;
 type DTypes = readonly DTypeConfig[];
@@ -30,7 +31,8 @@ function layer(root: string, unit: string, qat: string | null, dtypes: DTypes): 
 function convRows(rank: 1 | 2 | 3, dtypes: DTypes): Row[] {
   const [conv, bn, f, transposed] = [`Conv${rank}d`, `BatchNorm${rank}d`, `conv${rank}d`, `ConvTranspose${rank}d`];
   const [convRelu, convBn, convBnRelu] = [`ConvReLU${rank}d`, `ConvBn${rank}d`, `ConvBnReLU${rank}d`];
-  const trained = (unit: string): Row => row(`qat.${unit}`, dtypes).setRootModule(conv).setReferenceQuantizedModule(`reference.${conv}`);
+  const trained = (unit: string): Row =>
+    row(`qat.${unit}`, dtypes).setRootModule(conv).setReferenceQuantizedModule(`reference.${conv}`);
   return [
     ...layer(conv, conv, `qat.${conv}`, dtypes),
     row(f, dtypes).setInputTypeToIndex(WEIGHT_AND_BIAS),
@@ -48,7 +50,10 @@ function convRows(rank: 1 | 2 | 3, dtypes: DTypes): Row[] {
     trained(convBn),
     trained(convBnRelu),
     ...layer(transposed, transposed, null, dtypes),
-    row([transposed, bn], dtypes).setRootModule(transposed).setReferenceQuantizedModule(`reference.${transposed}`).setFusedModule(transposed),
+    row([transposed, bn], dtypes)
+      .setRootModule(transposed)
+      .setReferenceQuantizedModule(`reference.${transposed}`)
+      .setFusedModule(transposed),
     row(`convTranspose${rank}d`, dtypes).setInputTypeToIndex(WEIGHT_AND_BIAS),
   ];
 }
@@ -87,7 +92,16 @@ export function catRows(dtypes: DTypes): Row[] {
   return [row("cat", dtypes).setObservationType(OUTPUT_SHARE_OBSERVER_WITH_INPUT)];
 }
 
-const DEFAULT_LAYERS = ["ELU", "LeakyReLU", "Hardswish", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", "Dropout", "PReLU"];
+const DEFAULT_LAYERS = [
+  "ELU",
+  "LeakyReLU",
+  "Hardswish",
+  "InstanceNorm1d",
+  "InstanceNorm2d",
+  "InstanceNorm3d",
+  "Dropout",
+  "PReLU",
+];
 const DEFAULT_OPERATORS = ["elu", "hardswish", "leakyRelu", "dropout"];
 
 export function defaultRows(dtypes: DTypes): Row[] {
@@ -103,13 +117,20 @@ const MINUS_ONE_TO_ONE = ["Tanh", "tanh"];
 
 /** Any integers of 8 bits, with parameters that must be exactly these. */
 function exactly(scale: number, zeroPoint: number): DTypeWithConstraints {
-  return { dtype: "quint8", quantMinLowerBound: 0, quantMaxUpperBound: 255, scaleExactMatch: scale, zeroPointExactMatch: zeroPoint };
+  return {
+    dtype: "quint8",
+    quantMinLowerBound: 0,
+    quantMaxUpperBound: 255,
+    scaleExactMatch: scale,
+    zeroPointExactMatch: zeroPoint,
+  };
 }
 
 /** The given dtypes with quint8 ones constrained to the fixed parameters; others stay as they are. */
 function fixedTo(dtypes: DTypes, constraint: DTypeWithConstraints): DTypeConfig[] {
   return dtypes.map((config) => {
-    const fixed = (side: DTypeWithConstraints | null): DTypeWithConstraints | undefined => (side?.dtype === "quint8" ? constraint : (side ?? undefined));
+    const fixed = (side: DTypeWithConstraints | null): DTypeWithConstraints | undefined =>
+      side?.dtype === "quint8" ? constraint : (side ?? undefined);
     const { input, output, weight, bias, isDynamic } = config;
     const [inputDtype, outputDtype] = [fixed(input), fixed(output)];
     return new DTypeConfig({
@@ -140,7 +161,9 @@ const SHARING_OPERATORS = [
 ]; // prettier-ignore
 
 export function sharingRows(dtypes: DTypes): Row[] {
-  return [...SHARING_LAYERS, ...SHARING_OPERATORS].map((type) => row(type, dtypes).setObservationType(OUTPUT_SHARE_OBSERVER_WITH_INPUT));
+  return [...SHARING_LAYERS, ...SHARING_OPERATORS].map((type) =>
+    row(type, dtypes).setObservationType(OUTPUT_SHARE_OBSERVER_WITH_INPUT),
+  );
 }
 
 export function shapeRows(dtypes: DTypes): Row[] {
@@ -189,7 +212,8 @@ export function convAddRows(dtypes: DTypes): Row[] {
     [MatchAllNode, ["Conv2d", "BatchNorm2d"]],
     [MatchAllNode, "Conv2d"],
   ];
-  const unit = (type: string): Row => row(type, dtypes).setRootModule("Conv2d").setReferenceQuantizedModule("reference.Conv2d");
+  const unit = (type: string): Row =>
+    row(type, dtypes).setRootModule("Conv2d").setReferenceQuantizedModule("reference.Conv2d");
   return [
     ...sums.map((operands) => row([operands, "add"], dtypes).setFusedModule("ConvAdd2d")),
     unit("ConvAdd2d"),

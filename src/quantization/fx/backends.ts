@@ -8,16 +8,49 @@ import { EPS_2_12 } from "../../ops/quantize/numerics.ts";
 import { BackendConfig, DTypeConfig } from "./backend-config.ts";
 import * as rows from "./backend-patterns.ts";
 
-const weighted = new DTypeConfig({ inputDtype: "quint8", outputDtype: "quint8", weightDtype: "qint8", biasDtype: "float32" });
+const weighted = new DTypeConfig({
+  inputDtype: "quint8",
+  outputDtype: "quint8",
+  weightDtype: "qint8",
+  biasDtype: "float32",
+});
 const plain = new DTypeConfig({ inputDtype: "quint8", outputDtype: "quint8" });
-const dynamicInt8 = new DTypeConfig({ inputDtype: "quint8", outputDtype: "float32", weightDtype: "qint8", biasDtype: "float32", isDynamic: true });
-const dynamicFloat16 = new DTypeConfig({ inputDtype: "float16", outputDtype: "float32", weightDtype: "float16", biasDtype: "float32", isDynamic: true });
-const layerNorm = new DTypeConfig({ inputDtype: "quint8", outputDtype: "quint8", weightDtype: "float32", biasDtype: "float32" });
-const weightOnly = (weightDtype: "quint8" | "quint4x2" | "qint8"): DTypeConfig => new DTypeConfig({ inputDtype: "float32", outputDtype: "float32", weightDtype });
+const dynamicInt8 = new DTypeConfig({
+  inputDtype: "quint8",
+  outputDtype: "float32",
+  weightDtype: "qint8",
+  biasDtype: "float32",
+  isDynamic: true,
+});
+const dynamicFloat16 = new DTypeConfig({
+  inputDtype: "float16",
+  outputDtype: "float32",
+  weightDtype: "float16",
+  biasDtype: "float32",
+  isDynamic: true,
+});
+const layerNorm = new DTypeConfig({
+  inputDtype: "quint8",
+  outputDtype: "quint8",
+  weightDtype: "float32",
+  biasDtype: "float32",
+});
+const weightOnly = (weightDtype: "quint8" | "quint4x2" | "qint8"): DTypeConfig =>
+  new DTypeConfig({ inputDtype: "float32", outputDtype: "float32", weightDtype });
 
 const signedActivation = { dtype: "qint8", scaleMinLowerBound: EPS_2_12 } as const;
-const signedWeight = { dtype: "qint8", quantMinLowerBound: -127, quantMaxUpperBound: 127, scaleMinLowerBound: EPS_2_12 } as const;
-const signedWeighted = new DTypeConfig({ inputDtype: signedActivation, outputDtype: signedActivation, weightDtype: signedWeight, biasDtype: "float32" });
+const signedWeight = {
+  dtype: "qint8",
+  quantMinLowerBound: -127,
+  quantMaxUpperBound: 127,
+  scaleMinLowerBound: EPS_2_12,
+} as const;
+const signedWeighted = new DTypeConfig({
+  inputDtype: signedActivation,
+  outputDtype: signedActivation,
+  weightDtype: signedWeight,
+  biasDtype: "float32",
+});
 const signedPlain = new DTypeConfig({ inputDtype: signedActivation, outputDtype: signedActivation });
 
 interface Choices {

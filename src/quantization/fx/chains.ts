@@ -65,7 +65,11 @@ function matchUnits(context: MatchContext, last: Unit, pattern: BackendPattern, 
 }
 
 /** The first of the patterns that ends at a unit. */
-export function matchEndingAt(context: MatchContext, last: Unit, configs: readonly BackendPatternConfig[]): ChainMatch | null {
+export function matchEndingAt(
+  context: MatchContext,
+  last: Unit,
+  configs: readonly BackendPatternConfig[],
+): ChainMatch | null {
   for (const config of configs) {
     const units = matchUnits(context, last, config.pattern);
     if (units) return { config, units };

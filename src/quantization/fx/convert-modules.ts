@@ -34,7 +34,11 @@ export interface CustomOutputs {
 }
 
 /** The observed form gets its output's observer as `activationPostProcess` and is replaced by its quantized form. */
-export function convertCustomModules(graph: Graph, paths: readonly string[], config: ConvertCustomConfig): CustomOutputs {
+export function convertCustomModules(
+  graph: Graph,
+  paths: readonly string[],
+  config: ConvertCustomConfig,
+): CustomOutputs {
   const nodes: Node[] = [];
   for (const path of paths) {
     const observed = graph.modules.get(path)!;
@@ -61,7 +65,17 @@ export function convertCustomModules(graph: Graph, paths: readonly string[], con
 
 function dequantized(graph: Graph, node: Node): Node["output"] {
   const { shape } = node.output.type!;
-  return graph.insertAfter({ kind: "operator", target: dequantizeOp.name, args: [node.output], types: [{ dtype: "float32", shape }], name: "dequantize", source: node.source }, node).output;
+  return graph.insertAfter(
+    {
+      kind: "operator",
+      target: dequantizeOp.name,
+      args: [node.output],
+      types: [{ dtype: "float32", shape }],
+      name: "dequantize",
+      source: node.source,
+    },
+    node,
+  ).output;
 }
 
 function readIntegers(graph: Graph, node: Node): void {
@@ -75,13 +89,20 @@ function readIntegers(graph: Graph, node: Node): void {
 }
 
 /** Modules prepared on their own are converted on their own; their outputs may be integers. */
-export function convertStandalone(graph: Graph, paths: readonly string[], convert: (child: ObservedGraphModule) => GraphModule): void {
+export function convertStandalone(
+  graph: Graph,
+  paths: readonly string[],
+  convert: (child: ObservedGraphModule) => GraphModule,
+): void {
   for (const path of paths) {
     const child = graph.modules.get(path);
-    if (!(child instanceof ObservedGraphModule)) throw new QuantError("convertFx", { module: path }, "a standalone module was replaced after it was prepared");
+    if (!(child instanceof ObservedGraphModule))
+      throw new QuantError("convertFx", { module: path }, "a standalone module was replaced after it was prepared");
     const converted = convert(child);
     graph.modules.set(path, converted);
-    const types = converted.graph.outputs.map((output): TensorType | null => (output !== null && typeof output === "object" ? output.type : null));
+    const types = converted.graph.outputs.map((output): TensorType | null =>
+      output !== null && typeof output === "object" ? output.type : null,
+    );
     for (const node of graph.nodes) {
       if (node.kind !== "module" || node.target !== path) continue;
       const { inputQuantizedIndexes } = child.prepared.custom;
@@ -95,7 +116,13 @@ type Recurrent = "LSTM" | "GRU" | "LSTMCell" | "GRUCell" | "RNNCell";
 interface FromFloat {
   fromFloat(module: never, options?: object): AnyModule;
 }
-const dynamicForms: Readonly<Record<Recurrent, FromFloat>> = { LSTM: nnq.LSTM, GRU: nnq.GRU, LSTMCell: nnq.LSTMCell, GRUCell: nnq.GRUCell, RNNCell: nnq.RNNCell };
+const dynamicForms: Readonly<Record<Recurrent, FromFloat>> = {
+  LSTM: nnq.LSTM,
+  GRU: nnq.GRU,
+  LSTMCell: nnq.LSTMCell,
+  GRUCell: nnq.GRUCell,
+  RNNCell: nnq.RNNCell,
+};
 /** A GRU's reference form is the float layer with rounded weights. */
 const referenceForms: Readonly<Partial<Record<Recurrent, FromFloat>>> = {
   LSTM: reference.LSTM,
@@ -121,10 +148,17 @@ function roundWeights(module: AnyModule, qconfig: NonNullable<MappedQConfig>): v
 }
 
 /** Recurrent layers become their dynamic form, which quantizes its input itself, or their reference form. */
-export function convertRecurrent(graph: Graph, units: readonly Unit[], qconfigs: ReadonlyMap<Unit, MappedQConfig>, isReference: boolean, engine: QEngine): void {
+export function convertRecurrent(
+  graph: Graph,
+  units: readonly Unit[],
+  qconfigs: ReadonlyMap<Unit, MappedQConfig>,
+  isReference: boolean,
+  engine: QEngine,
+): void {
   for (const unit of units) {
     const qconfig = qconfigs.get(unit) ?? null;
-    if (unit.record.kind !== "module" || !qconfig || !unit.record.isObserved || !Object.hasOwn(dynamicForms, unit.type)) continue;
+    if (unit.record.kind !== "module" || !qconfig || !unit.record.isObserved || !Object.hasOwn(dynamicForms, unit.type))
+      continue;
     const form = (isReference ? referenceForms : dynamicForms)[unit.type as Recurrent];
     if (!form) {
       roundWeights(graph.modules.get(unit.record.path)!, qconfig);

@@ -51,11 +51,19 @@ export interface ConvertFxOptions extends ConvertOptions {
 }
 
 /** The qconfigs of conversion: those of preparation, or of another mapping that only takes some away. */
-function convertedQConfigs(model: ObservedGraphModule, units: readonly Unit[], mapping?: QConfigMapping): Map<Unit, MappedQConfig> {
+function convertedQConfigs(
+  model: ObservedGraphModule,
+  units: readonly Unit[],
+  mapping?: QConfigMapping,
+): Map<Unit, MappedQConfig> {
   if (!mapping) return new Map(units.map((unit) => [unit, unit.record.qconfig]));
   const conflicts = conflictsWith(model.prepared.mapping, mapping);
   if (conflicts.length > 0) {
-    throw new QuantError("convertFx", { settings: conflicts }, "the mapping must have the settings of prepareFx, or null in their place");
+    throw new QuantError(
+      "convertFx",
+      { settings: conflicts },
+      "the mapping must have the settings of prepareFx, or null in their place",
+    );
   }
   return assignQConfigs(mapping, units);
 }
@@ -76,13 +84,26 @@ function dropIdleObservers(graph: Graph, units: readonly Unit[], qconfigs: Reado
 }
 
 /** Inputs that come as integers are dequantized first. */
-function openQuantizedInputs(graph: Graph, indexes: readonly number[], qparams: ConvertFxOptions["inputQParams"]): void {
+function openQuantizedInputs(
+  graph: Graph,
+  indexes: readonly number[],
+  qparams: ConvertFxOptions["inputQParams"],
+): void {
   for (const index of indexes) {
     const input = graph.inputs[index]!;
     const { scale, zeroPoint } = qparams?.[index] ?? { scale: 1, zeroPoint: 0 };
     input.type = { dtype: "quint8", shape: input.type!.shape, qparams: perTensor(scale, zeroPoint) };
     const next = graph.nodes[graph.nodes.indexOf(input.node) + 1] ?? null;
-    const float = graph.insert({ kind: "operator", target: dequantizeOp.name, args: [input], types: [{ dtype: "float32", shape: input.type.shape }], name: "dequantize" }, next);
+    const float = graph.insert(
+      {
+        kind: "operator",
+        target: dequantizeOp.name,
+        args: [input],
+        types: [{ dtype: "float32", shape: input.type.shape }],
+        name: "dequantize",
+      },
+      next,
+    );
     graph.replaceUses(input, float.output, [float]);
   }
 }
@@ -97,7 +118,12 @@ function keepQuantizedOutputs(graph: Graph, indexes: readonly number[]): void {
 
 function convert(model: ObservedGraphModule, options: ConvertFxOptions, isReference: boolean): GraphModule {
   if (!(model instanceof ObservedGraphModule)) {
-    throw new QuantError("convertFx", { given: (model as object).constructor.name }, "needs a prepared model", "Call prepareFx (or prepareQatFx) and calibrate first");
+    throw new QuantError(
+      "convertFx",
+      { given: (model as object).constructor.name },
+      "needs a prepared model",
+      "Call prepareFx (or prepareQatFx) and calibrate first",
+    );
   }
   const { prepared } = model;
   const { engine = DEFAULT_ENGINE, convertCustomConfig: custom = new ConvertCustomConfig() } = options;
@@ -107,7 +133,8 @@ function convert(model: ObservedGraphModule, options: ConvertFxOptions, isRefere
   const units = unitsOf(graph);
   const qconfigs = convertedQConfigs(model, units, options.qconfigMapping);
   foldTrainedBatchNorms(graph);
-  for (const node of graph.nodes) if (typeof node.attrs["training"] === "boolean") node.attrs = { ...node.attrs, training: false };
+  for (const node of graph.nodes)
+    if (typeof node.attrs["training"] === "boolean") node.attrs = { ...node.attrs, training: false };
   runWeightObservers(graph);
   dropIdleObservers(graph, units, qconfigs);
   const customOutputs = convertCustomModules(graph, prepared.observedModules, custom);
@@ -144,4 +171,3 @@ export function convertFx(model: ObservedGraphModule, options: ConvertFxOptions 
 export function convertToReferenceFx(model: ObservedGraphModule, options: ConvertFxOptions = {}): GraphModule {
   return convert(model, options, true);
 }
-

@@ -60,7 +60,12 @@ export class PrepareCustomConfig {
     prepareCustomConfig: PrepareCustomConfig | null = null,
     backendConfig: BackendConfig | null = null,
   ): this {
-    this.standaloneModuleClasses.set(objectTypeName(type), { qconfigMapping, exampleInputs, prepareCustomConfig, backendConfig });
+    this.standaloneModuleClasses.set(objectTypeName(type), {
+      qconfigMapping,
+      exampleInputs,
+      prepareCustomConfig,
+      backendConfig,
+    });
     return this;
   }
 
@@ -141,8 +146,13 @@ export function checkPrepareCustomConfig(model: AnyModule, config: PrepareCustom
   for (const name of [...config.standaloneModuleNames.keys(), ...config.nonTraceableModuleNames]) {
     if (!paths.includes(name)) unknownName("PrepareCustomConfig", "module", name, paths);
   }
-  const classes = [...config.standaloneModuleClasses.keys(), ...config.nonTraceableModuleClasses, ...config.floatToObservedMapping.keys()];
-  for (const type of classes) if (!types.includes(type)) unknownName("PrepareCustomConfig", "module class", type, types);
+  const classes = [
+    ...config.standaloneModuleClasses.keys(),
+    ...config.nonTraceableModuleClasses,
+    ...config.floatToObservedMapping.keys(),
+  ];
+  for (const type of classes)
+    if (!types.includes(type)) unknownName("PrepareCustomConfig", "module class", type, types);
 }
 
 /** @throws QuantError for positions the graph does not have. */

@@ -6,7 +6,11 @@
  */
 
 import type { FixedQParamsFakeQuantize } from "../fake-quantize/fixed.ts";
-import { defaultFixedQParamsRange0to1FakeQuant, defaultFixedQParamsRangeNeg1to1FakeQuant, defaultWeightFakeQuant } from "../fake-quantize/named.ts";
+import {
+  defaultFixedQParamsRange0to1FakeQuant,
+  defaultFixedQParamsRangeNeg1to1FakeQuant,
+  defaultWeightFakeQuant,
+} from "../fake-quantize/named.ts";
 import type { ModuleFactory } from "../factory.ts";
 import {
   defaultFixedQParamsRange0to1Observer,
@@ -16,7 +20,12 @@ import {
 } from "../observers/named.ts";
 import type { FixedQParamsObserver } from "../observers/passive.ts";
 import { QConfig } from "../qconfig.ts";
-import { defaultQuint8WeightQConfig, defaultReuseInputQConfig, getDefaultQConfig, getDefaultQatQConfig } from "../qconfig-defaults.ts";
+import {
+  defaultQuint8WeightQConfig,
+  defaultReuseInputQConfig,
+  getDefaultQConfig,
+  getDefaultQatQConfig,
+} from "../qconfig-defaults.ts";
 import type { QuantBackend } from "../qconfig-defaults.ts";
 import { QConfigMapping } from "./qconfig-mapping.ts";
 
@@ -36,9 +45,17 @@ const fixedFakeQuants: ReadonlyMap<string, ModuleFactory<FixedQParamsFakeQuantiz
   ...MINUS_ONE_TO_ONE.map((type) => [type, defaultFixedQParamsRangeNeg1to1FakeQuant] as const),
 ]);
 
-function withDefaults(qconfig: QConfig, weight: ModuleFactory, perTensorTransposed: boolean, isQat: boolean): QConfigMapping {
+function withDefaults(
+  qconfig: QConfig,
+  weight: ModuleFactory,
+  perTensorTransposed: boolean,
+  isQat: boolean,
+): QConfigMapping {
   const mapping = new QConfigMapping().setGlobal(qconfig).setObjectType("reshape", defaultReuseInputQConfig);
-  const transposed = new QConfig({ activation: qconfig.activation, weight: perTensorTransposed ? weight : qconfig.weight });
+  const transposed = new QConfig({
+    activation: qconfig.activation,
+    weight: perTensorTransposed ? weight : qconfig.weight,
+  });
   for (const type of TRANSPOSED) mapping.setObjectType(type, transposed);
   const layerNorm = new QConfig({ activation: qconfig.activation, weight: defaultPlaceholderObserver });
   for (const type of LAYER_NORM) mapping.setObjectType(type, layerNorm);
@@ -55,7 +72,12 @@ function transposedIsPerTensor(backend: QuantBackend): boolean {
 
 /** The backend's mapping for post-training static quantization. @throws ArgumentError for unknown backends and versions. */
 export function getDefaultQConfigMapping(backend: QuantBackend = "x86", version = 0): QConfigMapping {
-  return withDefaults(getDefaultQConfig(backend, version), defaultWeightObserver, transposedIsPerTensor(backend), false);
+  return withDefaults(
+    getDefaultQConfig(backend, version),
+    defaultWeightObserver,
+    transposedIsPerTensor(backend),
+    false,
+  );
 }
 
 /**
@@ -64,5 +86,10 @@ export function getDefaultQConfigMapping(backend: QuantBackend = "x86", version 
  * @throws ArgumentError for unknown backends and versions.
  */
 export function getDefaultQatQConfigMapping(backend: QuantBackend = "x86", version = 1): QConfigMapping {
-  return withDefaults(getDefaultQatQConfig(backend, version), defaultWeightFakeQuant, transposedIsPerTensor(backend), true);
+  return withDefaults(
+    getDefaultQatQConfig(backend, version),
+    defaultWeightFakeQuant,
+    transposedIsPerTensor(backend),
+    true,
+  );
 }

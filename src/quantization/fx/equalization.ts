@@ -54,7 +54,10 @@ export function insertEqualization(graph: Graph): void {
     if (!observed || observed.isDynamic || input.users.length > 1) continue;
     const name = graph.freeAttributeName(STEM);
     graph.modules.set(name, new InputEqualizationObserver());
-    const watching = graph.insert({ kind: "module", target: name, args: [input], types: [input.type], name, source: layer.source }, layer);
+    const watching = graph.insert(
+      { kind: "module", target: name, args: [input], types: [input.type], name, source: layer.source },
+      layer,
+    );
     graph.setArgs(layer, [watching.output, ...layer.args.slice(1)]);
   }
 }
@@ -85,7 +88,10 @@ function found(graph: Graph, watching: Node): Equalized {
 }
 
 function along(k: Tensor, axis: number, rank: number): Tensor {
-  return reshape(k, Array.from({ length: rank }, (_, i) => (i === axis ? -1 : 1)));
+  return reshape(
+    k,
+    Array.from({ length: rank }, (_, i) => (i === axis ? -1 : 1)),
+  );
 }
 
 /** The layer a value comes from, a relu in between aside. */
@@ -101,7 +107,8 @@ function scaleLayer(graph: Graph, { layer, factors }: Equalized, next: Equalized
   let scaled = mul(w, div(1, along(factors, CHANNELS, rank)));
   if (next) scaled = mul(scaled, along(next.factors, 0, rank));
   const stem = layer.source.path === "" ? "" : `${layer.source.path}.`;
-  const stored = (tensor: Tensor, name: string): Value => graph.attribute(graph.freeAttributeName(stem + name), tensor.detach(), layer.source);
+  const stored = (tensor: Tensor, name: string): Value =>
+    graph.attribute(graph.freeAttributeName(stem + name), tensor.detach(), layer.source);
   graph.setArgs(layer, [x!, stored(scaled, "weight"), b && next ? stored(mul(b, next.factors), "bias") : bias]);
 }
 
@@ -109,7 +116,10 @@ function scaleLayer(graph: Graph, { layer, factors }: Equalized, next: Equalized
 function scaleInput(graph: Graph, { observer, watched, factors }: Equalized): void {
   const [x] = observer.inputs;
   const build = new Builder(graph, observer);
-  const k = graph.attribute(graph.freeAttributeName(`${x!.name}_equalization_scale`), along(factors, CHANNELS, x!.type!.shape.length));
+  const k = graph.attribute(
+    graph.freeAttributeName(`${x!.name}_equalization_scale`),
+    along(factors, CHANNELS, x!.type!.shape.length),
+  );
   graph.setArgs(observer, [build.call(mulOp, [x!, k])]);
   const module: unknown = graph.modules.get(observer.target);
   if (!(module instanceof MinMaxObserver)) return;
@@ -120,12 +130,19 @@ function scaleInput(graph: Graph, { observer, watched, factors }: Equalized): vo
 
 /** Applies all factors and removes the observers that found them. */
 export function applyEqualization(graph: Graph): void {
-  const watching = graph.nodes.filter((node) => node.kind === "module" && graph.modules.get(node.target) instanceof InputEqualizationObserver);
+  const watching = graph.nodes.filter(
+    (node) => node.kind === "module" && graph.modules.get(node.target) instanceof InputEqualizationObserver,
+  );
   noGrad(() => {
     const all = watching.map((node) => found(graph, node));
     const byLayer = new Map(all.map((one) => [one.layer, one]));
     const behind = new Map(all.map((one) => [one, byLayer.get(layerBehind(one.observer.inputs[0]!))]));
-    for (const one of all) scaleLayer(graph, one, all.find((next) => behind.get(next) === one));
+    for (const one of all)
+      scaleLayer(
+        graph,
+        one,
+        all.find((next) => behind.get(next) === one),
+      );
     for (const one of all) {
       if (!behind.get(one)) scaleInput(graph, one);
       graph.replaceUses(one.watching.output, one.observer.output);

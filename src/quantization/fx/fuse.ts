@@ -6,7 +6,7 @@
 
 import { QuantError } from "../../errors.ts";
 import { describe } from "../../graph/graph.ts";
-import type { Argument, Graph, Node , Value} from "../../graph/graph.ts";
+import type { Argument, Graph, Node, Value } from "../../graph/graph.ts";
 import { GraphModule } from "../../graph/graph-module.ts";
 import { removeDead } from "../../graph/rewrite.ts";
 import { verify } from "../../graph/verify.ts";
@@ -65,10 +65,16 @@ function foldBatchNorm(graph: Graph, layer: Unit, norm: Unit): void {
   const layerNode = layer.nodes.at(-1);
   const normNode = normOf(norm)!;
   if (normNode.attrs["training"] === true) {
-    throw new QuantError("fuseFx", { node: describe(normNode) }, "a batch norm can only be folded in eval mode", "Call model.eval() first, or use prepareQatFx");
+    throw new QuantError(
+      "fuseFx",
+      { node: describe(normNode) },
+      "a batch norm can only be folded in eval mode",
+      "Call model.eval() first, or use prepareQatFx",
+    );
   }
   const { weight, bias } = noGrad(() => foldedWeights(graph, layerNode, normNode));
-  const stored = (tensor: Tensor, name: string): Value => graph.attribute(foldedName(graph, layerNode, name), tensor.detach(), layerNode.source);
+  const stored = (tensor: Tensor, name: string): Value =>
+    graph.attribute(foldedName(graph, layerNode, name), tensor.detach(), layerNode.source);
   const [x] = layerNode.args;
   graph.setArgs(layerNode, [x!, stored(weight, "weight"), stored(bias, "bias")]);
   graph.replaceUses(normNode.outputs[0]!, layerNode.output);
@@ -85,7 +91,11 @@ function fuseMatch(graph: Graph, { config, units }: ChainMatch, isQat: boolean):
     parts: units.filter((unit) => isQat || unit !== norm).flatMap((unit) => unit.record.parts),
   };
   if (norm && isQat && fused.startsWith("ConvTranspose")) {
-    throw new QuantError("prepareQatFx", { node: describe(normOf(norm)!) }, "a transposed convolution cannot be trained fused with a batch norm");
+    throw new QuantError(
+      "prepareQatFx",
+      { node: describe(normOf(norm)!) },
+      "a transposed convolution cannot be trained fused with a batch norm",
+    );
   }
   if (norm && !isQat) foldBatchNorm(graph, layer, norm);
   for (const unit of units) for (const node of unit.nodes) if (graph.nodes.includes(node)) setUnitRecord(node, record);
@@ -113,7 +123,12 @@ export function fuseGraph(graph: Graph, backend: BackendConfig, isQat: boolean):
  * A traced copy of the model with batch norms folded and layers joined; the model itself is not changed.
  * @throws QuantError for a batch norm in training mode; GraphError when the model cannot be traced.
  */
-export function fuseFx(model: AnyModule, exampleInputs: readonly unknown[], custom: FuseCustomConfig | null = null, backend: BackendConfig | null = null): GraphModule {
+export function fuseFx(
+  model: AnyModule,
+  exampleInputs: readonly unknown[],
+  custom: FuseCustomConfig | null = null,
+  backend: BackendConfig | null = null,
+): GraphModule {
   const traced = symbolicTrace(model, exampleInputs);
   const graph = traced.graph.clone();
   fuseGraph(graph, backend ?? getNativeBackendConfig(), false);

@@ -7,7 +7,13 @@
 
 import { Value } from "../../graph/graph.ts";
 import type { Graph, Node } from "../../graph/graph.ts";
-import { annotateInputQspecMap, annotateOutputQspec, QuantizationAnnotation, annotate, annotationOf } from "../pt2e/annotation.ts";
+import {
+  annotateInputQspecMap,
+  annotateOutputQspec,
+  QuantizationAnnotation,
+  annotate,
+  annotationOf,
+} from "../pt2e/annotation.ts";
 import { Quantizer } from "../pt2e/quantizer.ts";
 import { QuantizationSpec, SharedQuantizationSpec } from "../pt2e/spec.ts";
 import type { EdgeOrNode, QSpec } from "../pt2e/spec.ts";
@@ -83,17 +89,32 @@ export class FxQuantizer extends Quantizer {
     const units = unitsOf(graph);
     const from = producers(units);
     const matches = matchAll({ graph, producers: from }, units, backend);
-    const standalone = new Map(units.flatMap((unit) => {
-      const indexes = unit.record.kind === "module" ? this.options.standalone.get(unit.record.path) : undefined;
-      return indexes ? [[unit, indexes] as const] : [];
-    }));
-    const custom = new Set(units.filter((unit) => unit.record.kind === "module" && this.options.customClasses.has(unit.type)));
+    const standalone = new Map(
+      units.flatMap((unit) => {
+        const indexes = unit.record.kind === "module" ? this.options.standalone.get(unit.record.path) : undefined;
+        return indexes ? [[unit, indexes] as const] : [];
+      }),
+    );
+    const custom = new Set(
+      units.filter((unit) => unit.record.kind === "module" && this.options.customClasses.has(unit.type)),
+    );
     for (const unit of [...standalone.keys(), ...custom]) matches.delete(unit);
     const qconfigs = assignQConfigs(mapping, units);
     const roles = new Roles(backend);
     const plans = new Plans(units, matches, qconfigs, roles, new Set([...standalone.keys(), ...custom]));
     const quantizedInputs = new Set(graph.inputs.filter((_, i) => inputQuantizedIndexes.includes(i)));
-    const placed = placeObservers({ graph, units, matches, qconfigs, plans, roles, producers: from, quantizedInputs, standalone, custom });
+    const placed = placeObservers({
+      graph,
+      units,
+      matches,
+      qconfigs,
+      plans,
+      roles,
+      producers: from,
+      quantizedInputs,
+      standalone,
+      custom,
+    });
     const writer = new Writer();
     for (const mark of placed.marks) writer.mark(mark);
     for (const unit of units) {

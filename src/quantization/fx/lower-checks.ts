@@ -12,9 +12,14 @@ export const convTransposedScheme: Pass = {
   run(graph) {
     for (const node of graph.nodes) {
       const [, weight] = node.args;
-      if (!node.target.startsWith("convTranspose") || !(weight instanceof Value) || weight.node.target !== "dequantize") continue;
+      if (!node.target.startsWith("convTranspose") || !(weight instanceof Value) || weight.node.target !== "dequantize")
+        continue;
       if (weight.node.inputs[0]?.type?.qparams?.kind === "perTensor") continue;
-      throw new QuantError("convertFx", { node: describe(node) }, "the weight of a transposed convolution must be quantized per tensor");
+      throw new QuantError(
+        "convertFx",
+        { node: describe(node) },
+        "the weight of a transposed convolution must be quantized per tensor",
+      );
     }
   },
 };

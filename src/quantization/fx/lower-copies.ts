@@ -21,7 +21,8 @@ const COPIES = new Set([
   "permute", "slice", "expand", "dropout", "cat",
 ]); // prettier-ignore
 
-const isCopy = (node: Node): boolean => node.kind === "operator" && COPIES.has(node.target) && node.outputs.length === 1;
+const isCopy = (node: Node): boolean =>
+  node.kind === "operator" && COPIES.has(node.target) && node.outputs.length === 1;
 
 /** The integers a value is the dequantized form of, or null. */
 function integersOf(value: Value): Value | null {
@@ -49,7 +50,13 @@ const copyRule = rule("lower-copies", last, ({ graph, root }, build) => {
   const integers = (arg: Value): Tensor => standIn(results.get(arg) ?? integersOf(arg)!);
   for (const node of copies) {
     const inputs = node.args.map((arg) => (arg instanceof Value ? integers(arg) : arg));
-    results.set(node.output, placedAs(replay(graph, build, () => dispatch(findOp(node.target), inputs, node.attrs)[0]!), node));
+    results.set(
+      node.output,
+      placedAs(
+        replay(graph, build, () => dispatch(findOp(node.target), inputs, node.attrs)[0]!),
+        node,
+      ),
+    );
   }
   return results.get(value!)!;
 });

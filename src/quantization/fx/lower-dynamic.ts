@@ -19,8 +19,18 @@ function int8Rule(engine: QEngine, relu: boolean): Rule {
   const [x, w, b] = [value(), dequantizedWeight(), optionalConstant()];
   const args = [pair("quint8", x), w.pattern, b];
   const call = relu ? inner("linear", ...args) : op("linear", ...args).where(isQuantizedUnit);
-  return rule(relu ? "lower-linear-dynamic-relu" : "lower-linear-dynamic", relu ? op("relu", call).where(isQuantizedUnit) : call, (match, build) =>
-    placedAs(build.call(linearDynamicOp, [match.arg(x), match.arg(w.integers), match.arg(b)], { relu, reduceRange: true, engine }), match.node(call)),
+  return rule(
+    relu ? "lower-linear-dynamic-relu" : "lower-linear-dynamic",
+    relu ? op("relu", call).where(isQuantizedUnit) : call,
+    (match, build) =>
+      placedAs(
+        build.call(linearDynamicOp, [match.arg(x), match.arg(w.integers), match.arg(b)], {
+          relu,
+          reduceRange: true,
+          engine,
+        }),
+        match.node(call),
+      ),
   );
 }
 
@@ -29,7 +39,9 @@ function float16Rule(): Rule {
   const [x, stored, b] = [value(), constant(), optionalConstant()];
   const w = op("cast", stored);
   const call = op("linear", pair("float16", x), w, b).where(isQuantizedUnit);
-  return rule("lower-linear-float16", call, (match, build) => placedAs(build.call("linear", [match.arg(x), match.arg(w), match.arg(b)]), match.root));
+  return rule("lower-linear-float16", call, (match, build) =>
+    placedAs(build.call("linear", [match.arg(x), match.arg(w), match.arg(b)]), match.root),
+  );
 }
 
 export function dynamicRules(engine: QEngine): readonly Rule[] {

@@ -7,7 +7,12 @@ import { any, literal, op } from "../../graph/match.ts";
 import type { Match, Pattern } from "../../graph/match.ts";
 import { rule } from "../../graph/rewrite.ts";
 import type { Builder, Rule } from "../../graph/rewrite.ts";
-import { quantizedAddOp, quantizedAddScalarOp, quantizedMulOp, quantizedMulScalarOp } from "../../ops/quantized/arithmetic.ts";
+import {
+  quantizedAddOp,
+  quantizedAddScalarOp,
+  quantizedMulOp,
+  quantizedMulScalarOp,
+} from "../../ops/quantized/arithmetic.ts";
 import { quantizedElu, quantizedHardswish, quantizedLeakyRelu } from "../../ops/quantized/activations.ts";
 import type { OutputQParams } from "../../ops/quantized/common.ts";
 import { quantizedMatmulOp, quantizedSoftmaxOp } from "../../ops/quantized/joins.ts";
@@ -36,10 +41,16 @@ function binaryRules(): Rule[] {
       const suffix = relu ? "-relu" : "";
       return [
         rule(`lower-${name}${suffix}`, behind(pair), (match, build) =>
-          placedAs(build.call(pairOp, [match.arg(a.integers), match.arg(b.integers)], { ...outputOf(match), relu }), match.node(pair)),
+          placedAs(
+            build.call(pairOp, [match.arg(a.integers), match.arg(b.integers)], { ...outputOf(match), relu }),
+            match.node(pair),
+          ),
         ),
         rule(`lower-${name}-scalar${suffix}`, behind(single), (match, build) =>
-          placedAs(build.call(scalarOp, [match.arg(x.integers)], { scalar: match.arg(scalar) as number, relu }), match.node(single)),
+          placedAs(
+            build.call(scalarOp, [match.arg(x.integers)], { scalar: match.arg(scalar) as number, relu }),
+            match.node(single),
+          ),
         ),
       ];
     }),
@@ -50,20 +61,35 @@ function matmulRule(): Rule {
   const [a, b] = [dequantized(), dequantized()];
   const product = inner("matmul", a.pattern, b.pattern);
   return rule("lower-matmul", quantized(product), (match, build) =>
-    placedAs(build.call(quantizedMatmulOp, [match.arg(a.integers), match.arg(b.integers)], outputOf(match)), match.node(product)),
+    placedAs(
+      build.call(quantizedMatmulOp, [match.arg(a.integers), match.arg(b.integers)], outputOf(match)),
+      match.node(product),
+    ),
   );
 }
 
 /** One activation in, stored tensors besides: what the integer form is, given the float node's attributes. */
-type Form = (x: Tensor, output: OutputQParams, stored: readonly (Tensor | null)[], attrs: Readonly<Record<string, unknown>>) => Tensor;
+type Form = (
+  x: Tensor,
+  output: OutputQParams,
+  stored: readonly (Tensor | null)[],
+  attrs: Readonly<Record<string, unknown>>,
+) => Tensor;
 
 const forms: Readonly<Record<string, Form>> = {
   elu: (x, output, _, { alpha }) => quantizedElu(x, { ...output, alpha: alpha as number }),
-  leakyRelu: (x, output, _, { negativeSlope }) => quantizedLeakyRelu(x, { ...output, negativeSlope: negativeSlope as number }),
+  leakyRelu: (x, output, _, { negativeSlope }) =>
+    quantizedLeakyRelu(x, { ...output, negativeSlope: negativeSlope as number }),
   hardswish: (x, output) => quantizedHardswish(x, output),
   layerNorm: (x, output, [weight, bias], { normalizedShape, eps }) =>
-    quantizedLayerNorm(x, normalizedShape as number[], { ...output, weight: weight ?? null, bias: bias ?? null, eps: eps as number }),
-  instanceNorm: (x, output, [weight, bias], { eps }) => quantizedInstanceNorm(x, { ...output, weight: weight ?? null, bias: bias ?? null, eps: eps as number }),
+    quantizedLayerNorm(x, normalizedShape as number[], {
+      ...output,
+      weight: weight ?? null,
+      bias: bias ?? null,
+      eps: eps as number,
+    }),
+  instanceNorm: (x, output, [weight, bias], { eps }) =>
+    quantizedInstanceNorm(x, { ...output, weight: weight ?? null, bias: bias ?? null, eps: eps as number }),
 };
 
 function formRule(target: string, form: Form): Rule {
@@ -72,7 +98,9 @@ function formRule(target: string, form: Form): Rule {
   return rule(`lower-${target}`, quantized(call), (match, build) => {
     const node = match.node(call);
     const stored = node.args.slice(1).map((arg) => match.graph.tensorOf(arg));
-    const result = replay(match.graph, build, () => form(standIn(match.value(x.integers)), outputOf(match), stored, node.attrs));
+    const result = replay(match.graph, build, () =>
+      form(standIn(match.value(x.integers)), outputOf(match), stored, node.attrs),
+    );
     return placedAs(result, node);
   });
 }
@@ -80,17 +108,25 @@ function formRule(target: string, form: Form): Rule {
 /** Batch norms of two and three axes that no layer took in, with or without relu. */
 function batchNormRule(relu: boolean): Rule {
   const x = dequantized();
-  const norm = op("batchNorm", x.pattern).usedOnce().where((node) => node.attrs["training"] === false);
-  return rule(relu ? "lower-batch-norm-relu" : "lower-batch-norm", quantized(relu ? op("relu", norm).usedOnce() : norm), (match, build) => {
-    const node = match.node(norm);
-    const [weight = null, bias = null, runningMean, runningVar] = node.args.slice(1).map((arg) => match.graph.tensorOf(arg));
-    const parts = { weight, bias, runningMean: runningMean!, runningVar: runningVar! };
-    const options = { ...outputOf(match), eps: node.attrs["eps"] as number, relu };
-    return placedAs(
-      replay(match.graph, build, () => quantizedBatchNorm(standIn(match.value(x.integers)), parts, options)),
-      node,
-    );
-  });
+  const norm = op("batchNorm", x.pattern)
+    .usedOnce()
+    .where((node) => node.attrs["training"] === false);
+  return rule(
+    relu ? "lower-batch-norm-relu" : "lower-batch-norm",
+    quantized(relu ? op("relu", norm).usedOnce() : norm),
+    (match, build) => {
+      const node = match.node(norm);
+      const [weight = null, bias = null, runningMean, runningVar] = node.args
+        .slice(1)
+        .map((arg) => match.graph.tensorOf(arg));
+      const parts = { weight, bias, runningMean: runningMean!, runningVar: runningVar! };
+      const options = { ...outputOf(match), eps: node.attrs["eps"] as number, relu };
+      return placedAs(
+        replay(match.graph, build, () => quantizedBatchNorm(standIn(match.value(x.integers)), parts, options)),
+        node,
+      );
+    },
+  );
 }
 
 /** The output's range is the operator's own; the quantize behind says the same and falls away. */
@@ -108,10 +144,15 @@ function fixedRule(): Rule {
 /** Only the layer: PyTorch's function has no pattern, so it stays float. */
 function softmaxRule(): Rule {
   const x = dequantized();
-  const call = op("softmax", x.pattern).usedOnce().where((node) => unitRecordOf(node)?.kind === "layer");
+  const call = op("softmax", x.pattern)
+    .usedOnce()
+    .where((node) => unitRecordOf(node)?.kind === "layer");
   return rule("lower-softmax", quantized(call), (match, build) => {
     const node = match.node(call);
-    return placedAs(build.call(quantizedSoftmaxOp, [match.arg(x.integers)], { dim: node.attrs["dim"] as number, ...outputOf(match) }), node);
+    return placedAs(
+      build.call(quantizedSoftmaxOp, [match.arg(x.integers)], { dim: node.attrs["dim"] as number, ...outputOf(match) }),
+      node,
+    );
   });
 }
 
@@ -132,7 +173,10 @@ function preluRule(): Rule {
   return rule("lower-prelu", quantized(call), (match, build: Builder) => {
     const weight = preluWeight(match, call);
     if (!weight) return null;
-    return placedAs(build.call(quantizedPreluOp, [match.arg(x.integers), build.constant(weight, "prelu_weight")], outputOf(match)), match.node(call));
+    return placedAs(
+      build.call(quantizedPreluOp, [match.arg(x.integers), build.constant(weight, "prelu_weight")], outputOf(match)),
+      match.node(call),
+    );
   });
 }
 

@@ -33,7 +33,9 @@ export function isQuantizedUnit(node: Node): boolean {
 
 /** A call inside a pattern: of a quantized unit, read by nothing else. */
 export function inner(targets: string | readonly string[], ...args: readonly Pattern[]): OpPattern {
-  return op(targets, ...args).usedOnce().where(isQuantizedUnit);
+  return op(targets, ...args)
+    .usedOnce()
+    .where(isQuantizedUnit);
 }
 
 /** The quantize at the end of a pattern. */

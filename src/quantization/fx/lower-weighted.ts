@@ -36,8 +36,14 @@ function convRule(engine: QEngine, relu: boolean): Rule {
 
 function linearRule(engine: QEngine, relu: boolean): Rule {
   const { x, w, b, call } = weightedCall("linear");
-  return rule(relu ? "lower-linear-relu" : "lower-linear", quantized(relu ? inner("relu", call) : call), (match, build) =>
-    placedAs(build.call(quantizedLinearOp, [match.arg(x), match.arg(w), match.arg(b)], { ...outputOf(match), relu, engine }), match.node(call)),
+  return rule(
+    relu ? "lower-linear-relu" : "lower-linear",
+    quantized(relu ? inner("relu", call) : call),
+    (match, build) =>
+      placedAs(
+        build.call(quantizedLinearOp, [match.arg(x), match.arg(w), match.arg(b)], { ...outputOf(match), relu, engine }),
+        match.node(call),
+      ),
   );
 }
 
@@ -45,7 +51,14 @@ function convTransposeRule(engine: QEngine): Rule {
   const { x, w, b, call } = weightedCall(CONV_TRANSPOSE);
   return rule("lower-conv-transpose", quantized(call), (match, build) => {
     const node = match.node(call);
-    return placedAs(build.call(quantizedConvTransposeOp, [match.arg(x), match.arg(w), match.arg(b)], { ...node.attrs, ...outputOf(match), engine }), node);
+    return placedAs(
+      build.call(quantizedConvTransposeOp, [match.arg(x), match.arg(w), match.arg(b)], {
+        ...node.attrs,
+        ...outputOf(match),
+        engine,
+      }),
+      node,
+    );
   });
 }
 
@@ -54,11 +67,15 @@ function convAddRule(engine: QEngine, relu: boolean): Rule {
   const { x, w, b, call } = weightedCall("conv2d");
   const other = dequantized();
   const sum = inner("add", call, other.pattern).commutative();
-  return rule(relu ? "lower-conv-add-relu" : "lower-conv-add", quantized(relu ? inner("relu", sum) : sum), (match, build) => {
-    const node = match.node(call);
-    const args = [match.arg(x), match.arg(w), match.arg(b), match.arg(other.integers)];
-    return placedAs(build.call(quantizedConvAddOp, args, { ...node.attrs, ...outputOf(match), relu, engine }), node);
-  });
+  return rule(
+    relu ? "lower-conv-add-relu" : "lower-conv-add",
+    quantized(relu ? inner("relu", sum) : sum),
+    (match, build) => {
+      const node = match.node(call);
+      const args = [match.arg(x), match.arg(w), match.arg(b), match.arg(other.integers)];
+      return placedAs(build.call(quantizedConvAddOp, args, { ...node.attrs, ...outputOf(match), relu, engine }), node);
+    },
+  );
 }
 
 /** linear → leaky relu or tanh, likewise oneDNN's. */
@@ -68,7 +85,10 @@ function linearActivationRule(activation: "leakyRelu" | "tanh"): Rule {
   return rule(`lower-linear-${activation}`, quantized(act), (match, build) => {
     const negativeSlope = (match.node(act).attrs["negativeSlope"] as number | undefined) ?? 0;
     const attrs = { ...outputOf(match), activation, negativeSlope };
-    return placedAs(build.call(quantizedLinearActivationOp, [match.arg(x), match.arg(w), match.arg(b)], attrs), match.node(call));
+    return placedAs(
+      build.call(quantizedLinearActivationOp, [match.arg(x), match.arg(w), match.arg(b)], attrs),
+      match.node(call),
+    );
   });
 }
 
@@ -77,12 +97,21 @@ function embeddingRules(): Rule[] {
   const [table, ids] = [dequantizedWeight(), any()];
   const [bagTable, bagIds, offsets, sampleWeights] = [dequantizedWeight(), any(), any(), any()];
   const single = op("embedding", table.pattern, ids);
-  const bag = op("embeddingBag", bagTable.pattern, bagIds, offsets, sampleWeights).where(({ attrs }) => attrs["mode"] === "sum");
+  const bag = op("embeddingBag", bagTable.pattern, bagIds, offsets, sampleWeights).where(
+    ({ attrs }) => attrs["mode"] === "sum",
+  );
   return [
-    rule("lower-embedding", single, (match, build) => placedAs(build.call(quantizedEmbeddingOp, [match.arg(table.integers), match.arg(ids)]), match.root)),
+    rule("lower-embedding", single, (match, build) =>
+      placedAs(build.call(quantizedEmbeddingOp, [match.arg(table.integers), match.arg(ids)]), match.root),
+    ),
     rule("lower-embedding-bag", bag, (match, build) => {
       const args = [match.arg(bagTable.integers), match.arg(bagIds), match.arg(offsets), match.arg(sampleWeights)];
-      return placedAs(build.call(quantizedEmbeddingBagOp, args, { includeLastOffset: match.root.attrs["includeLastOffset"] === true }), match.root);
+      return placedAs(
+        build.call(quantizedEmbeddingBagOp, args, {
+          includeLastOffset: match.root.attrs["includeLastOffset"] === true,
+        }),
+        match.root,
+      );
     }),
   ];
 }

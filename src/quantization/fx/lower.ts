@@ -22,11 +22,23 @@ const QUANTIZE = /^quantizePer(Tensor|Channel)$/;
 /** Weights of operators, quantized now and stored; other stored tensors are left to be quantized when they run. */
 function foldWeights(graph: Graph): void {
   const isWeight = (value: { readonly node: { readonly target: string } }): boolean => weighted.has(value.node.target);
-  const readers = new Set(graph.nodes.filter((node) => isWeight({ node })).flatMap((node) => node.inputs.slice(1, 2).map((value) => value.node.args[0])));
+  const readers = new Set(
+    graph.nodes
+      .filter((node) => isWeight({ node }))
+      .flatMap((node) => node.inputs.slice(1, 2).map((value) => value.node.args[0])),
+  );
   constantFolding((node) => QUANTIZE.test(node.target) && readers.has(node.outputs[0]), "_packed_weight").run(graph);
 }
 
-const weighted = new Set(["linear", "conv1d", "conv2d", "conv3d", "convTranspose1d", "convTranspose2d", "convTranspose3d"]);
+const weighted = new Set([
+  "linear",
+  "conv1d",
+  "conv2d",
+  "conv3d",
+  "convTranspose1d",
+  "convTranspose2d",
+  "convTranspose3d",
+]);
 
 const foldQuantizedWeights: Pass = { name: "fold-quantized-weights", run: foldWeights };
 
@@ -37,5 +49,9 @@ export function loweringRules(engine: QEngine): readonly Rule[] {
 
 /** Replaces quantize and dequantize patterns of a graph by integer operators, in place. */
 export function lowerToIntegers(graph: Graph, engine: QEngine): void {
-  runPasses(graph, [foldQuantizedWeights, convTransposedScheme, rewritePass("lower-to-integers", loweringRules(engine))]);
+  runPasses(graph, [
+    foldQuantizedWeights,
+    convTransposedScheme,
+    rewritePass("lower-to-integers", loweringRules(engine)),
+  ]);
 }

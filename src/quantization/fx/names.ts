@@ -31,7 +31,9 @@ const SUGGESTIONS = 3;
 
 /** The known names most like a given one. */
 export function nearNames(name: string, known: Iterable<string>): string[] {
-  const scored = [...new Set(known)].map((candidate) => [editDistance(name.toLowerCase(), candidate.toLowerCase()), candidate] as const);
+  const scored = [...new Set(known)].map(
+    (candidate) => [editDistance(name.toLowerCase(), candidate.toLowerCase()), candidate] as const,
+  );
   return scored
     .sort(([a], [b]) => a - b)
     .slice(0, SUGGESTIONS)

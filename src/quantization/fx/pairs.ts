@@ -7,7 +7,13 @@
 import { DtypeError } from "../../errors.ts";
 import type { Graph, Node, Value } from "../../graph/graph.ts";
 import type { Builder } from "../../graph/rewrite.ts";
-import { dequantizeOp, quantizePerChannel, quantizePerChannelOp, quantizePerTensor, quantizePerTensorOp } from "../../ops/quantize/native.ts";
+import {
+  dequantizeOp,
+  quantizePerChannel,
+  quantizePerChannelOp,
+  quantizePerTensor,
+  quantizePerTensorOp,
+} from "../../ops/quantize/native.ts";
 import { quantizeDequantizeDynamicOp } from "../../ops/quantize/dynamic-pair.ts";
 import type { QEngine } from "../../ops/quantized/engines.ts";
 import { dynamicReduceRange } from "../../ops/quantized/engines.ts";
@@ -45,7 +51,10 @@ export function nativePairs(engine: QEngine, options: ConvertOptions): PairBuild
     if (isFloat(dtype)) return floatPair(build, value, observed);
     const target = quantizedDtype(dtype);
     if (isDynamic) {
-      return build.call(quantizeDequantizeDynamicOp, [value], { dtype: target, reduceRange: dynamicReduceRange(engine, true) });
+      return build.call(quantizeDequantizeDynamicOp, [value], {
+        dtype: target,
+        reduceRange: dynamicReduceRange(engine, true),
+      });
     }
     const { scale, zeroPoint } = staticQParams(node, observed, options);
     const quantized = isPerChannelScheme(qscheme)
@@ -62,7 +71,11 @@ export function nativePairs(engine: QEngine, options: ConvertOptions): PairBuild
 }
 
 /** A stored tensor quantized by parameters found for it. */
-export function quantizeStored(tensor: Tensor, { dtype, qscheme, chAxis }: Observed, { scale, zeroPoint }: CalculatedQParams): Tensor {
+export function quantizeStored(
+  tensor: Tensor,
+  { dtype, qscheme, chAxis }: Observed,
+  { scale, zeroPoint }: CalculatedQParams,
+): Tensor {
   const target = quantizedDtype(dtype);
   return noGrad(() => {
     const float = tensor.detach();

@@ -67,7 +67,10 @@ class Placement {
 
   visit(unit: Unit): void {
     const { matches, qconfigs, plans, custom, standalone } = this.input;
-    this.reads.set(unit, unit.args.map((value) => this.current(value)));
+    this.reads.set(
+      unit,
+      unit.args.map((value) => this.current(value)),
+    );
     const match = matches.get(unit);
     const qconfig = qconfigs.get(unit) ?? null;
     const isAlone = custom.has(unit) || standalone.has(unit);
@@ -93,7 +96,9 @@ class Placement {
     unit.args.forEach((value, i) => {
       const wanted = this.wantedFor(unit, value, i);
       if (!wanted || !isObservable(value)) return;
-      const known = this.marks.find((mark) => mark.readers && mark.value === value && sameKind(mark.instance.made, wanted));
+      const known = this.marks.find(
+        (mark) => mark.readers && mark.value === value && sameKind(mark.instance.made, wanted),
+      );
       const readers = chain[0]!.nodes.filter((node) => node.args.includes(value));
       const mark = known ?? { value, readers: [], instance: new Instance(wanted) };
       mark.readers!.push(...readers.filter((node) => !mark.readers!.includes(node)));
@@ -122,7 +127,8 @@ class Placement {
     if (target.isDynamic || !isQuantizedDtype(target.dtype) || this.input.standalone.has(unit)) return;
     const mark: Mark = { value: unit.output, readers: null, instance: new Instance(plan.activation) };
     const first = this.reads.get(unit)![0];
-    const readsInput = first !== undefined && !isMark(first) && first.node.kind === "input" && target.dtype === "quint8";
+    const readsInput =
+      first !== undefined && !isMark(first) && first.node.kind === "input" && target.dtype === "quint8";
     if ((plan.shares && !readsInput) || plan.reuses) {
       const instance = this.shareInputs(unit);
       if (!instance) return;

@@ -72,7 +72,11 @@ function modulesOf({ model }: Request, graph: Graph): Map<string, string> {
 }
 
 /** Prepares standalone modules and puts observed forms in place; returns the paths of both. */
-function replaceModules(request: Request, graph: Graph, qconfigs: ReadonlyMap<Unit, MappedQConfig>): { standalone: Map<string, readonly number[]>; observed: string[] } {
+function replaceModules(
+  request: Request,
+  graph: Graph,
+  qconfigs: ReadonlyMap<Unit, MappedQConfig>,
+): { standalone: Map<string, readonly number[]>; observed: string[] } {
   const { custom, mapping, backend, isQat } = request;
   const standalone = new Map<string, readonly number[]>();
   const observed: string[] = [];
@@ -83,7 +87,9 @@ function replaceModules(request: Request, graph: Graph, qconfigs: ReadonlyMap<Un
     const config = standaloneOf(request, path, type);
     const form = custom.floatToObservedMapping.get(type);
     if (config) {
-      const inputs = config.exampleInputs ?? unit.args.map((value): Tensor => zeros(value.type!.shape, { dtype: value.type!.dtype }));
+      const inputs =
+        config.exampleInputs ??
+        unit.args.map((value): Tensor => zeros(value.type!.shape, { dtype: value.type!.dtype }));
       const inner = config.prepareCustomConfig ?? new PrepareCustomConfig();
       const child: Request = {
         model: module,
@@ -129,7 +135,14 @@ function prepare(request: Request): ObservedGraphModule {
   if (request.equalize) insertEqualization(graph);
   removeDead(graph);
   verify(graph);
-  const state = { mapping: mapping.copy(), backend, custom, isQat, standalone: [...standalone.keys()], observedModules: observed };
+  const state = {
+    mapping: mapping.copy(),
+    backend,
+    custom,
+    isQat,
+    standalone: [...standalone.keys()],
+    observedModules: observed,
+  };
   return keepAttributes(new ObservedGraphModule(graph, model.training, state), model, custom.preservedAttributes);
 }
 
@@ -150,7 +163,15 @@ export function prepareFx(
   { equalize = false }: PrepareFxOptions = {},
 ): ObservedGraphModule {
   const [customConfig, backendConfig] = [custom ?? new PrepareCustomConfig(), backend ?? getNativeBackendConfig()];
-  return prepare({ model, mapping, exampleInputs, custom: customConfig, backend: backendConfig, isQat: false, equalize });
+  return prepare({
+    model,
+    mapping,
+    exampleInputs,
+    custom: customConfig,
+    backend: backendConfig,
+    isQat: false,
+    equalize,
+  });
 }
 
 /**
@@ -165,5 +186,12 @@ export function prepareQatFx(
   custom: PrepareCustomConfig | null = null,
   backend: BackendConfig | null = null,
 ): ObservedGraphModule {
-  return prepare({ model, mapping, exampleInputs, custom: custom ?? new PrepareCustomConfig(), backend: backend ?? getNativeBackendConfig(), isQat: true });
+  return prepare({
+    model,
+    mapping,
+    exampleInputs,
+    custom: custom ?? new PrepareCustomConfig(),
+    backend: backend ?? getNativeBackendConfig(),
+    isQat: true,
+  });
 }

@@ -55,7 +55,10 @@ function partsOf(layer: Node, norm: Node): TrainedNorm | null {
 
 /** [C] → [C, 1, ...] along axis 0 of a weight, or [1, C, 1, ...] along axis 1 of an output. */
 function along(x: Tensor, axis: 0 | 1, rank: number): Tensor {
-  return reshape(x, Array.from({ length: rank }, (_, i) => (i === axis ? -1 : 1)));
+  return reshape(
+    x,
+    Array.from({ length: rank }, (_, i) => (i === axis ? -1 : 1)),
+  );
 }
 
 /** k, and the weight times it. */
@@ -103,7 +106,11 @@ function claim(layer: Node, norm: Node): void {
 }
 
 /** Rewrites every layer fused with a batch norm whose unit is to be quantized. */
-export function trainBatchNorms(graph: Graph, units: readonly Unit[], qconfigs: ReadonlyMap<Unit, MappedQConfig>): void {
+export function trainBatchNorms(
+  graph: Graph,
+  units: readonly Unit[],
+  qconfigs: ReadonlyMap<Unit, MappedQConfig>,
+): void {
   for (const unit of units) {
     const layer = unit.nodes.find((node) => weightIndexes[node.target] === 1);
     const norm = unit.nodes.find((node) => node.target === "batchNorm");
@@ -113,9 +120,17 @@ export function trainBatchNorms(graph: Graph, units: readonly Unit[], qconfigs: 
 
 function foldedBy(graph: Graph, layer: Node, parts: TrainedNorm): { weight: Tensor; bias: Tensor } {
   const stored = (name: string | null): Tensor | null => (name === null ? null : graph.attributes.get(name)!);
-  const bn: FixedBatchNorm = { weight: stored(parts.gamma), bias: stored(parts.beta), runningMean: stored(parts.mean), runningVar: stored(parts.variance), eps: parts.eps };
+  const bn: FixedBatchNorm = {
+    weight: stored(parts.gamma),
+    bias: stored(parts.beta),
+    runningMean: stored(parts.mean),
+    runningVar: stored(parts.variance),
+    eps: parts.eps,
+  };
   const [weight, bias] = [stored(parts.weight)!, stored(parts.bias)];
-  return noGrad(() => (layer.target === "linear" ? fuseLinearBnWeights(weight, bias, bn) : fuseConvBnWeights(weight, bias, bn)));
+  return noGrad(() =>
+    layer.target === "linear" ? fuseLinearBnWeights(weight, bias, bn) : fuseConvBnWeights(weight, bias, bn),
+  );
 }
 
 /** The batch norm that ends the chain behind a trained layer. */
@@ -138,7 +153,10 @@ export function foldTrainedBatchNorms(graph: Graph): void {
     const folded = graph.attribute(graph.freeAttributeName(`${stem}weight`), weight.detach(), layer.source);
     if (scaled.node.kind === "module") graph.setArgs(scaled.node, [folded]);
     else graph.setArgs(layer, [layer.args[0]!, folded, ...layer.args.slice(2)]);
-    graph.setArgs(layer, [...layer.args.slice(0, 2), graph.attribute(graph.freeAttributeName(`${stem}bias`), bias.detach(), layer.source)]);
+    graph.setArgs(layer, [
+      ...layer.args.slice(0, 2),
+      graph.attribute(graph.freeAttributeName(`${stem}bias`), bias.detach(), layer.source),
+    ]);
     graph.replaceUses(norm.outputs[0]!, layer.output);
     layer.meta.delete(KEY);
   }

@@ -65,7 +65,9 @@ export class QConfigMapping {
   setModuleNameObjectTypeOrder(moduleName: string, type: ObjectType, index: number, qconfig: MappedQConfig): this {
     const entry = { moduleName, objectType: objectTypeName(type), index, qconfig };
     const list = this.moduleNameObjectTypeOrderQConfigs;
-    const at = list.findIndex((old) => old.moduleName === moduleName && old.objectType === entry.objectType && old.index === index);
+    const at = list.findIndex(
+      (old) => old.moduleName === moduleName && old.objectType === entry.objectType && old.index === index,
+    );
     list.splice(at < 0 ? list.length : at, 1, entry);
     return this;
   }
@@ -73,7 +75,8 @@ export class QConfigMapping {
   /** @throws ArgumentError for a key that is none of the five levels. */
   static fromDict(dict: QConfigDict): QConfigMapping {
     for (const key of Object.keys(dict)) {
-      if (!DICT_KEYS.includes(key)) throw new ArgumentError("QConfigMapping.fromDict", { key, known: DICT_KEYS }, "the key names no level");
+      if (!DICT_KEYS.includes(key))
+        throw new ArgumentError("QConfigMapping.fromDict", { key, known: DICT_KEYS }, "the key names no level");
     }
     const mapping = new QConfigMapping().setGlobal(dict[""] ?? null);
     for (const [type, qconfig] of dict.object_type ?? []) mapping.setObjectType(type, qconfig);
@@ -124,15 +127,26 @@ export function qconfigFor(mapping: QConfigMapping, type: string, path: string, 
 }
 
 /** The order level: the setting for the `index`-th call of the type in the module, or the fallback. */
-export function qconfigByOrder(mapping: QConfigMapping, path: string, type: string, index: number, fallback: MappedQConfig): MappedQConfig {
-  const found = mapping.moduleNameObjectTypeOrderQConfigs.find((entry) => entry.moduleName === path && entry.objectType === type && entry.index === index);
+export function qconfigByOrder(
+  mapping: QConfigMapping,
+  path: string,
+  type: string,
+  index: number,
+  fallback: MappedQConfig,
+): MappedQConfig {
+  const found = mapping.moduleNameObjectTypeOrderQConfigs.find(
+    (entry) => entry.moduleName === path && entry.objectType === type && entry.index === index,
+  );
   return found ? found.qconfig : fallback;
 }
 
 /** Two mappings' equally named settings that differ, where the second may also say null; empty when it fits. */
 export function conflictsWith(prepared: QConfigMapping, converted: QConfigMapping): string[] {
-  const differs = (a: MappedQConfig, b: MappedQConfig | undefined): boolean => b === undefined || (b !== null && !qconfigEquals(a, b));
+  const differs = (a: MappedQConfig, b: MappedQConfig | undefined): boolean =>
+    b === undefined || (b !== null && !qconfigEquals(a, b));
   const levels = ["objectTypeQConfigs", "moduleNameRegexQConfigs", "moduleNameQConfigs"] as const;
-  const conflicts = levels.flatMap((level) => [...prepared[level]].flatMap(([name, qconfig]) => (differs(qconfig, converted[level].get(name)) ? [name] : [])));
+  const conflicts = levels.flatMap((level) =>
+    [...prepared[level]].flatMap(([name, qconfig]) => (differs(qconfig, converted[level].get(name)) ? [name] : [])),
+  );
   return qconfigEquals(prepared.globalQConfig, converted.globalQConfig) ? conflicts : ["global", ...conflicts];
 }

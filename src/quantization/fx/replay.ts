@@ -30,7 +30,11 @@ class Replay implements Tracer {
   }
 
   record(op: string, inputs: readonly OpInput[], attrs: Attrs, types: readonly TensorType[]): Tensor[] {
-    const outputs = this.build.callMany(op, inputs.map((input) => this.argument(input)), attrs);
+    const outputs = this.build.callMany(
+      op,
+      inputs.map((input) => this.argument(input)),
+      attrs,
+    );
     return outputs.map((value, i) => new TracedTensor(types[i]!, value));
   }
 
@@ -57,6 +61,12 @@ export function replay(graph: Graph, build: Builder, run: () => Tensor): Value {
 }
 
 /** The same for one operator called by name: on integers its integer form, where it has one. */
-export function replayCall(graph: Graph, build: Builder, target: string, inputs: readonly OpInput[], attrs: Attrs): Value {
+export function replayCall(
+  graph: Graph,
+  build: Builder,
+  target: string,
+  inputs: readonly OpInput[],
+  attrs: Attrs,
+): Value {
   return replay(graph, build, () => dispatch(findOp(target), inputs, attrs)[0]!);
 }

@@ -41,7 +41,8 @@ function fixedQParams(factory: ModuleFactory): { scale: number; zeroPoint: numbe
 
 /** Whether an observer's range, smallest scale and (fixed) parameters lie within a constraint. */
 function satisfies(factory: ModuleFactory, constraint: DTypeWithConstraints): boolean {
-  const { quantMinLowerBound, quantMaxUpperBound, scaleMinLowerBound, scaleExactMatch, zeroPointExactMatch } = constraint;
+  const { quantMinLowerBound, quantMaxUpperBound, scaleMinLowerBound, scaleExactMatch, zeroPointExactMatch } =
+    constraint;
   const made = madeBy(toFactory(factory));
   if (!made) return true;
   if (quantMinLowerBound !== undefined && made.quantMin < quantMinLowerBound) return false;
@@ -49,7 +50,11 @@ function satisfies(factory: ModuleFactory, constraint: DTypeWithConstraints): bo
   if (scaleMinLowerBound !== undefined && made.eps < scaleMinLowerBound) return false;
   if (scaleExactMatch === undefined && zeroPointExactMatch === undefined) return true;
   const fixed = fixedQParams(factory);
-  return fixed !== null && fixed.scale === Math.fround(scaleExactMatch ?? fixed.scale) && fixed.zeroPoint === (zeroPointExactMatch ?? fixed.zeroPoint);
+  return (
+    fixed !== null &&
+    fixed.scale === Math.fround(scaleExactMatch ?? fixed.scale) &&
+    fixed.zeroPoint === (zeroPointExactMatch ?? fixed.zeroPoint)
+  );
 }
 
 /** What a unit is asked to be: targets of its input, output and (operators only) weight and bias. */
@@ -66,10 +71,14 @@ export interface Wanted {
 function runs(config: DTypeConfig, wanted: Wanted, qconfig: NonNullable<MappedQConfig>): boolean {
   const { input, output, weight, bias, isDynamic } = config;
   if (input && wanted.readsActivations) {
-    const fits = input.dtype === wanted.input.dtype && isDynamic === wanted.input.isDynamic && satisfies(qconfig.activation, input);
+    const fits =
+      input.dtype === wanted.input.dtype &&
+      isDynamic === wanted.input.isDynamic &&
+      satisfies(qconfig.activation, input);
     if (!fits) return false;
   }
-  if (weight && wanted.weight && !(weight.dtype === wanted.weight.dtype && satisfies(qconfig.weight, weight))) return false;
+  if (weight && wanted.weight && !(weight.dtype === wanted.weight.dtype && satisfies(qconfig.weight, weight)))
+    return false;
   if (bias && wanted.bias && bias !== wanted.bias) return false;
   const given = wanted.output.isDynamic ? "float32" : wanted.output.dtype;
   return output === null || (output.dtype === given && satisfies(qconfig.activation, output));
@@ -86,7 +95,8 @@ export function isWeightSupported(configs: readonly DTypeConfig[], qconfig: NonN
   return configs.some((config) => {
     const [input, output] = [config.input?.dtype ?? "float32", config.output?.dtype ?? "float32"];
     const sameWeight = (config.weight?.dtype ?? "float32") === weight.dtype;
-    if (config.isDynamic) return activation.isDynamic && input === activation.dtype && output === "float32" && sameWeight;
+    if (config.isDynamic)
+      return activation.isDynamic && input === activation.dtype && output === "float32" && sameWeight;
     const sameBias = (config.bias ?? "float32") === (isFloat16 ? "float16" : "float32");
     return input === activation.dtype && output === activation.dtype && sameWeight && sameBias;
   });

@@ -31,7 +31,11 @@ export function layerCallOf(node: Node): LayerCall | null {
 
 const CONTAINERS: readonly unknown[] = [nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict];
 const isModuleClass = (value: unknown): boolean => typeof value === "function" && value.prototype instanceof Module;
-const layers = new Set<unknown>([...Object.values(nn), ...Object.values(intrinsic)].filter((value) => isModuleClass(value) && !CONTAINERS.includes(value)));
+const layers = new Set<unknown>(
+  [...Object.values(nn), ...Object.values(intrinsic)].filter(
+    (value) => isModuleClass(value) && !CONTAINERS.includes(value),
+  ),
+);
 
 /** Layers whose quantized forms are modules rather than operators. */
 const WHOLE: readonly unknown[] = [nn.LSTM, nn.GRU, nn.LSTMCell, nn.GRUCell, nn.RNNCell];
@@ -91,8 +95,13 @@ function outermostLayers(root: AnyModule, isLeaf: (module: AnyModule, path: stri
  * The graph of a model's forward whose nodes know which layer's call they belong to. The model and its tensors are
  * shared, not copied. @throws GraphError as `capture`.
  */
-export function symbolicTrace(model: AnyModule, exampleInputs: readonly unknown[], { leafModules }: TraceOptions = {}): GraphModule {
-  const isLeaf = (module: AnyModule, path: string): boolean => WHOLE.includes(module.constructor) || (leafModules?.(module, path) ?? false);
+export function symbolicTrace(
+  model: AnyModule,
+  exampleInputs: readonly unknown[],
+  { leafModules }: TraceOptions = {},
+): GraphModule {
+  const isLeaf = (module: AnyModule, path: string): boolean =>
+    WHOLE.includes(module.constructor) || (leafModules?.(module, path) ?? false);
   const handles = outermostLayers(model, isLeaf).flatMap(([path, module]) => watch(path, module));
   try {
     return capture(model, exampleInputs, { leafModules: isLeaf });

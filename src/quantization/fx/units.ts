@@ -54,7 +54,9 @@ export class Unit {
    */
   get args(): Value[] {
     const own = new Set(this.nodes);
-    const read = this.nodes.flatMap((node) => node.args).filter((arg): arg is Value => arg instanceof Value && !own.has(arg.node));
+    const read = this.nodes
+      .flatMap((node) => node.args)
+      .filter((arg): arg is Value => arg instanceof Value && !own.has(arg.node));
     if (!this.isLayer) return this.nodes.length === 1 ? read : [...new Set(read)];
     return [...new Set(read.filter((value) => value.node.kind !== "attribute"))];
   }
@@ -86,7 +88,14 @@ function stackedReshapes(cat: Node): Node[] | null {
   const isPart = (node: Node): boolean => {
     const shape = node.outputs[0]?.type?.shape;
     const location = node.source.location;
-    return node.target === "reshape" && node.output.users.length === 1 && !layerCallOf(node) && location === cat.source.location && shape?.[dim ?? 0] === 1 && shape.length === node.inputs[0]!.type!.shape.length + 1;
+    return (
+      node.target === "reshape" &&
+      node.output.users.length === 1 &&
+      !layerCallOf(node) &&
+      location === cat.source.location &&
+      shape?.[dim ?? 0] === 1 &&
+      shape.length === node.inputs[0]!.type!.shape.length + 1
+    );
   };
   return cat.target === "cat" && inputs.length > 0 && inputs.every(isPart) ? inputs : null;
 }
@@ -152,7 +161,9 @@ export function setUnitRecord(node: Node, record: UnitRecord): void {
 
 /** The unit a value comes from. */
 export function producers(units: readonly Unit[]): Map<Value, Unit> {
-  return new Map(units.flatMap((unit) => unit.nodes.flatMap((node) => node.outputs.map((value) => [value, unit] as const))));
+  return new Map(
+    units.flatMap((unit) => unit.nodes.flatMap((node) => node.outputs.map((value) => [value, unit] as const))),
+  );
 }
 
 /** How often a unit's output is read by others, the graph's return included. */

@@ -56,7 +56,9 @@ export class Roles {
   private readonly weighted: ReadonlySet<string>;
 
   constructor(backend: BackendConfig) {
-    const configs = backend.configs.filter(({ pattern, inputTypeToIndex }) => typeof pattern === "string" && inputTypeToIndex.weight !== undefined);
+    const configs = backend.configs.filter(
+      ({ pattern, inputTypeToIndex }) => typeof pattern === "string" && inputTypeToIndex.weight !== undefined,
+    );
     this.weighted = new Set(configs.map(({ pattern }) => pattern as string));
   }
 
@@ -77,7 +79,8 @@ function sharesByType({ config, units }: ChainMatch): boolean {
 
 function planFor(match: ChainMatch | null, qconfig: NonNullable<MappedQConfig>): UnitPlan {
   const [activation, weight] = [observing(qconfig.activation), observing(qconfig.weight)];
-  const isFloat16 = activation.target.dtype === "float16" && weight.target.dtype === "float16" && !activation.target.isDynamic;
+  const isFloat16 =
+    activation.target.dtype === "float16" && weight.target.dtype === "float16" && !activation.target.isDynamic;
   return {
     activation,
     weight,
@@ -95,7 +98,13 @@ export class Plans {
   private readonly roles: Roles;
   private readonly matches: Matches;
 
-  constructor(units: readonly Unit[], matches: Matches, qconfigs: ReadonlyMap<Unit, MappedQConfig>, roles: Roles, alone: ReadonlySet<Unit>) {
+  constructor(
+    units: readonly Unit[],
+    matches: Matches,
+    qconfigs: ReadonlyMap<Unit, MappedQConfig>,
+    roles: Roles,
+    alone: ReadonlySet<Unit>,
+  ) {
     this.matches = matches;
     this.roles = roles;
     const decided = new Set<Unit>();

@@ -36,7 +36,11 @@ export const weightIndexes: Readonly<Record<string, number>> = {
 export type UnitQConfigs = ReadonlyMap<Unit, MappedQConfig>;
 
 /** Whether a unit's weight is converted: observed, and of dtypes the backend lists for its class. */
-export function convertsWeight(unit: Unit, qconfig: MappedQConfig, backend: BackendConfig): qconfig is NonNullable<MappedQConfig> {
+export function convertsWeight(
+  unit: Unit,
+  qconfig: MappedQConfig,
+  backend: BackendConfig,
+): qconfig is NonNullable<MappedQConfig> {
   if (!unit.isLayer || !qconfig || !unit.record.isObserved) return false;
   const config = backend.configs.find(({ pattern }) => pattern === unit.type);
   return config !== undefined && isWeightSupported(config.dtypeConfigs, qconfig);
@@ -68,7 +72,12 @@ function storedWeight(graph: Graph, node: Node, weight: Tensor, qconfig: NonNull
 }
 
 /** Stores the weights of layers as integers. In training they have fake-quantizes, which conversion replaces. */
-export function storeLayerWeights(graph: Graph, units: readonly Unit[], qconfigs: UnitQConfigs, backend: BackendConfig): void {
+export function storeLayerWeights(
+  graph: Graph,
+  units: readonly Unit[],
+  qconfigs: UnitQConfigs,
+  backend: BackendConfig,
+): void {
   const stored = new Map<string, Value>();
   for (const unit of units) {
     const qconfig = qconfigs.get(unit) ?? null;
@@ -81,7 +90,10 @@ export function storeLayerWeights(graph: Graph, units: readonly Unit[], qconfigs
       const name = given.node.target;
       const value = stored.get(name) ?? storedWeight(graph, node, weight, qconfig);
       stored.set(name, value);
-      graph.setArgs(node, node.args.map((arg, i) => (i === index ? value : arg)));
+      graph.setArgs(
+        node,
+        node.args.map((arg, i) => (i === index ? value : arg)),
+      );
     }
   }
 }
@@ -94,7 +106,8 @@ export function runWeightObservers(graph: Graph): void {
     if (!(watched instanceof Value) || watched.node.kind !== "module") continue;
     const module = graph.modules.get(watched.node.target);
     const weight = graph.tensorOf(watched.node.args[0] ?? null);
-    if (weight && observedOf(module)) noGrad(() => (module as unknown as { forward(x: Tensor): unknown }).forward(weight.detach()));
+    if (weight && observedOf(module))
+      noGrad(() => (module as unknown as { forward(x: Tensor): unknown }).forward(weight.detach()));
   }
 }
 

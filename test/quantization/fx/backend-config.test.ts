@@ -16,7 +16,13 @@ interface Entry {
   readonly pattern: NestedPattern;
   readonly complexFormat: boolean;
   readonly observationType: string;
-  readonly dtypeConfigs: readonly { input?: Dtype; output?: Dtype; weight?: Dtype; bias?: string; isDynamic: boolean }[];
+  readonly dtypeConfigs: readonly {
+    input?: Dtype;
+    output?: Dtype;
+    weight?: Dtype;
+    bias?: string;
+    isDynamic: boolean;
+  }[];
   readonly numTensorArgsToObservationType?: Readonly<Record<string, string>>;
   readonly rootModule?: string;
 }
@@ -24,18 +30,33 @@ interface Golden {
   readonly backends: Readonly<Record<string, readonly Entry[]>>;
 }
 
-const golden = JSON.parse(readFileSync(new URL("../../../golden/programs/backend-configs.json", import.meta.url), "utf8")) as Golden;
+const golden = JSON.parse(
+  readFileSync(new URL("../../../golden/programs/backend-configs.json", import.meta.url), "utf8"),
+) as Golden;
 
-const sorted = (fields: object): unknown => Object.fromEntries(Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1)));
+const sorted = (fields: object): unknown =>
+  Object.fromEntries(Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1)));
 
 function ownDtypes({ input, output, weight, bias, isDynamic }: DTypeConfig): unknown {
   const side = (name: string, value: DTypeWithConstraints | null): object => (value ? { [name]: sorted(value) } : {});
-  return { ...side("input", input), ...side("output", output), ...side("weight", weight), ...(bias && { bias }), isDynamic };
+  return {
+    ...side("input", input),
+    ...side("output", output),
+    ...side("weight", weight),
+    ...(bias && { bias }),
+    isDynamic,
+  };
 }
 
 function theirDtypes({ input, output, weight, bias, isDynamic }: Entry["dtypeConfigs"][number]): unknown {
   const side = (name: string, value: Dtype | undefined): object => (value ? { [name]: sorted(value) } : {});
-  return { ...side("input", input), ...side("output", output), ...side("weight", weight), ...(bias && { bias }), isDynamic };
+  return {
+    ...side("input", input),
+    ...side("output", output),
+    ...side("weight", weight),
+    ...(bias && { bias }),
+    isDynamic,
+  };
 }
 
 /** PyTorch's spellings of one of fewbit's types are several; every one of them must be listed with the same settings. */
@@ -78,7 +99,8 @@ const backends = {
 describe("backend configs", () => {
   it.each(Object.entries(backends))("%s lists PyTorch's patterns", (name, config) => {
     const expected = new Map<string, Entry>();
-    for (const entry of golden.backends[name]!) for (const key of ownPatterns(entry.pattern, entry.complexFormat)) expected.set(key, entry);
+    for (const entry of golden.backends[name]!)
+      for (const key of ownPatterns(entry.pattern, entry.complexFormat)) expected.set(key, entry);
     const own = new Map(config.configs.map((one) => [one.key, one]));
     expect([...own.keys()].sort()).toEqual([...expected.keys()].sort());
     for (const [key, entry] of expected) {

@@ -28,7 +28,9 @@ interface Mapping {
   readonly objectType: readonly (readonly [string, Pair])[];
 }
 
-const golden = JSON.parse(readFileSync(new URL("../../../golden/programs/backend-configs.json", import.meta.url), "utf8")) as {
+const golden = JSON.parse(
+  readFileSync(new URL("../../../golden/programs/backend-configs.json", import.meta.url), "utf8"),
+) as {
   readonly mappings: Readonly<Record<string, Mapping>>;
 };
 
@@ -53,7 +55,11 @@ function expectPair(qconfig: MappedQConfig | undefined, { activation, weight }: 
     ...(quantMin !== undefined && { quantMin, quantMax }),
     isDynamic: false,
   });
-  expect([name, described(() => qconfig!.activation(), activation), described(() => qconfig!.weight(), weight)]).toEqual([name, picked(activation), picked(weight)]);
+  expect([
+    name,
+    described(() => qconfig!.activation(), activation),
+    described(() => qconfig!.weight(), weight),
+  ]).toEqual([name, picked(activation), picked(weight)]);
 }
 
 describe("default mappings", () => {
@@ -63,7 +69,9 @@ describe("default mappings", () => {
     const mapping = isQat ? getDefaultQatQConfigMapping(backend) : getDefaultQConfigMapping(backend);
     expectPair(mapping.globalQConfig, expected.global, "global");
     expect(mapping.globalQConfig!.activation() instanceof FakeQuantizeBase).toBe(isQat);
-    const types = new Map(expected.objectType.flatMap(([type, pair]) => typeNames(type).map((own) => [own, pair] as const)));
+    const types = new Map(
+      expected.objectType.flatMap(([type, pair]) => typeNames(type).map((own) => [own, pair] as const)),
+    );
     expect([...mapping.objectTypeQConfigs.keys()].sort()).toEqual([...types.keys()].sort());
     for (const [type, pair] of types) expectPair(mapping.objectTypeQConfigs.get(type), pair, type);
   });

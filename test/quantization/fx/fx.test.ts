@@ -33,7 +33,8 @@ function ready(): { model: Net; x: Tensor } {
   return { model, x: randn([2, 3, 8, 8]) };
 }
 
-const targets = (graph: { nodes: readonly { kind: string; target: string }[] }): string[] => graph.nodes.filter(({ kind }) => kind === "operator").map(({ target }) => target);
+const targets = (graph: { nodes: readonly { kind: string; target: string }[] }): string[] =>
+  graph.nodes.filter(({ kind }) => kind === "operator").map(({ target }) => target);
 
 describe("prepareFx and convertFx", () => {
   it("leave the model as it was", () => {
@@ -50,7 +51,15 @@ describe("prepareFx and convertFx", () => {
     const prepared = fx.prepareFx(model, fx.getDefaultQConfigMapping(), [x]);
     prepared.forward(x);
     const quantized = fx.convertFx(prepared);
-    expect(targets(quantized.graph)).toEqual(["quantizePerTensor", "quantizedConv", "maxPool2d", "reshape", "quantizedRelu", "quantizedLinear", "dequantize"]);
+    expect(targets(quantized.graph)).toEqual([
+      "quantizePerTensor",
+      "quantizedConv",
+      "maxPool2d",
+      "reshape",
+      "quantizedRelu",
+      "quantizedLinear",
+      "dequantize",
+    ]);
     const executable = compile(quantized, { fallback: "reference" });
     expect(Array.from(executable.runOne(x).data)).toEqual(Array.from(quantized.run(x).data));
     executable.dispose();
@@ -101,7 +110,14 @@ describe("prepareFx and convertFx", () => {
     prepared.forward(x);
     const convertCustomConfig = new fx.ConvertCustomConfig().setPreservedAttributes(["labels"]);
     expect(fx.convertFx(prepared, { convertCustomConfig }).preserved["labels"]).toEqual(["a", "b", "c", "d"]);
-    expect(() => fx.prepareFx(model, fx.getDefaultQConfigMapping(), [x], new fx.PrepareCustomConfig().setPreservedAttributes(["label"]))).toThrow("labels");
+    expect(() =>
+      fx.prepareFx(
+        model,
+        fx.getDefaultQConfigMapping(),
+        [x],
+        new fx.PrepareCustomConfig().setPreservedAttributes(["label"]),
+      ),
+    ).toThrow("labels");
   });
 
   it("read and give integers where asked", () => {
@@ -125,7 +141,11 @@ describe("mistakes are named", () => {
     ["a module name", new fx.QConfigMapping().setModuleName("con", defaultQConfig), "conv"],
     ["a pattern", new fx.QConfigMapping().setModuleNameRegex("block.*", defaultQConfig), "near"],
     ["a type", new fx.QConfigMapping().setObjectType("Conv2D", defaultQConfig), "Conv2d"],
-    ["a module of an order setting", new fx.QConfigMapping().setModuleNameObjectTypeOrder("poool", "relu", 0, null), "pool"],
+    [
+      "a module of an order setting",
+      new fx.QConfigMapping().setModuleNameObjectTypeOrder("poool", "relu", 0, null),
+      "pool",
+    ],
   ])("%s that matches nothing", (_, mapping, near) => {
     expect(attempt(mapping)).toThrow(near);
   });
@@ -148,12 +168,21 @@ describe("mistakes are named", () => {
     const { model, x } = ready();
     const prepared = fx.prepareFx(model, new fx.QConfigMapping().setModuleName("fc", defaultQConfig), [x]);
     prepared.forward(x);
-    expect(() => fx.convertFx(prepared, { qconfigMapping: new fx.QConfigMapping().setModuleName("fc", defaultDynamicQConfig) })).toThrow("fc");
+    expect(() =>
+      fx.convertFx(prepared, { qconfigMapping: new fx.QConfigMapping().setModuleName("fc", defaultDynamicQConfig) }),
+    ).toThrow("fc");
   });
 
   it("positions that the model does not have", () => {
     const { model, x } = ready();
-    expect(() => fx.prepareFx(model, fx.getDefaultQConfigMapping(), [x], new fx.PrepareCustomConfig().setInputQuantizedIndexes([1]))).toThrow("position");
+    expect(() =>
+      fx.prepareFx(
+        model,
+        fx.getDefaultQConfigMapping(),
+        [x],
+        new fx.PrepareCustomConfig().setInputQuantizedIndexes([1]),
+      ),
+    ).toThrow("position");
   });
 });
 
@@ -172,7 +201,8 @@ describe("QConfigMapping", () => {
 
   it("lets a name win over a pattern, a pattern over a type, a type over the global setting", () => {
     const { model, x } = ready();
-    const count = (mapping: fx.QConfigMapping): number => [...fx.prepareFx(model, mapping, [x]).graph.modules.keys()].length;
+    const count = (mapping: fx.QConfigMapping): number =>
+      [...fx.prepareFx(model, mapping, [x]).graph.modules.keys()].length;
     const only = (): fx.QConfigMapping => new fx.QConfigMapping().setObjectType(nn.Linear, defaultQConfig);
     expect(count(new fx.QConfigMapping())).toBe(0);
     expect(count(only())).toBe(2);
