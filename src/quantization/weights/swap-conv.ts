@@ -15,16 +15,15 @@ import type { FilterFn } from "./quantize-model.ts";
 
 /** A module of [..., C] applied to [N, C, H, W]. */
 export class PermuteSandwich extends Module {
-  mod: AnyModule;
+  mod: Module<[Tensor], Tensor>;
 
-  constructor(mod: AnyModule) {
+  constructor(mod: Module<[Tensor], Tensor>) {
     super();
     this.mod = mod;
   }
 
   forward(x: Tensor): Tensor {
-    const y = this.mod.forward(permute(x, [0, 2, 3, 1])) as Tensor;
-    return permute(y, [0, 3, 1, 2]);
+    return permute(this.mod.forward(permute(x, [0, 2, 3, 1])), [0, 3, 1, 2]);
   }
 }
 
