@@ -42,7 +42,9 @@ function run(name) {
   return { name, operators, reason, milliseconds: performance.now() - start };
 }
 
-const names = readdirSync(folder).filter((name) => existsSync(path.join(folder, name, "model.onnx")) && (!only || name.includes(only)));
+const names = readdirSync(folder).filter(
+  (name) => existsSync(path.join(folder, name, "model.onnx")) && (!only || name.includes(only)),
+);
 const results = names.sort().map(run);
 const passed = results.filter(({ reason }) => reason === "");
 console.log(`${passed.length} of ${results.length} cases pass`);
@@ -76,7 +78,11 @@ const KEPT_PER_OPERATOR = 2;
 if (flags.includes("--pack")) {
   const counts = new Map();
   const sized = passed
-    .map(({ name }) => ({ name, model: readFileSync(path.join(folder, name, "model.onnx")), data: readFileSync(path.join(folder, name, "case.json"), "utf8") }))
+    .map(({ name }) => ({
+      name,
+      model: readFileSync(path.join(folder, name, "model.onnx")),
+      data: readFileSync(path.join(folder, name, "case.json"), "utf8"),
+    }))
     .filter(({ name, model, data }) => !name.endsWith("_expanded") && model.length + data.length < LARGEST_KEPT)
     .sort((a, b) => a.model.length + a.data.length - b.model.length - b.data.length);
   const kept = sized.filter(({ model }) => {

@@ -80,11 +80,16 @@ export type PlainAttribute =
 export function fromPlain(name: string, plain: PlainAttribute): AttributeProto {
   if ("float" in plain) return createMessage("AttributeProto", { name, type: kinds.float, f: plain.float });
   if ("int" in plain) return createMessage("AttributeProto", { name, type: kinds.int, i: BigInt(plain.int) });
-  if ("string" in plain) return createMessage("AttributeProto", { name, type: kinds.string, s: encoder.encode(plain.string) });
+  if ("string" in plain)
+    return createMessage("AttributeProto", { name, type: kinds.string, s: encoder.encode(plain.string) });
   if ("floats" in plain) return createMessage("AttributeProto", { name, type: kinds.floats, floats: plain.floats });
   if ("ints" in plain) return createMessage("AttributeProto", { name, type: kinds.ints, ints: plain.ints.map(BigInt) });
   if ("strings" in plain)
-    return createMessage("AttributeProto", { name, type: kinds.strings, strings: plain.strings.map((s) => encoder.encode(s)) });
+    return createMessage("AttributeProto", {
+      name,
+      type: kinds.strings,
+      strings: plain.strings.map((s) => encoder.encode(s)),
+    });
   if ("message" in plain) return decodeMessage("AttributeProto", fromBase64(plain.message));
   throw new OnnxError("attribute", { name }, "is no attribute of an ONNX node");
 }

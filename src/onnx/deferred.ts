@@ -54,9 +54,19 @@ function run(inputs: readonly OpInput[], attrs: KeptAttrs): readonly Tensor[] {
   const results = outputs.map((wanted, i) => (wanted ? `out ${i}` : ""));
   const node = createMessage("NodeProto", { opType, domain, input: names.slice(0, given), output: results });
   node.attribute = [...attributeMap(attributes).values()];
-  const graph = createMessage("GraphProto", { output: results.filter((name) => name !== "").map((name) => ({ name })) });
+  const graph = createMessage("GraphProto", {
+    output: results.filter((name) => name !== "").map((name) => ({ name })),
+  });
   graph.node = [node];
-  const walker = new Walker({ opsets: new Map([["", opset], [domain, opset]]), functions: new Map(), files: null, visitor: running });
+  const walker = new Walker({
+    opsets: new Map([
+      ["", opset],
+      [domain, opset],
+    ]),
+    functions: new Map(),
+    files: null,
+    visitor: running,
+  });
   const computed = noGrad(() => withTracer(null, () => walker.graph(graph, scope)));
   let next = 0;
   return results.map((name) => {

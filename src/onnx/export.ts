@@ -41,7 +41,12 @@ export interface ExportOptions {
 const DEFAULT_OPSET = 17;
 const OLDEST_OPSET = 13;
 /** IR version that came with each opset, for those that need a newer one than 8. */
-const irVersions: readonly (readonly [opset: number, ir: bigint])[] = [[23, 11n], [21, 10n], [19, 9n], [0, 8n]];
+const irVersions: readonly (readonly [opset: number, ir: bigint])[] = [
+  [23, 11n],
+  [21, 10n],
+  [19, 9n],
+  [0, 8n],
+];
 const PROTOBUF_LIMIT = 2 ** 31 - 1;
 
 class Writer implements ModelWriter {
@@ -86,7 +91,10 @@ class Writer implements ModelWriter {
   }
 
   constant(tensor: Tensor, stem: string): string {
-    const key = tensor.numel <= 8 ? `${tensor.dtype}[${tensor.shape.join()}]:${Array.from(tensor.data, (v) => (Object.is(v, -0) ? "-0" : v)).join()}` : null;
+    const key =
+      tensor.numel <= 8
+        ? `${tensor.dtype}[${tensor.shape.join()}]:${Array.from(tensor.data, (v) => (Object.is(v, -0) ? "-0" : v)).join()}`
+        : null;
     const known = key === null ? undefined : this.constants.get(key);
     if (known !== undefined) return known;
     const name = this.fresh(stem);
@@ -95,7 +103,13 @@ class Writer implements ModelWriter {
     return name;
   }
 
-  node(opType: string, inputs: readonly string[], outputs: readonly string[], attributes: NodeAttributes, domain = ""): void {
+  node(
+    opType: string,
+    inputs: readonly string[],
+    outputs: readonly string[],
+    attributes: NodeAttributes,
+    domain = "",
+  ): void {
     const used = inputs.length - [...inputs].reverse().findIndex((name) => name !== "");
     const given = inputs.slice(0, inputs.some((name) => name !== "") ? used : 0);
     const node = createMessage("NodeProto", { opType, domain, input: given, output: [...outputs] });
@@ -107,7 +121,12 @@ class Writer implements ModelWriter {
 
   need(opset: number, why: string): void {
     if (this.opset >= opset) return;
-    if (this.fixedOpset) throw new OnnxError("exportOnnx", { opset: this.opset, needed: opset, because: why }, "the asked for opset is too old for the graph");
+    if (this.fixedOpset)
+      throw new OnnxError(
+        "exportOnnx",
+        { opset: this.opset, needed: opset, because: why },
+        "the asked for opset is too old for the graph",
+      );
     this.opset = opset;
   }
 
@@ -119,12 +138,18 @@ class Writer implements ModelWriter {
       return;
     }
     const rule = exportRuleFor(node.target);
-    if (typeof rule !== "function") throw new OnnxError(`export of ${node.target}`, { node: node.outputs[0]?.name }, rule.reason);
+    if (typeof rule !== "function")
+      throw new OnnxError(`export of ${node.target}`, { node: node.outputs[0]?.name }, rule.reason);
     rule(new ExportCall(node, this));
   }
 
   private keep(node: Node, { domain, opType, opset, attributes, outputs, captures }: KeptAttrs): void {
-    if (captures.length > 0) throw new OnnxError(`export of ${opType}`, { captures }, "subgraphs that read values around them are not written yet by name");
+    if (captures.length > 0)
+      throw new OnnxError(
+        `export of ${opType}`,
+        { captures },
+        "subgraphs that read values around them are not written yet by name",
+      );
     if (domain === "") this.need(opset, opType);
     const inputs = node.args.map((arg) => (arg === null ? "" : this.argument(arg)));
     const names = node.outputs.map((value, i) => (outputs[i] === false ? "" : this.nameOf(value)));
@@ -140,10 +165,16 @@ class Writer implements ModelWriter {
 function valueInfo(name: string, value: Argument, batchName: string | null, declared: DeclaredType | undefined) {
   const type = value instanceof Value ? value.type : null;
   if (!type) {
-    const dims = declared?.dims?.map((size) => (typeof size === "number" ? { dimValue: BigInt(size) } : size === null ? {} : { dimParam: size }));
-    return declared ? { name, type: { tensorType: { elemType: declared.elemType, ...(dims && { shape: { dim: dims } }) } } } : { name };
+    const dims = declared?.dims?.map((size) =>
+      typeof size === "number" ? { dimValue: BigInt(size) } : size === null ? {} : { dimParam: size },
+    );
+    return declared
+      ? { name, type: { tensorType: { elemType: declared.elemType, ...(dims && { shape: { dim: dims } }) } } }
+      : { name };
   }
-  const dim = type.shape.map((size, axis) => (axis === 0 && batchName !== null ? { dimParam: batchName } : { dimValue: BigInt(size) }));
+  const dim = type.shape.map((size, axis) =>
+    axis === 0 && batchName !== null ? { dimParam: batchName } : { dimValue: BigInt(size) },
+  );
   return { name, type: { tensorType: { elemType: codeOf(name, type.dtype), shape: { dim } } } };
 }
 
@@ -158,7 +189,8 @@ interface Result {
 function nameOutputs(writer: Writer, graph: Graph, wished: readonly string[]): Result[] {
   const seen = new Set<Argument>();
   return graph.outputs.map((value, i) => {
-    const own = value instanceof Value && (value.node.kind === "operator" || value.node.kind === "module") && !seen.has(value);
+    const own =
+      value instanceof Value && (value.node.kind === "operator" || value.node.kind === "module") && !seen.has(value);
     seen.add(value);
     const name = wished[i] ?? (own && value instanceof Value ? value.name : `output_${i}`);
     const unique = writer.fresh(name);
@@ -183,11 +215,25 @@ interface Heading {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-function modelOf(writer: Writer, graph: Graph, outputs: readonly Result[], { info, batchName, metadata }: Heading): ModelProto {
+function modelOf(
+  writer: Writer,
+  graph: Graph,
+  outputs: readonly Result[],
+  { info, batchName, metadata }: Heading,
+): ModelProto {
   const proto = createMessage("GraphProto", {
     name: graph.name || "graph",
-    input: graph.inputs.map((value) => valueInfo(writer.nameOf(value), value, value.type?.shape.length ? batchName : null, info?.types[value.node.target])),
-    output: outputs.map(({ name, value }) => valueInfo(name, value, value instanceof Value && value.type?.shape.length ? batchName : null, info?.types[name])),
+    input: graph.inputs.map((value) =>
+      valueInfo(
+        writer.nameOf(value),
+        value,
+        value.type?.shape.length ? batchName : null,
+        info?.types[value.node.target],
+      ),
+    ),
+    output: outputs.map(({ name, value }) =>
+      valueInfo(name, value, value instanceof Value && value.type?.shape.length ? batchName : null, info?.types[name]),
+    ),
   });
   proto.node = writer.nodes;
   proto.initializer = writer.tensors;
@@ -197,7 +243,10 @@ function modelOf(writer: Writer, graph: Graph, outputs: readonly Result[], { inf
     domain: info?.domain ?? "",
     docString: info?.docString ?? "",
     modelVersion: BigInt(info?.modelVersion ?? 0),
-    opsetImport: [{ domain: "", version: BigInt(writer.opset) }, ...[...writer.domains].filter((domain) => domain !== "").map((domain) => ({ domain, version: 1n }))],
+    opsetImport: [
+      { domain: "", version: BigInt(writer.opset) },
+      ...[...writer.domains].filter((domain) => domain !== "").map((domain) => ({ domain, version: 1n })),
+    ],
     metadataProps: Object.entries({ ...info?.metadata, ...metadata }).map(([key, value]) => ({ key, value })),
   });
   model.graph = proto;
@@ -211,7 +260,8 @@ function modelOf(writer: Writer, graph: Graph, outputs: readonly Result[], { inf
  */
 export function exportOnnx(module: GraphModule, options: ExportOptions = {}): Uint8Array {
   const { opset, metadata = {} } = options;
-  if (opset !== undefined && opset < OLDEST_OPSET) throw new OnnxError("exportOnnx", { opset, oldest: OLDEST_OPSET }, "files of that opset are not written");
+  if (opset !== undefined && opset < OLDEST_OPSET)
+    throw new OnnxError("exportOnnx", { opset, oldest: OLDEST_OPSET }, "files of that opset are not written");
   const graph = prepared(module.graph);
   const info = module.preserved["onnx"] as OnnxInfo | undefined;
   const writer = new Writer(graph, opset);
@@ -220,12 +270,19 @@ export function exportOnnx(module: GraphModule, options: ExportOptions = {}): Ui
   for (const node of graph.nodes) if (node.kind === "input") writer.name(node.output, node.target);
   const outputs = nameOutputs(writer, graph, options.outputNames ?? info?.outputs ?? []);
   for (const node of graph.nodes) {
-    if (node.kind === "module") throw new OnnxError("exportOnnx", { module: node.target }, "a graph that calls modules cannot be written", "Convert it first");
+    if (node.kind === "module")
+      throw new OnnxError(
+        "exportOnnx",
+        { module: node.target },
+        "a graph that calls modules cannot be written",
+        "Convert it first",
+      );
     if (node.kind === "operator") writer.convert(node);
   }
   for (const { name, value, copy } of outputs) if (copy) writer.node("Identity", [writer.argument(value)], [name], {});
   const model = modelOf(writer, graph, outputs, { info, batchName, metadata });
   const size = writer.tensors.reduce((sum, { rawData }) => sum + rawData.length, 0);
-  if (size > PROTOBUF_LIMIT) throw new OnnxError("exportOnnx", { bytes: size }, "a file of more than 2 GB cannot be written in one piece");
+  if (size > PROTOBUF_LIMIT)
+    throw new OnnxError("exportOnnx", { bytes: size }, "a file of more than 2 GB cannot be written in one piece");
   return encodeMessage("ModelProto", model);
 }

@@ -64,7 +64,8 @@ export function filesBeside(modelPath: string): ExternalData {
   const folder = fs.realpathSync(path.dirname(modelPath));
   return (location) => {
     const full = path.join(folder, location);
-    if (!fs.existsSync(full)) throw new OnnxError("external data", { location }, "the file with tensor values is missing");
+    if (!fs.existsSync(full))
+      throw new OnnxError("external data", { location }, "the file with tensor values is missing");
     const real = fs.realpathSync(full);
     if (!real.startsWith(folder + path.sep))
       throw new OnnxError("external data", { location }, "a link leads out of the folder of the model");
@@ -110,7 +111,15 @@ export function externalTensor(dtype: DType, shape: Shape, slice: ExternalSlice,
   const source = files(slice.location);
   const needed = wireSize(dtype, numel(shape));
   const length = slice.length ?? needed;
-  const fields = { tensor: slice.name, location: slice.location, dtype, shape, offset: slice.offset, length, fileSize: source.size };
+  const fields = {
+    tensor: slice.name,
+    location: slice.location,
+    dtype,
+    shape,
+    offset: slice.offset,
+    length,
+    fileSize: source.size,
+  };
   if (length !== needed) throw new FileFormatError("external data", fields, "the length must be that of the values");
   if (!(slice.offset >= 0) || slice.offset + length > source.size)
     throw new FileFormatError("external data", fields, "the values lie beyond the end of the file");

@@ -66,7 +66,7 @@ class GraphBuilder implements Visitor {
       const name = proto.output[i];
       if (!entry || !name) return;
       if (entry instanceof Tensor && !isSymbolic(entry)) this.tracer.nameConstant(entry, name);
-      else this.nameValue(entry instanceof Unknown ? entry : (entry), name);
+      else this.nameValue(entry instanceof Unknown ? entry : entry, name);
     });
   }
 
@@ -150,14 +150,23 @@ function opsetsOf(model: ModelProto): Map<string, number> {
   return new Map(model.opsetImport.map(({ domain, version }) => [domainKey(domain), Number(version)]));
 }
 
-function buildGraph(model: ModelProto, proto: GraphProto, options: ImportOptions, batch: number, files: ExternalData | null) {
+function buildGraph(
+  model: ModelProto,
+  proto: GraphProto,
+  options: ImportOptions,
+  batch: number,
+  files: ExternalData | null,
+) {
   const sizes: Sizes = { options, batch, open: false };
   const graph = new Graph(proto.name.replace(/[^\w.]/g, "_") || "graph");
   const inner: Sizes = { options, batch, open: false };
   const types = new Map([...proto.valueInfo, ...proto.output].map((info) => [info.name, declaredType(info, inner)]));
   const builder = new GraphBuilder(graph, types);
   const scope = new Scope(null);
-  const constants = new Set([...proto.initializer.map(({ name }) => name), ...proto.sparseInitializer.map(({ values }) => values?.name)]);
+  const constants = new Set([
+    ...proto.initializer.map(({ name }) => name),
+    ...proto.sparseInitializer.map(({ values }) => values?.name),
+  ]);
   for (const info of proto.input) {
     const fixed = options.constants?.[info.name];
     if (fixed) builder.constant(info.name, fixed);
@@ -204,7 +213,9 @@ function declaredBatch(graph: Graph): FixedBatch | null {
 function declarationOf({ type }: ValueInfoProto): DeclaredType | null {
   const tensor = type?.tensorType;
   if (!tensor) return null;
-  const dims = tensor.shape?.dim.map((dim) => (hasField(dim, "dimValue") ? Number(dim.dimValue) : dim.dimParam || null));
+  const dims = tensor.shape?.dim.map((dim) =>
+    hasField(dim, "dimValue") ? Number(dim.dimValue) : dim.dimParam || null,
+  );
   return { elemType: tensor.elemType, dims: dims ?? null };
 }
 
@@ -263,7 +274,8 @@ function withErrors<T>(f: () => T): T {
 
 /** Names of the operators in a graph that can be carried but not run. */
 export function opaqueOperators(graph: Graph): string[] {
-  const names = graph.nodes.filter((node) => node.kind === "operator" && !hasOp(node.target)).map(({ target }) => target);
+  const names = graph.nodes
+    .filter((node) => node.kind === "operator" && !hasOp(node.target))
+    .map(({ target }) => target);
   return [...new Set(names)];
 }
-

@@ -198,7 +198,9 @@ const file = create(FileDescriptorProtoSchema, {
   syntax: "proto2",
   messageType: Object.entries(table).map(([name, fields]) => ({
     name,
-    field: Object.entries(fields).map(([field, description]) => describeField(field, description as readonly [number, string, "many"?])),
+    field: Object.entries(fields).map(([field, description]) =>
+      describeField(field, description as readonly [number, string, "many"?]),
+    ),
   })),
 });
 

@@ -40,10 +40,14 @@ function shapeOf(name: string, dims: readonly bigint[]): number[] {
 function fileSlice(name: string, entries: readonly Message<"StringStringEntryProto">[]) {
   const fields = new Map(entries.map(({ key, value }) => [key, value]));
   const location = fields.get("location");
-  if (location === undefined)
-    throw new FileFormatError(`tensor ${name}`, {}, "external data must name its location");
+  if (location === undefined) throw new FileFormatError(`tensor ${name}`, {}, "external data must name its location");
   const length = fields.get("length");
-  return { name, location, offset: Number(fields.get("offset") ?? 0), length: length === undefined ? null : Number(length) };
+  return {
+    name,
+    location,
+    offset: Number(fields.get("offset") ?? 0),
+    length: length === undefined ? null : Number(length),
+  };
 }
 
 /** The typed field a dtype's values are kept in when they are not raw bytes. */
@@ -69,7 +73,11 @@ function typedValues(name: string, proto: TensorProto, dtype: DType, count: numb
   const { kind, bits } = dtypeInfo[dtype];
   const perEntry = bits === 4 ? 2 : 1;
   if (given.length !== Math.ceil(count / perEntry))
-    throw new FileFormatError(`tensor ${name}`, { dtype, values: count, given: given.length }, "the file must hold exactly the values of the shape");
+    throw new FileFormatError(
+      `tensor ${name}`,
+      { dtype, values: count, given: given.length },
+      "the file must hold exactly the values of the shape",
+    );
   if (bits === 4) return decodeValues(dtype, Uint8Array.from(given as ArrayLike<number>), count);
   const values = allocate(dtype, count);
   const isPattern = kind === "float" && bits < 32;
@@ -91,11 +99,18 @@ export function readTensor(proto: TensorProto, files: ExternalData | null = null
   const shape = shapeOf(name, proto.dims);
   if (proto.dataLocation === EXTERNAL) {
     if (!files)
-      throw new OnnxError(`tensor ${name}`, {}, "its values are in another file", "Import by path, or pass externalData");
+      throw new OnnxError(
+        `tensor ${name}`,
+        {},
+        "its values are in another file",
+        "Import by path, or pass externalData",
+      );
     return externalTensor(dtype, shape, fileSlice(name, proto.externalData), files);
   }
   const count = numel(shape);
-  const values = hasField(proto, "rawData") ? decodeValues(dtype, proto.rawData, count) : typedValues(name, proto, dtype, count);
+  const values = hasField(proto, "rawData")
+    ? decodeValues(dtype, proto.rawData, count)
+    : typedValues(name, proto, dtype, count);
   if (dtype === "bool") for (let i = 0; i < count; i++) values[i] = Number(values[i] !== 0);
   return new Tensor(dtype, shape, values);
 }
@@ -104,16 +119,19 @@ export function readTensor(proto: TensorProto, files: ExternalData | null = null
 export function readSparse(proto: Message<"SparseTensorProto">, limit: number): Tensor {
   const name = proto.values?.name ?? "";
   const shape = shapeOf(name, proto.dims);
-  if (!proto.values || !proto.indices) throw new FileFormatError(`tensor ${name}`, {}, "a sparse tensor needs values and indices");
+  if (!proto.values || !proto.indices)
+    throw new FileFormatError(`tensor ${name}`, {}, "a sparse tensor needs values and indices");
   const [values, indices] = [readTensor(proto.values), readTensor(proto.indices)];
   const total = numel(shape);
-  if (total > limit) throw new OnnxError(`tensor ${name}`, { shape, limit }, "the dense form of a sparse tensor is too large");
+  if (total > limit)
+    throw new OnnxError(`tensor ${name}`, { shape, limit }, "the dense form of a sparse tensor is too large");
   const data = allocate(values.dtype, total);
   const width = indices.rank === 2 ? indices.shape[1]! : 1;
   values.data.forEach((value: number, i: number) => {
     let at = 0;
     for (let k = 0; k < width; k++) at = width === 1 ? indices.data[i]! : at * shape[k]! + indices.data[i * width + k]!;
-    if (!(at >= 0 && at < total)) throw new FileFormatError(`tensor ${name}`, { shape, at }, "a sparse index lies outside");
+    if (!(at >= 0 && at < total))
+      throw new FileFormatError(`tensor ${name}`, { shape, at }, "a sparse index lies outside");
     data[at] = value;
   });
   return new Tensor(values.dtype, shape, data);

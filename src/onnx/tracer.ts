@@ -62,7 +62,12 @@ export class ImportTracer implements Tracer {
     this.graph = graph;
   }
 
-  record(name: string, inputs: readonly (Tensor | number | null)[], attrs: Attrs, types: readonly TensorType[]): Tensor[] {
+  record(
+    name: string,
+    inputs: readonly (Tensor | number | null)[],
+    attrs: Attrs,
+    types: readonly TensorType[],
+  ): Tensor[] {
     if (this.folding && !inputs.some((input) => input instanceof Tensor && isSymbolic(input)))
       return withTracer(null, () => noGrad(() => dispatch(findOp(name), inputs, attrs))) as Tensor[];
     const args = inputs.map((input) => (input instanceof Tensor ? this.valueOf(input) : input));
@@ -99,7 +104,8 @@ export class ImportTracer implements Tracer {
     const known = this.stored.get(tensor);
     if (known) return known;
     const wished = this.names.get(tensor);
-    const name = wished && !this.graph.attributes.has(wished) ? wished : this.graph.freeAttributeName(wished ?? "constant");
+    const name =
+      wished && !this.graph.attributes.has(wished) ? wished : this.graph.freeAttributeName(wished ?? "constant");
     const value = this.graph.attribute(name, tensor);
     this.stored.set(tensor, value);
     return value;

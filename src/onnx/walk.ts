@@ -37,7 +37,10 @@ export class Scope {
   /** Attributes of the function call whose body this is. */
   readonly attributes: ReadonlyMap<string, AttributeProto> | null;
 
-  constructor(parent: Scope | null, attributes: ReadonlyMap<string, AttributeProto> | null = parent?.attributes ?? null) {
+  constructor(
+    parent: Scope | null,
+    attributes: ReadonlyMap<string, AttributeProto> | null = parent?.attributes ?? null,
+  ) {
     this.parent = parent;
     this.attributes = attributes;
   }
@@ -107,7 +110,11 @@ export class Walker {
 
   private nodes(nodes: readonly NodeProto[], scope: Scope): void {
     if (++this.depth > DEEPEST)
-      throw new OnnxError("ONNX", { depth: this.depth }, "functions or subgraphs are nested too deeply, or call themselves");
+      throw new OnnxError(
+        "ONNX",
+        { depth: this.depth },
+        "functions or subgraphs are nested too deeply, or call themselves",
+      );
     for (const node of nodes) this.node(node, scope);
     this.depth--;
   }
@@ -115,7 +122,12 @@ export class Walker {
   private read(name: string, scope: Scope, reader: string): Entry {
     const entry = scope.get(name);
     if (entry) return entry;
-    throw new OnnxError("ONNX", { value: name, reader }, "a value is read that nothing before it computes", "The graph has a cycle, or its nodes are out of order");
+    throw new OnnxError(
+      "ONNX",
+      { value: name, reader },
+      "a value is read that nothing before it computes",
+      "The graph has a cycle, or its nodes are out of order",
+    );
   }
 
   private node(proto: NodeProto, scope: Scope): void {

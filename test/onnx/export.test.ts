@@ -50,7 +50,12 @@ class Quantized extends Module<[Tensor], Tensor> {
     const range = { quantMin: 0, quantMax: 255, dtype: "uint8" } as const;
     const signed = { quantMin: -128, quantMax: 127, dtype: "int8" } as const;
     const x8 = decomposedDequantizePerTensor(decomposedQuantizePerTensor(x, 0.03, 120, range), 0.03, 120, range);
-    const w8 = decomposedDequantizePerTensor(decomposedQuantizePerTensor(this.fc.weight, 0.005, 0, signed), 0.005, 0, signed);
+    const w8 = decomposedDequantizePerTensor(
+      decomposedQuantizePerTensor(this.fc.weight, 0.005, 0, signed),
+      0.005,
+      0,
+      signed,
+    );
     return x8.matmul(w8.permute([1, 0]));
   }
 }
@@ -59,7 +64,13 @@ describe("captured models", () => {
   const generator = new Generator(7);
 
   test("a float network comes back the same", () => {
-    const net = new Sequential(new Conv2d(3, 4, 3, { stride: 2, padding: 1 }), new BatchNorm2d(4), new ReLU(), new Flatten(), new Linear(64, 5));
+    const net = new Sequential(
+      new Conv2d(3, 4, 3, { stride: 2, padding: 1 }),
+      new BatchNorm2d(4),
+      new ReLU(),
+      new Flatten(),
+      new Linear(64, 5),
+    );
     net.eval();
     const x = randn([2, 3, 8, 8], { generator });
     const module = capture(net, [x]);
@@ -76,7 +87,13 @@ describe("captured models", () => {
     const module = capture(new Quantized(), [x]);
     const bytes = exportOnnx(module);
     const { graph } = decodeMessage("ModelProto", bytes);
-    expect(graph!.node.map(({ opType }) => opType)).toEqual(["QuantizeLinear", "DequantizeLinear", "DequantizeLinear", "Transpose", "MatMul"]);
+    expect(graph!.node.map(({ opType }) => opType)).toEqual([
+      "QuantizeLinear",
+      "DequantizeLinear",
+      "DequantizeLinear",
+      "Transpose",
+      "MatMul",
+    ]);
     expect(graph!.initializer.some(({ dataType, dims }) => dataType === 3 && dims.length === 2)).toBe(true);
     expect(importOnnx(bytes).run(x).tolist()).toEqual(module.run(x).tolist());
   });

@@ -28,7 +28,11 @@ describe("import", () => {
         node("Concat", ["n1", "rest"], ["wanted"], { axis: 0 }),
         node("Reshape", ["x", "wanted"], ["y"]),
       ],
-      constants: { zero: fromArray([0], [], "int64"), axes: fromArray([0], [1], "int64"), rest: fromArray([-1], [1], "int64") },
+      constants: {
+        zero: fromArray([0], [], "int64"),
+        axes: fromArray([0], [1], "int64"),
+        rest: fromArray([-1], [1], "int64"),
+      },
       outputs: ["y"],
     });
     const module = importOnnx(bytes);
@@ -81,13 +85,42 @@ describe("bad files", () => {
   const good = (): Uint8Array => model({ inputs: { x: [4] }, nodes: [node("Relu", ["x"], ["y"])], outputs: ["y"] });
 
   test.each([
-    ["a value nothing computes", model({ inputs: { x: [4] }, nodes: [node("Add", ["x", "z"], ["y"]), node("Relu", ["y"], ["z"])], outputs: ["y"] }), /nothing before it computes/],
+    [
+      "a value nothing computes",
+      model({
+        inputs: { x: [4] },
+        nodes: [node("Add", ["x", "z"], ["y"]), node("Relu", ["y"], ["z"])],
+        outputs: ["y"],
+      }),
+      /nothing before it computes/,
+    ],
     ["no graph", new Uint8Array(), /holds no graph/],
     ["cut off bytes", good().subarray(0, 20), /ONNX/],
-    ["a huge constant", model({ inputs: {}, nodes: [node("ConstantOfShape", ["s"], ["y"])], constants: { s: fromArray([1e9, 1e9], [2], "int64") }, outputs: ["y"] }), /constant of that shape/],
-    ["a wrong attribute type", model({ inputs: { x: [4] }, nodes: [node("Concat", ["x", "x"], ["y"], { axis: "zero" })], outputs: ["y"] }), /wrong type/],
-    ["an escaping location", model({ inputs: {}, nodes: [node("Relu", ["w"], ["y"])], external: { w: "../secret" }, outputs: ["y"] }), /stay in the folder/],
-    ["missing external data", model({ inputs: {}, nodes: [node("Relu", ["w"], ["y"])], external: { w: "gone.bin" }, outputs: ["y"] }), /gone.bin/],
+    [
+      "a huge constant",
+      model({
+        inputs: {},
+        nodes: [node("ConstantOfShape", ["s"], ["y"])],
+        constants: { s: fromArray([1e9, 1e9], [2], "int64") },
+        outputs: ["y"],
+      }),
+      /constant of that shape/,
+    ],
+    [
+      "a wrong attribute type",
+      model({ inputs: { x: [4] }, nodes: [node("Concat", ["x", "x"], ["y"], { axis: "zero" })], outputs: ["y"] }),
+      /wrong type/,
+    ],
+    [
+      "an escaping location",
+      model({ inputs: {}, nodes: [node("Relu", ["w"], ["y"])], external: { w: "../secret" }, outputs: ["y"] }),
+      /stay in the folder/,
+    ],
+    [
+      "missing external data",
+      model({ inputs: {}, nodes: [node("Relu", ["w"], ["y"])], external: { w: "gone.bin" }, outputs: ["y"] }),
+      /gone.bin/,
+    ],
   ])("%s", (_, bytes, message) => {
     const externalData = (location: string): never => {
       throw new FewbitError("test", { location }, "missing");
@@ -104,8 +137,17 @@ describe("bad files", () => {
     };
     const seeds = [
       good(),
-      model({ inputs: { x: ["N", 2, 3] }, nodes: [node("Shape", ["x"], ["s"]), node("Reshape", ["x", "s"], ["y"])], outputs: ["y"] }),
-      model({ inputs: { x: [1, 1, 4, 4] }, nodes: [node("Conv", ["x", "w"], ["y"], { pads: [1, 1, 1, 1] })], constants: { w: fromArray(new Float32Array(9), [1, 1, 3, 3]) }, outputs: ["y"] }),
+      model({
+        inputs: { x: ["N", 2, 3] },
+        nodes: [node("Shape", ["x"], ["s"]), node("Reshape", ["x", "s"], ["y"])],
+        outputs: ["y"],
+      }),
+      model({
+        inputs: { x: [1, 1, 4, 4] },
+        nodes: [node("Conv", ["x", "w"], ["y"], { pads: [1, 1, 1, 1] })],
+        constants: { w: fromArray(new Float32Array(9), [1, 1, 3, 3]) },
+        outputs: ["y"],
+      }),
     ];
     for (let i = 0; i < 2000; i++) {
       const bytes = seeds[i % seeds.length]!.slice(0);
@@ -130,7 +172,10 @@ describe.skipIf(!hasModels)("real models (needs ../shared/data/models)", () => {
     const executable = compile(module, { fallback: "reference" });
     const { tensors } = readSafetensors(readFileSync("../shared/data/cifar10-test2000.safetensors"));
     const [images, labels] = [tensors.get("images")!, tensors.get("labels")!];
-    const [mean, std] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
+    const [mean, std] = [
+      [0.485, 0.456, 0.406],
+      [0.229, 0.224, 0.225],
+    ];
     const batch = 100;
     let right = 0;
     for (let start = 0; start < 2000; start += batch) {

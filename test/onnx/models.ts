@@ -15,13 +15,20 @@ function attribute(name: string, value: AttributeValue): AttributeProto {
     message.g = decodeMessage("ModelProto", value).graph;
     return message;
   }
-  if (typeof value === "string") return createMessage("AttributeProto", { name, type: 3, s: new TextEncoder().encode(value) });
+  if (typeof value === "string")
+    return createMessage("AttributeProto", { name, type: 3, s: new TextEncoder().encode(value) });
   if (typeof value === "number") return createMessage("AttributeProto", { name, type: 2, i: BigInt(value) });
   return createMessage("AttributeProto", { name, type: 7, ints: value.map(BigInt) });
 }
 
 /** A node; attribute values are integers, lists of integers, strings, or models whose graph becomes a subgraph. */
-export function node(opType: string, input: string[], output: string[], attributes: Record<string, AttributeValue> = {}, domain = ""): NodeProto {
+export function node(
+  opType: string,
+  input: string[],
+  output: string[],
+  attributes: Record<string, AttributeValue> = {},
+  domain = "",
+): NodeProto {
   const message = createMessage("NodeProto", { opType, domain, input, output, name: `${opType}_${output[0] ?? ""}` });
   message.attribute = Object.entries(attributes).map(([name, value]) => attribute(name, value));
   return message;
@@ -38,7 +45,15 @@ export interface ModelSpec {
   readonly opset?: number;
 }
 
-export function model({ inputs, types = {}, nodes, constants = {}, external = {}, outputs, opset = 17 }: ModelSpec): Uint8Array {
+export function model({
+  inputs,
+  types = {},
+  nodes,
+  constants = {},
+  external = {},
+  outputs,
+  opset = 17,
+}: ModelSpec): Uint8Array {
   const graph = createMessage("GraphProto", {
     name: "test",
     input: Object.entries(inputs).map(([name, shape]) => ({
@@ -46,7 +61,9 @@ export function model({ inputs, types = {}, nodes, constants = {}, external = {}
       type: {
         tensorType: {
           elemType: codeOf("test", types[name] ?? "float32"),
-          shape: { dim: shape.map((size) => (typeof size === "string" ? { dimParam: size } : { dimValue: BigInt(size) })) },
+          shape: {
+            dim: shape.map((size) => (typeof size === "string" ? { dimParam: size } : { dimValue: BigInt(size) })),
+          },
         },
       },
     })),
@@ -56,7 +73,13 @@ export function model({ inputs, types = {}, nodes, constants = {}, external = {}
   graph.initializer = [
     ...Object.entries(constants).map(([name, tensor]) => writeTensor(name, tensor)),
     ...Object.entries(external).map(([name, location]) =>
-      createMessage("TensorProto", { name, dims: [4n], dataType: 1, dataLocation: 1, externalData: [{ key: "location", value: location }] }),
+      createMessage("TensorProto", {
+        name,
+        dims: [4n],
+        dataType: 1,
+        dataLocation: 1,
+        externalData: [{ key: "location", value: location }],
+      }),
     ),
   ];
   const message = createMessage("ModelProto", { irVersion: 8n, opsetImport: [{ domain: "", version: BigInt(opset) }] });

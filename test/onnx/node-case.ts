@@ -18,7 +18,10 @@ interface StoredTensor {
 export interface NodeCase {
   readonly rtol: number;
   readonly atol: number;
-  readonly sets: readonly { readonly inputs: readonly (Tensor | null)[]; readonly outputs: readonly (Tensor | null)[] }[];
+  readonly sets: readonly {
+    readonly inputs: readonly (Tensor | null)[];
+    readonly outputs: readonly (Tensor | null)[];
+  }[];
 }
 
 function toTensor(stored: StoredTensor | null): Tensor | null {
@@ -33,12 +36,17 @@ export function readCase(json: string): NodeCase {
     atol: number;
     sets: { inputs: (StoredTensor | null)[]; outputs: (StoredTensor | null)[] }[];
   };
-  return { rtol, atol, sets: sets.map(({ inputs, outputs }) => ({ inputs: inputs.map(toTensor), outputs: outputs.map(toTensor) })) };
+  return {
+    rtol,
+    atol,
+    sets: sets.map(({ inputs, outputs }) => ({ inputs: inputs.map(toTensor), outputs: outputs.map(toTensor) })),
+  };
 }
 
 function compareTensor(given: Tensor, expected: Tensor, { rtol, atol }: NodeCase): string {
   if (given.dtype !== expected.dtype) return `gives ${given.dtype} instead of ${expected.dtype}`;
-  if (!sameShape(given.shape, expected.shape)) return `gives shape [${given.shape.join()}] instead of [${expected.shape.join()}]`;
+  if (!sameShape(given.shape, expected.shape))
+    return `gives shape [${given.shape.join()}] instead of [${expected.shape.join()}]`;
   const exact = !isFloat(expected.dtype);
   let wrong = 0;
   let worst = 0;
@@ -57,5 +65,8 @@ function compareTensor(given: Tensor, expected: Tensor, { rtol, atol }: NodeCase
 /** What is wrong with the outputs; empty when nothing is. */
 export function compareCase(given: readonly Tensor[], expected: readonly (Tensor | null)[], limits: NodeCase): string {
   if (given.length !== expected.length) return `gives ${given.length} outputs instead of ${expected.length}`;
-  return expected.map((tensor, i) => (tensor ? compareTensor(given[i]!, tensor, limits) : "")).find((text) => text !== "") ?? "";
+  return (
+    expected.map((tensor, i) => (tensor ? compareTensor(given[i]!, tensor, limits) : "")).find((text) => text !== "") ??
+    ""
+  );
 }

@@ -24,7 +24,13 @@ export interface ModelWriter {
   nameOf(value: Value): string;
   constant(tensor: Tensor, stem: string): string;
   fresh(stem: string): string;
-  node(opType: string, inputs: readonly string[], outputs: readonly string[], attributes: NodeAttributes, domain?: string): void;
+  node(
+    opType: string,
+    inputs: readonly string[],
+    outputs: readonly string[],
+    attributes: NodeAttributes,
+    domain?: string,
+  ): void;
   /** Says that the file needs this opset. @throws OnnxError when an older one was asked for. */
   need(opset: number, why: string): void;
 }

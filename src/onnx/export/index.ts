@@ -9,7 +9,9 @@ import { quantizeExports } from "./quantize.ts";
 import { floatExports } from "./rules.ts";
 
 const gradient = unsupported("belongs to a backward pass, which files for inference do not have");
-const integer = unsupported("works on tensors that carry their quantization: export the graph in QDQ form, before lowering");
+const integer = unsupported(
+  "works on tensors that carry their quantization: export the graph in QDQ form, before lowering",
+);
 const observing = unsupported("observes or trains quantization: convert the model first");
 const missing = unsupported("ONNX has no operator for it, and it has not been spelled out in others");
 

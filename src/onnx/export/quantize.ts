@@ -21,14 +21,17 @@ function zeroPoint(call: ExportCall, dtype: DType, count: number): string {
   const stored = call.tensor(2);
   if (stored) return call.writer.constant(fromArray(Array.from(stored.data), stored.shape, dtype), "zero_point");
   const arg = call.node.args[2] ?? null;
-  if (arg === null) return call.writer.constant(fromArray(new Array<number>(count).fill(0), [count], dtype), "zero_point");
+  if (arg === null)
+    return call.writer.constant(fromArray(new Array<number>(count).fill(0), [count], dtype), "zero_point");
   return call.input(2, dtype);
 }
 
 function parameters(call: ExportCall, dtype: DType): { inputs: string[]; axis: { int: number } | undefined } {
   const axis = call.attrs["axis"] as number | null;
   const scales = call.tensor(1);
-  const scale = scales ? call.writer.constant(fromArray(Float32Array.from(scales.data), scales.shape), "scale") : call.input(1, "float32");
+  const scale = scales
+    ? call.writer.constant(fromArray(Float32Array.from(scales.data), scales.shape), "scale")
+    : call.input(1, "float32");
   const count = axis === null ? 1 : call.type(0).shape[axis]!;
   return { inputs: [scale, zeroPoint(call, dtype, count)], axis: axis === null ? undefined : { int: axis } };
 }
@@ -40,7 +43,11 @@ function narrowed(call: ExportCall, x: string): string {
   const { min, max } = dtypeInfo[dtype];
   const [scale, zero] = [call.node.args[1], call.node.args[2] ?? 0];
   if ((low === min && high === max) || typeof scale !== "number" || typeof zero !== "number") return x;
-  return call.emit("Clip", [x, call.scalar((low - zero) * scale, "float32"), call.scalar((high - zero) * scale, "float32")]);
+  return call.emit("Clip", [
+    x,
+    call.scalar((low - zero) * scale, "float32"),
+    call.scalar((high - zero) * scale, "float32"),
+  ]);
 }
 
 function quantize(call: ExportCall): void {
@@ -60,7 +67,9 @@ function dequantize(call: ExportCall): void {
 /** One scale a block along one axis. */
 function dequantizeBlocks(call: ExportCall): void {
   const [q, block] = [call.type(0), call.list("blockSize")];
-  const axis = block.findIndex((size, i) => size !== 1 && !(size === q.shape[i] && block.some((s, k) => k !== i && s !== 1)));
+  const axis = block.findIndex(
+    (size, i) => size !== 1 && !(size === q.shape[i] && block.some((s, k) => k !== i && s !== 1)),
+  );
   const others = block.every((size, i) => i === axis || size === 1);
   if (!others || axis < 0) call.fail("ONNX has blocks along one axis only", { blockSize: block });
   if (call.attrs["zeroPointDomain"] !== "INT") call.fail("ONNX has integer zero points only");
@@ -74,7 +83,10 @@ function dequantizeBlocks(call: ExportCall): void {
   const integers = four ? call.writer.constant(new Tensor(dtype, stored.shape, stored.data), "weight") : call.input(0);
   const zeros = zero ? [call.writer.constant(fromArray(Array.from(zero.data), zero.shape, dtype), "zero_point")] : [];
   const scales = call.writer.constant(fromArray(Float32Array.from(scale.data), scale.shape), "scale");
-  call.give("DequantizeLinear", [integers, scales, ...zeros], { axis: { int: axis }, block_size: { int: block[axis]! } });
+  call.give("DequantizeLinear", [integers, scales, ...zeros], {
+    axis: { int: axis },
+    block_size: { int: block[axis]! },
+  });
 }
 
 export const quantizeExports: ExportRules = {

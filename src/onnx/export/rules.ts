@@ -119,7 +119,8 @@ function adaptive(globalOp: string, opType: string): ExportRule {
       return;
     }
     const spatial = call.type(0).shape.slice(2);
-    if (spatial.some((n, i) => n % size[i]! !== 0)) call.fail("ONNX has no windows of uneven sizes", { spatial, outputSize: size });
+    if (spatial.some((n, i) => n % size[i]! !== 0))
+      call.fail("ONNX has no windows of uneven sizes", { spatial, outputSize: size });
     const kernel = spatial.map((n, i) => n / size[i]!);
     call.give(opType, [call.input(0)], { kernel_shape: { ints: kernel }, strides: { ints: kernel } });
   };
@@ -129,9 +130,12 @@ function batchNorm(call: ExportCall): void {
   if (call.flag("training")) call.fail("batch norm must be in eval mode", {});
   const channels = call.type(0).shape[1]!;
   const { dtype } = call.type(0);
-  const filled = (i: number, value: number): string => (call.has(i) ? call.input(i) : call.writer.constant(full([channels], value, { dtype }), "filled"));
+  const filled = (i: number, value: number): string =>
+    call.has(i) ? call.input(i) : call.writer.constant(full([channels], value, { dtype }), "filled");
   const inputs = [call.input(0), filled(1, 1), filled(2, 0), filled(3, 0), filled(4, 1)];
-  call.writer.node("BatchNormalization", inputs, [call.writer.nameOf(call.node.outputs[0]!)], { epsilon: { float: call.number("eps") } });
+  call.writer.node("BatchNormalization", inputs, [call.writer.nameOf(call.node.outputs[0]!)], {
+    epsilon: { float: call.number("eps") },
+  });
 }
 
 function layerNorm(call: ExportCall): void {
@@ -147,21 +151,29 @@ function layerNorm(call: ExportCall): void {
 
 function instanceNorm(call: ExportCall): void {
   const { dtype, shape } = call.type(0);
-  const filled = (i: number, value: number): string => (call.has(i) ? call.input(i) : call.writer.constant(full([shape[1]!], value, { dtype }), "filled"));
-  call.give("InstanceNormalization", [call.input(0), filled(1, 1), filled(2, 0)], { epsilon: { float: call.number("eps") } });
+  const filled = (i: number, value: number): string =>
+    call.has(i) ? call.input(i) : call.writer.constant(full([shape[1]!], value, { dtype }), "filled");
+  call.give("InstanceNormalization", [call.input(0), filled(1, 1), filled(2, 0)], {
+    epsilon: { float: call.number("eps") },
+  });
 }
 
 // softplus: ln(1 + e^(beta x)) / beta
 function softplus(call: ExportCall): void {
   const beta = call.number("beta");
   if (beta === 1) call.give("Softplus", [call.input(0)]);
-  else call.give("Div", [call.emit("Softplus", [call.emit("Mul", [call.input(0), call.scalar(beta)])]), call.scalar(beta)]);
+  else
+    call.give("Div", [
+      call.emit("Softplus", [call.emit("Mul", [call.input(0), call.scalar(beta)])]),
+      call.scalar(beta),
+    ]);
 }
 
 function groupNorm(call: ExportCall): void {
   call.writer.need(21, "GroupNormalization");
   const { dtype, shape } = call.type(0);
-  const filled = (i: number, value: number): string => (call.has(i) ? call.input(i) : call.writer.constant(full([shape[1]!], value, { dtype }), "filled"));
+  const filled = (i: number, value: number): string =>
+    call.has(i) ? call.input(i) : call.writer.constant(full([shape[1]!], value, { dtype }), "filled");
   call.give("GroupNormalization", [call.input(0), filled(1, 1), filled(2, 0)], {
     num_groups: { int: call.number("numGroups") },
     epsilon: { float: call.number("eps") },
@@ -171,7 +183,13 @@ function groupNorm(call: ExportCall): void {
 function slice(call: ExportCall): void {
   const whole = call.type(0).shape[call.number("dim")]!;
   const end = call.number("end") === whole ? Number.MAX_SAFE_INTEGER : call.number("end");
-  call.give("Slice", [call.input(0), call.ints([call.number("start")]), call.ints([end]), call.ints([call.number("dim")]), call.ints([call.number("step")])]);
+  call.give("Slice", [
+    call.input(0),
+    call.ints([call.number("start")]),
+    call.ints([end]),
+    call.ints([call.number("dim")]),
+    call.ints([call.number("step")]),
+  ]);
 }
 
 function flip(call: ExportCall): void {
@@ -180,7 +198,12 @@ function flip(call: ExportCall): void {
   call.give("Slice", [call.input(0), all(-1), all(-Number.MAX_SAFE_INTEGER), call.ints(dims), all(-1)]);
 }
 
-const padModes: Readonly<Record<PadMode, string>> = { constant: "constant", reflect: "reflect", replicate: "edge", circular: "wrap" };
+const padModes: Readonly<Record<PadMode, string>> = {
+  constant: "constant",
+  reflect: "reflect",
+  replicate: "edge",
+  circular: "wrap",
+};
 
 function pad(call: ExportCall): void {
   const { shape, dtype } = call.type(0);
@@ -188,7 +211,9 @@ function pad(call: ExportCall): void {
   if (mode === "circular") call.writer.need(19, "circular padding");
   const padding = call.list("padding");
   const side = (which: number): number[] => shape.map((_, axis) => padding[2 * (shape.length - 1 - axis) + which] ?? 0);
-  call.give("Pad", [call.input(0), call.ints([...side(0), ...side(1)]), call.scalar(call.number("value"), dtype)], { mode: { string: padModes[mode] } });
+  call.give("Pad", [call.input(0), call.ints([...side(0), ...side(1)]), call.scalar(call.number("value"), dtype)], {
+    mode: { string: padModes[mode] },
+  });
 }
 
 /** Sizes of expand: -1 keeps an axis, which ONNX says as 1. */
@@ -221,7 +246,9 @@ function interpolate(call: ExportCall): void {
   call.give("Resize", [call.input(0), "", "", call.ints(size)], {
     axes: { ints: size.map((_, i) => i + 2) },
     mode: { string: nearest ? "nearest" : mode === "bicubic" ? "cubic" : "linear" },
-    coordinate_transformation_mode: { string: nearest ? "asymmetric" : call.flag("alignCorners") ? "align_corners" : "half_pixel" },
+    coordinate_transformation_mode: {
+      string: nearest ? "asymmetric" : call.flag("alignCorners") ? "align_corners" : "half_pixel",
+    },
     nearest_mode: nearest ? { string: "floor" } : undefined,
   });
 }
@@ -249,7 +276,10 @@ function arg(opType: string): ExportRule {
 }
 
 function topk(call: ExportCall): void {
-  call.give("TopK", [call.input(0), call.ints([call.number("k")])], { axis: { int: call.number("dim") }, largest: { int: Number(call.flag("largest")) } });
+  call.give("TopK", [call.input(0), call.ints([call.number("k")])], {
+    axis: { int: call.number("dim") },
+    largest: { int: Number(call.flag("largest")) },
+  });
 }
 
 function cast(call: ExportCall): void {
@@ -261,33 +291,88 @@ function division(call: ExportCall): void {
   call.give("Div", [call.input(0, dtype), call.input(1, dtype)]);
 }
 
-const dim = (opType: string): ExportRule => (call) => call.give(opType, call.inputs, { axis: { int: call.number("dim") } });
-const triangle = (upper: number): ExportRule => (call) => {
-  call.writer.need(14, "Trilu");
-  call.give("Trilu", [call.input(0), call.writer.constant(full([], call.number("diagonal"), { dtype: "int64" }), "k")], { upper: { int: upper } });
-};
+const dim =
+  (opType: string): ExportRule =>
+  (call) =>
+    call.give(opType, call.inputs, { axis: { int: call.number("dim") } });
+const triangle =
+  (upper: number): ExportRule =>
+  (call) => {
+    call.writer.need(14, "Trilu");
+    call.give(
+      "Trilu",
+      [call.input(0), call.writer.constant(full([], call.number("diagonal"), { dtype: "int64" }), "k")],
+      { upper: { int: upper } },
+    );
+  };
 
 export const floatExports: ExportRules = {
-  abs: same("Abs"), acos: same("Acos"), acosh: same("Acosh"), asin: same("Asin"), asinh: same("Asinh"), atan: same("Atan"), atanh: same("Atanh"),
-  ceil: same("Ceil"), cos: same("Cos"), cosh: same("Cosh"), erf: same("Erf"), exp: same("Exp"), floor: same("Floor"), log: same("Log"),
-  neg: same("Neg"), reciprocal: same("Reciprocal"), relu: same("Relu"), round: same("Round"), sigmoid: same("Sigmoid"), sign: same("Sign"),
-  sin: same("Sin"), sinh: same("Sinh"), softsign: same("Softsign"), sqrt: same("Sqrt"), tan: same("Tan"), tanh: same("Tanh"),
-  hardswish: same("HardSwish", 14), mish: same("Mish", 18), isnan: same("IsNaN"), isinf: same("IsInf"), logicalNot: same("Not"),
-  logicalAnd: same("And"), logicalOr: same("Or"), logicalXor: same("Xor"), matmul: same("MatMul"),
-  bitwiseAnd: same("BitwiseAnd", 18), bitwiseOr: same("BitwiseOr", 18), bitwiseXor: same("BitwiseXor", 18),
-  add: binary("Add"), sub: binary("Sub"), mul: binary("Mul"), div: division, pow: binary("Pow"), maximum: binary("Max"), minimum: binary("Min"),
+  abs: same("Abs"),
+  acos: same("Acos"),
+  acosh: same("Acosh"),
+  asin: same("Asin"),
+  asinh: same("Asinh"),
+  atan: same("Atan"),
+  atanh: same("Atanh"),
+  ceil: same("Ceil"),
+  cos: same("Cos"),
+  cosh: same("Cosh"),
+  erf: same("Erf"),
+  exp: same("Exp"),
+  floor: same("Floor"),
+  log: same("Log"),
+  neg: same("Neg"),
+  reciprocal: same("Reciprocal"),
+  relu: same("Relu"),
+  round: same("Round"),
+  sigmoid: same("Sigmoid"),
+  sign: same("Sign"),
+  sin: same("Sin"),
+  sinh: same("Sinh"),
+  softsign: same("Softsign"),
+  sqrt: same("Sqrt"),
+  tan: same("Tan"),
+  tanh: same("Tanh"),
+  hardswish: same("HardSwish", 14),
+  mish: same("Mish", 18),
+  isnan: same("IsNaN"),
+  isinf: same("IsInf"),
+  logicalNot: same("Not"),
+  logicalAnd: same("And"),
+  logicalOr: same("Or"),
+  logicalXor: same("Xor"),
+  matmul: same("MatMul"),
+  bitwiseAnd: same("BitwiseAnd", 18),
+  bitwiseOr: same("BitwiseOr", 18),
+  bitwiseXor: same("BitwiseXor", 18),
+  add: binary("Add"),
+  sub: binary("Sub"),
+  mul: binary("Mul"),
+  div: division,
+  pow: binary("Pow"),
+  maximum: binary("Max"),
+  minimum: binary("Min"),
   remainder: (call) => {
     if (isFloat(call.result.dtype)) call.fail("ONNX has no remainder of floats with the sign of the divisor");
     call.give("Mod", [call.input(0, call.result.dtype), call.input(1, call.result.dtype)]);
   },
-  equal: comparison("Equal"), notEqual: comparison("Equal", true), less: comparison("Less"), lessEqual: comparison("LessOrEqual"),
-  greater: comparison("Greater"), greaterEqual: comparison("GreaterOrEqual"),
-  where: (call) => call.give("Where", [call.input(0, "bool"), call.input(1, call.result.dtype), call.input(2, call.result.dtype)]),
+  equal: comparison("Equal"),
+  notEqual: comparison("Equal", true),
+  less: comparison("Less"),
+  lessEqual: comparison("LessOrEqual"),
+  greater: comparison("Greater"),
+  greaterEqual: comparison("GreaterOrEqual"),
+  where: (call) =>
+    call.give("Where", [call.input(0, "bool"), call.input(1, call.result.dtype), call.input(2, call.result.dtype)]),
   cast,
   clamp: clip(limit("min"), limit("max")),
   hardtanh: clip(limit("minVal"), limit("maxVal")),
-  relu6: clip(() => 0, () => 6),
-  hardsigmoid: (call) => call.give("HardSigmoid", [call.input(0)], { alpha: { float: Math.fround(1 / 6) }, beta: { float: 0.5 } }),
+  relu6: clip(
+    () => 0,
+    () => 6,
+  ),
+  hardsigmoid: (call) =>
+    call.give("HardSigmoid", [call.input(0)], { alpha: { float: Math.fround(1 / 6) }, beta: { float: 0.5 } }),
   leakyRelu: (call) => call.give("LeakyRelu", [call.input(0)], { alpha: { float: call.number("negativeSlope") } }),
   elu: (call) => call.give("Elu", [call.input(0)], { alpha: { float: call.number("alpha") } }),
   celu: (call) => call.give("Celu", [call.input(0)], { alpha: { float: call.number("alpha") } }),
@@ -297,25 +382,54 @@ export const floatExports: ExportRules = {
   log1p: (call) => call.give("Log", [call.emit("Add", [call.input(0), call.scalar(1)])]),
   log2: (call) => call.give("Div", [call.emit("Log", [call.input(0)]), call.scalar(Math.LN2)]),
   logSigmoid: (call) => call.give("Neg", [call.emit("Softplus", [call.emit("Neg", [call.input(0)])])]),
-  silu, gelu, prelu,
-  softmax: dim("Softmax"), logSoftmax: dim("LogSoftmax"), cat: dim("Concat"),
-  sum: axesReduction("ReduceSum"), mean: axesReduction("ReduceMean"), amax: axesReduction("ReduceMax"), amin: axesReduction("ReduceMin"),
+  silu,
+  gelu,
+  prelu,
+  softmax: dim("Softmax"),
+  logSoftmax: dim("LogSoftmax"),
+  cat: dim("Concat"),
+  sum: axesReduction("ReduceSum"),
+  mean: axesReduction("ReduceMean"),
+  amax: axesReduction("ReduceMax"),
+  amin: axesReduction("ReduceMin"),
   prod: axesReduction("ReduceProd"),
   logsumexp: axesReduction("ReduceLogSumExp"),
-  argmax: arg("ArgMax"), argmin: arg("ArgMin"), topk,
-  conv1d: convolution, conv2d: convolution, conv3d: convolution,
-  convTranspose1d: convTranspose, convTranspose2d: convTranspose, convTranspose3d: convTranspose,
-  linear, batchNorm, layerNorm, groupNorm, instanceNorm, softplus,
-  avgPool1d: averagePool, avgPool2d: averagePool, avgPool3d: averagePool,
-  maxPool1d: maxPool, maxPool2d: maxPool, maxPool3d: maxPool,
-  adaptiveAvgPool1d: adaptive("GlobalAveragePool", "AveragePool"), adaptiveAvgPool2d: adaptive("GlobalAveragePool", "AveragePool"),
+  argmax: arg("ArgMax"),
+  argmin: arg("ArgMin"),
+  topk,
+  conv1d: convolution,
+  conv2d: convolution,
+  conv3d: convolution,
+  convTranspose1d: convTranspose,
+  convTranspose2d: convTranspose,
+  convTranspose3d: convTranspose,
+  linear,
+  batchNorm,
+  layerNorm,
+  groupNorm,
+  instanceNorm,
+  softplus,
+  avgPool1d: averagePool,
+  avgPool2d: averagePool,
+  avgPool3d: averagePool,
+  maxPool1d: maxPool,
+  maxPool2d: maxPool,
+  maxPool3d: maxPool,
+  adaptiveAvgPool1d: adaptive("GlobalAveragePool", "AveragePool"),
+  adaptiveAvgPool2d: adaptive("GlobalAveragePool", "AveragePool"),
   adaptiveAvgPool3d: adaptive("GlobalAveragePool", "AveragePool"),
-  adaptiveMaxPool1d: adaptive("GlobalMaxPool", "MaxPool"), adaptiveMaxPool2d: adaptive("GlobalMaxPool", "MaxPool"),
+  adaptiveMaxPool1d: adaptive("GlobalMaxPool", "MaxPool"),
+  adaptiveMaxPool2d: adaptive("GlobalMaxPool", "MaxPool"),
   adaptiveMaxPool3d: adaptive("GlobalMaxPool", "MaxPool"),
   reshape: (call) => call.give("Reshape", [call.input(0), call.ints(call.list("shape"))]),
   permute: (call) => call.give("Transpose", [call.input(0)], { perm: { ints: call.list("dims") } }),
-  expand, slice, flip, pad, interpolate,
-  split: (call) => call.give("Split", [call.input(0), call.ints(call.list("sizes"))], { axis: { int: call.number("dim") } }),
+  expand,
+  slice,
+  flip,
+  pad,
+  interpolate,
+  split: (call) =>
+    call.give("Split", [call.input(0), call.ints(call.list("sizes"))], { axis: { int: call.number("dim") } }),
   gather: (call) => call.give("GatherElements", call.inputs, { axis: { int: call.number("dim") } }),
   scatter: (call) => call.give("ScatterElements", call.inputs, { axis: { int: call.number("dim") } }),
   scatterAdd: (call) => {
@@ -323,8 +437,14 @@ export const floatExports: ExportRules = {
     call.give("ScatterElements", call.inputs, { axis: { int: call.number("dim") }, reduction: { string: "add" } });
   },
   embedding: (call) => call.give("Gather", [call.input(0), call.input(1)], { axis: { int: 0 } }),
-  cumsum: (call) => call.give("CumSum", [call.input(0), call.writer.constant(full([], call.number("dim"), { dtype: "int64" }), "axis")]),
-  tril: triangle(0), triu: triangle(1),
+  cumsum: (call) =>
+    call.give("CumSum", [
+      call.input(0),
+      call.writer.constant(full([], call.number("dim"), { dtype: "int64" }), "axis"),
+    ]),
+  tril: triangle(0),
+  triu: triangle(1),
   scaledDotProductAttention: attention,
-  dropout: (call) => (call.flag("training") ? call.fail("dropout must be in eval mode") : call.give("Identity", [call.input(0)])),
+  dropout: (call) =>
+    call.flag("training") ? call.fail("dropout must be in eval mode") : call.give("Identity", [call.input(0)]),
 };

@@ -88,11 +88,14 @@ function scaledTanh(call: Call): Tensor {
 export const activationRules: OnnxRules = {
   Celu: rule((call) => celu(call.input(0), { alpha: call.float("alpha", 1) })),
   Clip: since({
-    1: (call) => clip(call.input(0), call.has("min") ? call.float("min") : null, call.has("max") ? call.float("max") : null),
+    1: (call) =>
+      clip(call.input(0), call.has("min") ? call.float("min") : null, call.has("max") ? call.float("max") : null),
     11: (call) => clip(call.input(0), call.optional(1), call.optional(2)),
   }),
   Elu: rule((call) => elu(call.input(0), { alpha: call.float("alpha", 1) })),
-  Gelu: rule((call) => gelu(call.input(0), { approximate: call.string("approximate", "none") === "tanh" ? "tanh" : "none" })),
+  Gelu: rule((call) =>
+    gelu(call.input(0), { approximate: call.string("approximate", "none") === "tanh" ? "tanh" : "none" }),
+  ),
   HardSigmoid: rule(hardSigmoid),
   HardSwish: rule((call) => hardswish(call.input(0))),
   Hardmax: alongAxis(hardmax),

@@ -38,7 +38,9 @@ function bias(call: Call, scores: Tensor, past: number): Tensor | null {
     parts.push(cast(missing > 0 ? pad(real, [0, missing], { value: -Infinity }) : real, scores.dtype));
   }
   if (call.int("is_causal") === 1) {
-    const values = Array.from({ length: length * total }, (_, i) => (i % total > Math.floor(i / total) + past ? -Infinity : 0));
+    const values = Array.from({ length: length * total }, (_, i) =>
+      i % total > Math.floor(i / total) + past ? -Infinity : 0,
+    );
     parts.push(fromArray(values, [length, total], scores.dtype));
   }
   const ends = call.optional(6);
@@ -93,7 +95,9 @@ function rotary(call: Call): Tensor {
   const positions = call.optional(3);
   const angles = (i: number): Tensor => {
     const table = call.input(i);
-    const rows = positions ? reshape(embedding(reshape(positions, [positions.numel]), table), [...positions.shape, table.shape[1]!]) : table;
+    const rows = positions
+      ? reshape(embedding(reshape(positions, [positions.numel]), table), [...positions.shape, table.shape[1]!])
+      : table;
     return reshape(rows, [rows.shape[0]!, rows.shape[1]!, 1, size / 2]);
   };
   const [cosine, sine] = [angles(1), angles(2)];

@@ -39,7 +39,8 @@ function scan(call: Call): readonly Tensor[] {
   const body = call.graph("body");
   const count = call.int("num_scan_inputs");
   const states = call.inputs.length - count;
-  const axisOf = (name: string, i: number, rank: number): number => normalizeAxis("Scan", call.ints(name)?.[i] ?? 0, rank);
+  const axisOf = (name: string, i: number, rank: number): number =>
+    normalizeAxis("Scan", call.ints(name)?.[i] ?? 0, rank);
   const isBackward = (name: string, i: number): boolean => call.ints(name)?.[i] === 1;
   const inputs = call.inputs.slice(states).map((_, i) => call.input(states + i));
   const lengths = inputs.map((x, i) => x.shape[axisOf("scan_input_axes", i, x.rank)]!);
@@ -69,18 +70,27 @@ function batchedScan(call: Call): readonly Tensor[] {
   const inputs = call.inputs.slice(1).map((_, i) => call.input(i + 1));
   const states = inputs.length - count;
   const [batch, steps] = inputs[states]!.shape as [number, number];
-  if (batch * steps > MOST_STEPS) call.fail("a scan runs for too many steps", { steps: batch * steps, limit: MOST_STEPS });
+  if (batch * steps > MOST_STEPS)
+    call.fail("a scan runs for too many steps", { steps: batch * steps, limit: MOST_STEPS });
   const perImage = Array.from({ length: batch }, (_, n) => {
     let state = inputs.slice(0, states).map((x) => select(x, 0, n));
     const scanned: Tensor[][] = Array.from({ length: body.output.length - states }, () => []);
     for (let step = 0; step < steps; step++) {
-      const results = call.runGraph(body, [...state, ...inputs.slice(states).map((x) => select(select(x, 0, n), 0, step))]);
+      const results = call.runGraph(body, [
+        ...state,
+        ...inputs.slice(states).map((x) => select(select(x, 0, n), 0, step)),
+      ]);
       state = results.slice(0, states);
       results.slice(states).forEach((tensor, i) => scanned[i]!.push(tensor));
     }
     return [...state, ...scanned.map((list) => stack(list, 0))];
   });
-  return perImage[0]!.map((first, i) => cat(perImage.map((image) => reshape(image[i]!, [1, ...first.shape])), 0));
+  return perImage[0]!.map((first, i) =>
+    cat(
+      perImage.map((image) => reshape(image[i]!, [1, ...first.shape])),
+      0,
+    ),
+  );
 }
 
 export const controlRules: OnnxRules = {

@@ -32,7 +32,14 @@ function diagonal(x: Tensor, letters: string): { x: Tensor; letters: string } {
   const moved = permute(x, [...rest, first, twice]);
   const size = x.shape[first]!;
   const shape = [...moved.shape.slice(0, -1), 1];
-  const lined = reshape(fromArray(Array.from({ length: size }, (_, i) => i), [size], "int64"), [...rest.map(() => 1), size, 1]);
+  const lined = reshape(
+    fromArray(
+      Array.from({ length: size }, (_, i) => i),
+      [size],
+      "int64",
+    ),
+    [...rest.map(() => 1), size, 1],
+  );
   const picked = reshape(gather(moved, moved.rank - 1, expand(lined, shape)), shape.slice(0, -1));
   return diagonal(picked, rest.map((i) => letters[i]).join("") + letters[first]);
 }
@@ -45,7 +52,8 @@ export function einsum(call: Call): Tensor {
   const once = counts.filter((letter, i) => counts[i - 1] !== letter && counts[i + 1] !== letter);
   const hidden = [...HIDDEN].reverse().filter((letter) => counts.includes(letter));
   const shown = once.filter((letter) => !HIDDEN.includes(letter));
-  const output = right === undefined ? [...hidden, ...shown] : [...right.replaceAll(" ", "").replace("...", hidden.join(""))];
+  const output =
+    right === undefined ? [...hidden, ...shown] : [...right.replaceAll(" ", "").replace("...", hidden.join(""))];
   const all = [...output, ...[...new Set(counts)].filter((letter) => !output.includes(letter))];
   const aligned = operands.map(({ x, letters }) => {
     const order = all.flatMap((letter) => (letters.includes(letter) ? [letters.indexOf(letter)] : []));

@@ -4,9 +4,34 @@
 
 import { div, maximum, minimum, mul, add, pow, remainder, sub } from "../../ops/arithmetic.ts";
 import { equal, greater, greaterEqual, less, lessEqual } from "../../ops/compare.ts";
-import { bitwiseAnd, bitwiseOr, bitwiseXor, isnan, logicalAnd, logicalNot, logicalOr, logicalXor } from "../../ops/logical.ts";
+import {
+  bitwiseAnd,
+  bitwiseOr,
+  bitwiseXor,
+  isnan,
+  logicalAnd,
+  logicalNot,
+  logicalOr,
+  logicalXor,
+} from "../../ops/logical.ts";
 import * as trig from "../../ops/trigonometric.ts";
-import { abs, cast, ceil, cos, erf, exp, floor, log, neg, reciprocal, round, sign, sin, sqrt, tanh } from "../../ops/unary.ts";
+import {
+  abs,
+  cast,
+  ceil,
+  cos,
+  erf,
+  exp,
+  floor,
+  log,
+  neg,
+  reciprocal,
+  round,
+  sign,
+  sin,
+  sqrt,
+  tanh,
+} from "../../ops/unary.ts";
 import { where } from "../../ops/where.ts";
 import { dtypeInfo, isFloat } from "../../tensor/dtype.ts";
 import type { DType } from "../../tensor/dtype.ts";
@@ -52,7 +77,8 @@ function shift(call: Call): Tensor {
   const [a, b] = [call.input(0), call.input(1)];
   const { bits } = dtypeInfo[a.dtype];
   const isOut = (y: number): boolean => y < 0 || y >= bits;
-  if (call.string("direction") === "RIGHT") return call.zip(a, b, (x, y) => Math.floor(isOut(y) ? Math.sign(Math.min(x, 0)) : x / 2 ** y));
+  if (call.string("direction") === "RIGHT")
+    return call.zip(a, b, (x, y) => Math.floor(isOut(y) ? Math.sign(Math.min(x, 0)) : x / 2 ** y));
   return call.zip(a, b, (x, y) => (isOut(y) ? 0 : (x * 2 ** y) % 2 ** bits));
 }
 

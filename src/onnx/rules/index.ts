@@ -5,6 +5,7 @@
 import type { OnnxRule, OnnxRules, Unsupported } from "../call.ts";
 import { activationRules } from "./activation.ts";
 import { controlRules } from "./control.ts";
+import { detectionRules } from "./detection.ts";
 import { elementwiseRules } from "./elementwise.ts";
 import { indexingRules } from "./indexing.ts";
 import { microsoftRules } from "./microsoft.ts";
@@ -25,6 +26,7 @@ const standard: OnnxRules = {
   ...activationRules,
   ...attentionRules,
   ...controlRules,
+  ...detectionRules,
   ...elementwiseRules,
   ...indexingRules,
   ...lossRules,

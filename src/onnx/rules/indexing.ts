@@ -98,7 +98,8 @@ function scatterNd(call: Call): Tensor {
   const combine = combination(call);
   return call.native([{ dtype: x.dtype, shape: x.shape }], () => {
     const { offsets, length } = rowOffsets(call, x.shape, index, 0);
-    if (offsets.length * length !== updates.numel) call.fail("the updates do not fit the indices", { updates: updates.shape });
+    if (offsets.length * length !== updates.numel)
+      call.fail("the updates do not fit the indices", { updates: updates.shape });
     const data = x.data.slice();
     offsets.forEach((at, row) => {
       for (let k = 0; k < length; k++) data[at + k] = combine(data[at + k]!, updates.data[row * length + k]!);
@@ -167,7 +168,11 @@ function oneHot(call: Call): Tensor {
 
 function compress(call: Call): Tensor {
   const [x, condition] = [call.input(0), call.input(1)];
-  const chosen = fromArray(valuesOf(condition).flatMap((v, i) => (v ? [i] : [])), [valuesOf(condition).filter(Boolean).length], "int64");
+  const chosen = fromArray(
+    valuesOf(condition).flatMap((v, i) => (v ? [i] : [])),
+    [valuesOf(condition).filter(Boolean).length],
+    "int64",
+  );
   if (!call.has("axis")) return indexSelect(reshape(x, [x.numel]), 0, chosen);
   return indexSelect(x, call.int("axis"), chosen);
 }

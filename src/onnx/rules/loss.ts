@@ -35,6 +35,8 @@ function softmaxCrossEntropy(call: Call): readonly Tensor[] {
 }
 
 export const lossRules: OnnxRules = {
-  NegativeLogLikelihoodLoss: rule((call) => negativeLogLikelihood(call, call.input(0), call.input(1), call.optional(2))),
+  NegativeLogLikelihoodLoss: rule((call) =>
+    negativeLogLikelihood(call, call.input(0), call.input(1), call.optional(2)),
+  ),
   SoftmaxCrossEntropyLoss: rule(softmaxCrossEntropy),
 };

@@ -21,21 +21,38 @@ import { Tensor } from "../../tensor/tensor.ts";
 import { rule } from "../call.ts";
 import type { Call, OnnxRules } from "../call.ts";
 import { unfolded } from "../tracer.ts";
-import { centered, dequantizeLinear, dynamicQuantize, operand, quantizeLinear, quantizeTo, result } from "./quantize.ts";
+import {
+  centered,
+  dequantizeLinear,
+  dynamicQuantize,
+  operand,
+  quantizeLinear,
+  quantizeTo,
+  result,
+} from "./quantize.ts";
 import { windowOf } from "./window.ts";
 
 /** Weights of 4 or 8 bits in blocks along K: a row of bytes an output, the low half first. */
 function matMulNBits(call: Call): Tensor {
-  const [a, packed, scales, zeroPoints, bias] = [call.input(0), call.input(1), call.input(2), call.optional(3), call.optional(5)];
+  const [a, packed, scales, zeroPoints, bias] = [
+    call.input(0),
+    call.input(1),
+    call.input(2),
+    call.optional(3),
+    call.optional(5),
+  ];
   const [rows, depth, bits, block] = [call.int("N"), call.int("K"), call.int("bits", 4), call.int("block_size")];
-  if ((bits !== 4 && bits !== 8) || block < 16) call.fail("weights must have 4 or 8 bits in blocks of at least 16", { bits, block });
+  if ((bits !== 4 && bits !== 8) || block < 16)
+    call.fail("weights must have 4 or 8 bits in blocks of at least 16", { bits, block });
   if (call.optional(4)) call.fail("weights in another order (g_idx) are not supported");
   const blocks = Math.ceil(depth / block);
   const width = blocks * block;
   const q = unpack(packed, bits, [rows, width]);
   const z = zeroPoints && !isFloat(zeroPoints.dtype) ? unpack(zeroPoints, bits, [rows, blocks]) : null;
   const zero = z ?? call.filled([rows, blocks], 2 ** (bits - 1), "uint8");
-  const weight = unfolded(() => dequantizeAffine(q, [1, block], reshape(scales, [rows, blocks]), zero, { quantMin: 0, quantMax: 2 ** bits - 1 }));
+  const weight = unfolded(() =>
+    dequantizeAffine(q, [1, block], reshape(scales, [rows, blocks]), zero, { quantMin: 0, quantMax: 2 ** bits - 1 }),
+  );
   const used = width === depth ? weight : slice(weight, 1, 0, depth);
   return linear(a, used, bias);
 }
@@ -67,7 +84,12 @@ function concatenated(call: Call): Tensor {
   const parts = Array.from({ length: count }, (_, i) => operand(call, 2 + 3 * i));
   const zeroPoint = call.optional(1);
   const y = cat(parts, normalizeAxis("QLinearConcat", call.int("axis"), parts[0]!.rank));
-  return quantizeTo(call, y, { scale: call.input(0), zeroPoint, axis: 0, block: 1 }, zeroPoint?.dtype ?? call.input(2).dtype);
+  return quantizeTo(
+    call,
+    y,
+    { scale: call.input(0), zeroPoint, axis: 0, block: 1 },
+    zeroPoint?.dtype ?? call.input(2).dtype,
+  );
 }
 
 /** Channels last when the node says so. */
@@ -94,10 +116,22 @@ export const microsoftRules: OnnxRules = {
   QLinearAdd: rule(pairwise(add)),
   QLinearAveragePool: rule(between(channelsFirst((x, call) => averagePool(x, call)))),
   QLinearConcat: rule(concatenated),
-  QLinearGlobalAveragePool: rule(between(channelsFirst((x) => mean(x, x.shape.slice(2).map((_, i) => i + 2), { keepdim: true })))),
+  QLinearGlobalAveragePool: rule(
+    between(
+      channelsFirst((x) =>
+        mean(
+          x,
+          x.shape.slice(2).map((_, i) => i + 2),
+          { keepdim: true },
+        ),
+      ),
+    ),
+  ),
   QLinearLeakyRelu: rule(between((x, call) => leakyRelu(x, { negativeSlope: call.float("alpha", Math.fround(0.01)) }))),
   QLinearMul: rule(pairwise(mul)),
-  QLinearReduceMean: rule(between((x, call) => mean(x, call.ints("axes") ?? [], { keepdim: call.int("keepdims", 1) === 1 }))),
+  QLinearReduceMean: rule(
+    between((x, call) => mean(x, call.ints("axes") ?? [], { keepdim: call.int("keepdims", 1) === 1 })),
+  ),
   QLinearSigmoid: rule(between((x) => sigmoid(x))),
   QLinearSoftmax: rule((call) => result(call, softmax(operand(call, 0), call.int("axis", -1)), 3)),
   QuantizeLinear: rule(quantizeLinear),
@@ -107,7 +141,12 @@ function averagePool(x: Tensor, call: Call): Tensor {
   const kernel = call.ints("kernel_shape") ?? call.fail("needs kernel_shape");
   const { stride, begin, end } = windowOf(call, x.shape, kernel);
   if (begin.some((b, i) => b !== end[i])) call.fail("padding must be the same on both sides", { begin, end });
-  const options = { stride, padding: begin, ceilMode: call.int("ceil_mode") === 1, countIncludePad: call.int("count_include_pad") === 1 };
+  const options = {
+    stride,
+    padding: begin,
+    ceilMode: call.int("ceil_mode") === 1,
+    countIncludePad: call.int("count_include_pad") === 1,
+  };
   return avgPool2d(x, kernel, options);
 }
 

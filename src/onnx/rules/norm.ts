@@ -25,7 +25,13 @@ function along(x: Tensor, v: Tensor): Tensor {
 }
 
 function batchNormalized(call: Call): readonly Tensor[] {
-  const [x, weight, bias, runningMean, runningVar] = [call.input(0), call.input(1), call.input(2), call.input(3), call.input(4)];
+  const [x, weight, bias, runningMean, runningVar] = [
+    call.input(0),
+    call.input(1),
+    call.input(2),
+    call.input(3),
+    call.input(4),
+  ];
   const eps = call.float("epsilon", EPS);
   if (call.int("training_mode") === 0) return [batchNorm(x, { weight, bias, runningMean, runningVar, eps })];
   const axes = x.shape.flatMap((_, i) => (i === 1 ? [] : [i]));
@@ -72,7 +78,8 @@ function groupNormalized(call: Call): Tensor {
   const eps = call.float("epsilon", EPS);
   if (weight.numel === x.shape[1]) return groupNorm(x, numGroups, { weight, bias, eps });
   const each = x.shape[1]! / numGroups;
-  const spread = (v: Tensor): Tensor => along(x, reshape(mul(reshape(v, [numGroups, 1]), full([1, each], 1, { dtype: v.dtype })), [x.shape[1]!]));
+  const spread = (v: Tensor): Tensor =>
+    along(x, reshape(mul(reshape(v, [numGroups, 1]), full([1, each], 1, { dtype: v.dtype })), [x.shape[1]!]));
   return add(mul(groupNorm(x, numGroups, { eps }), spread(weight)), spread(bias));
 }
 
@@ -86,7 +93,8 @@ function meanVariance(call: Call): Tensor {
 function lpNormalized(call: Call): Tensor {
   const x = call.input(0);
   const axis = normalizeAxis("LpNormalization", call.int("axis", -1), x.rank);
-  const norm = call.int("p", 2) === 1 ? sum(abs(x), axis, { keepdim: true }) : sqrt(sum(mul(x, x), axis, { keepdim: true }));
+  const norm =
+    call.int("p", 2) === 1 ? sum(abs(x), axis, { keepdim: true }) : sqrt(sum(mul(x, x), axis, { keepdim: true }));
   return where(equal(norm, 0), mul(x, 0), div(x, norm));
 }
 

@@ -40,7 +40,8 @@ function windows(call: Call, x: Tensor): Windows {
     const count = (ceil ? Math.ceil(room / step) : Math.floor(room / step)) + 1;
     return ceil && (count - 1) * step >= length + window.begin[i]! ? count - 1 : count;
   });
-  if (out.some((count) => count < 1)) call.fail("the window must fit into the padded input", { kernel, shape: x.shape });
+  if (out.some((count) => count < 1))
+    call.fail("the window must fit into the padded input", { kernel, shape: x.shape });
   return { kernel, ...window, out, ceil };
 }
 
@@ -77,7 +78,11 @@ function pooled(call: Call, x: Tensor, w: Windows, f: (values: number[], padded:
     const size = numel(w.out);
     const out = new Float64Array(planes * size);
     forEachWindow(x, w, (taps, padded, o) => {
-      for (let p = 0; p < planes; p++) out[p * size + o] = f(taps.map((at) => x.data[p * plane + at]!), padded);
+      for (let p = 0; p < planes; p++)
+        out[p * size + o] = f(
+          taps.map((at) => x.data[p * plane + at]!),
+          padded,
+        );
     });
     return [fromDoubles(type, out)];
   })[0]!;
@@ -88,7 +93,12 @@ function average(call: Call): Tensor {
   const w = windows(call, x);
   const countIncludePad = call.int("count_include_pad") === 1;
   if (isPlain(w, x) && w.dilation.every((d) => d === 1))
-    return averages[w.kernel.length - 1]!(x, w.kernel, { stride: w.stride, padding: w.begin, ceilMode: w.ceil, countIncludePad });
+    return averages[w.kernel.length - 1]!(x, w.kernel, {
+      stride: w.stride,
+      padding: w.begin,
+      ceilMode: w.ceil,
+      countIncludePad,
+    });
   const total = (values: number[]): number => values.reduce((a, b) => a + b, 0);
   return pooled(call, x, w, (values, padded) => total(values) / (countIncludePad ? padded : values.length));
 }
@@ -105,7 +115,10 @@ function maximum(call: Call): readonly (Tensor | null)[] {
     return [pooled(call, x, w, (values) => values.reduce((a, b) => (b > a || b !== b ? b : a), -Infinity))];
   }
   const shape = [...x.shape.slice(0, 2), ...w.out];
-  const types = [{ dtype: x.dtype, shape }, { dtype: "int64", shape }] as const;
+  const types = [
+    { dtype: x.dtype, shape },
+    { dtype: "int64", shape },
+  ] as const;
   return call.native(types, () => {
     const spatial = x.shape.slice(2);
     const [plane, size] = [numel(spatial), numel(w.out)];
@@ -114,7 +127,9 @@ function maximum(call: Call): readonly (Tensor | null)[] {
     const strides = stridesOf(spatial);
     const columns = stridesOf([...spatial].reverse()).reverse();
     const place = (at: number): number =>
-      call.int("storage_order") === 0 ? at : strides.reduce((sum, step, i) => sum + (Math.floor(at / step) % spatial[i]!) * columns[i]!, 0);
+      call.int("storage_order") === 0
+        ? at
+        : strides.reduce((sum, step, i) => sum + (Math.floor(at / step) % spatial[i]!) * columns[i]!, 0);
     forEachWindow(x, w, (taps, _, o) => {
       for (let p = 0; p < planes; p++) {
         const best = taps.reduce((a, b) => (x.data[p * plane + b]! > x.data[p * plane + a]! ? b : a));

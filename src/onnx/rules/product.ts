@@ -26,7 +26,11 @@ const transposedConvs = [convTranspose1d, convTranspose2d, convTranspose3d] as c
 
 /** Padding that both sides of every axis share is the convolution's own; other padding comes before it. */
 export function padUnevenly(x: Tensor, begin: readonly number[], end: readonly number[], value = 0): Tensor {
-  return pad(x, begin.flatMap((_, i) => [begin[begin.length - 1 - i]!, end[begin.length - 1 - i]!]), { value });
+  return pad(
+    x,
+    begin.flatMap((_, i) => [begin[begin.length - 1 - i]!, end[begin.length - 1 - i]!]),
+    { value },
+  );
 }
 
 /** y = x conv w, from attributes of the node. */
@@ -44,9 +48,16 @@ interface TransposedPads {
   readonly end: readonly number[];
 }
 
-function transposedPads(call: Call, full: Shape, stride: readonly number[], x: Shape, extra: readonly number[]): TransposedPads {
+function transposedPads(
+  call: Call,
+  full: Shape,
+  stride: readonly number[],
+  x: Shape,
+  extra: readonly number[],
+): TransposedPads {
   const same = call.string("auto_pad", "NOTSET");
-  const wanted = call.ints("output_shape") ?? (same.startsWith("SAME") ? x.slice(2).map((size, i) => size * stride[i]!) : null);
+  const wanted =
+    call.ints("output_shape") ?? (same.startsWith("SAME") ? x.slice(2).map((size, i) => size * stride[i]!) : null);
   if (!wanted) {
     const pads = call.ints("pads") ?? full.flatMap(() => [0, 0]);
     return { begin: pads.slice(0, full.length), end: pads.slice(full.length) };
@@ -66,12 +77,22 @@ function convTransposed(call: Call): Tensor {
   const dilation = call.ints("dilations") ?? new Array<number>(rank).fill(1);
   const extra = call.ints("output_padding") ?? new Array<number>(rank).fill(0);
   const groups = call.int("group", 1);
-  const full = x.shape.slice(2).map((size, i) => (size - 1) * stride[i]! + dilation[i]! * (weight.shape[i + 2]! - 1) + 1);
+  const full = x.shape
+    .slice(2)
+    .map((size, i) => (size - 1) * stride[i]! + dilation[i]! * (weight.shape[i + 2]! - 1) + 1);
   const { begin, end } = transposedPads(call, full, stride, x.shape, extra);
-  if (sameShape(begin, end) && begin.every((size) => size >= 0) && extra.every((e, i) => e < Math.max(stride[i]!, dilation[i]!)))
+  if (
+    sameShape(begin, end) &&
+    begin.every((size) => size >= 0) &&
+    extra.every((e, i) => e < Math.max(stride[i]!, dilation[i]!))
+  )
     return f(x, weight, bias, { stride, dilation, groups, padding: begin, outputPadding: extra });
   const whole = f(x, weight, null, { stride, dilation, groups });
-  const cut = padUnevenly(whole, begin.map((b) => -b), end.map((e, i) => extra[i]! - e));
+  const cut = padUnevenly(
+    whole,
+    begin.map((b) => -b),
+    end.map((e, i) => extra[i]! - e),
+  );
   return bias ? add(cut, reshape(bias, [1, bias.numel, ...begin.map(() => 1)])) : cut;
 }
 
@@ -99,7 +120,8 @@ function gemm(call: Call): Tensor {
 /** A product with a stored matrix is a linear layer, whose weight lies the other way round. */
 function matrixProduct(call: Call): Tensor {
   const [a, b] = [call.input(0), call.input(1)];
-  if (isSymbolic(a) && !isSymbolic(b) && b.rank === 2 && a.rank >= 2 && isFloat(a.dtype)) return linear(a, permute(b, [1, 0]), null);
+  if (isSymbolic(a) && !isSymbolic(b) && b.rank === 2 && a.rank >= 2 && isFloat(a.dtype))
+    return linear(a, permute(b, [1, 0]), null);
   return product(a, b);
 }
 
@@ -115,7 +137,9 @@ function col2Im(call: Call): Tensor {
   const taps = block.reduce((a, b) => a * b, 1);
   const [n, columns, count] = x.shape as [number, number, number];
   const channels = columns / taps;
-  const steps = image.map((size, i) => Math.floor((size + pads[i]! + pads[i + rank]! - dilation[i]! * (block[i]! - 1) - 1) / stride[i]!) + 1);
+  const steps = image.map(
+    (size, i) => Math.floor((size + pads[i]! + pads[i + rank]! - dilation[i]! * (block[i]! - 1) - 1) / stride[i]!) + 1,
+  );
   const out = call.filled([n, channels, ...image], 0, x.dtype);
   return call.native([out], () => {
     x.data.forEach((v: number, index: number) => {

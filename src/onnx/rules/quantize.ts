@@ -82,7 +82,8 @@ export function quantizeTo(call: Call, x: Tensor, given: Parameters, dtype: DTyp
   const { scale, zeroPoint, axis } = given;
   // The decomposed operators multiply by 1 / s, which can differ at ties; they are what the engine knows how to run,
   // so a graph gets them, and whatever is computed here and now gets the division.
-  const plain = isSymbolic(x) && !isSymbolic(scale) && x.dtype === "float32" && scale.dtype === "float32" && !isFloat(dtype);
+  const plain =
+    isSymbolic(x) && !isSymbolic(scale) && x.dtype === "float32" && scale.dtype === "float32" && !isFloat(dtype);
   if (plain && isSingle(given)) return decomposedQuantizePerTensor(x, literal(scale), literal(zeroPoint), range(dtype));
   if (plain && scale.rank === 1) return decomposedQuantizePerChannel(x, scale, zeroPoint, axis, range(dtype));
   return quantizeAnyway(call, x, given, dtype);
@@ -91,7 +92,9 @@ export function quantizeTo(call: Call, x: Tensor, given: Parameters, dtype: DTyp
 export function dequantizeFrom(call: Call, q: Tensor, given: Parameters, outDType: DType): Tensor {
   const { scale, zeroPoint, axis, block } = given;
   if (isSingle(given))
-    return unfolded(() => decomposedDequantizePerTensor(q, literal(scale), literal(zeroPoint), { ...range(q.dtype), outDType }));
+    return unfolded(() =>
+      decomposedDequantizePerTensor(q, literal(scale), literal(zeroPoint), { ...range(q.dtype), outDType }),
+    );
   if (scale.rank === 1)
     return unfolded(() => decomposedDequantizePerChannel(q, scale, zeroPoint, axis, { ...range(q.dtype), outDType }));
   const size = q.shape[axis]!;
@@ -146,7 +149,14 @@ export function result(call: Call, y: Tensor, at: number): Tensor {
 function qlinearConv(call: Call): Tensor {
   const bias = call.optional(8);
   const scale = mul(call.input(1), call.input(4));
-  const real = bias && dequantizeFrom(call, bias, { scale: reshape(scale, scale.numel === 1 ? [] : [scale.numel]), zeroPoint: null, axis: 0, block: 1 }, "float32");
+  const real =
+    bias &&
+    dequantizeFrom(
+      call,
+      bias,
+      { scale: reshape(scale, scale.numel === 1 ? [] : [scale.numel]), zeroPoint: null, axis: 0, block: 1 },
+      "float32",
+    );
   return result(call, convolution(call, operand(call, 0), operand(call, 3), real), 6);
 }
 
@@ -155,7 +165,8 @@ export function centered(q: Tensor, zeroPoint: Tensor | null, columns: boolean):
   const wide = cast(q, "float64");
   if (!zeroPoint) return wide;
   const z = cast(zeroPoint, "float64");
-  const spread = z.rank === 1 && z.numel > 1 && !columns ? reshape(z, [z.numel, 1]) : z.numel === 1 ? reshape(z, []) : z;
+  const spread =
+    z.rank === 1 && z.numel > 1 && !columns ? reshape(z, [z.numel, 1]) : z.numel === 1 ? reshape(z, []) : z;
   return sub(wide, spread);
 }
 
@@ -171,7 +182,10 @@ function qlinearMatMul(call: Call): Tensor {
 }
 
 function matMulInteger(call: Call): Tensor {
-  return cast(matmul(centered(call.input(0), call.optional(2), false), centered(call.input(1), call.optional(3), true)), "int32");
+  return cast(
+    matmul(centered(call.input(0), call.optional(2), false), centered(call.input(1), call.optional(3), true)),
+    "int32",
+  );
 }
 
 function convInteger(call: Call): Tensor {
@@ -191,4 +205,3 @@ export const quantizeRules: OnnxRules = {
   QLinearMatMul: rule(qlinearMatMul),
   QuantizeLinear: rule(quantizeLinear),
 };
-

@@ -126,9 +126,11 @@ function asInterpolate(call: Call, x: Tensor, axes: readonly Axis[], s: Sampling
   const spatial = axes.slice(2);
   const rank = spatial.length;
   const fits = rank >= 1 && rank <= 3 && isFloat(x.dtype) && axes.slice(0, 2).every(({ size, out }) => size === out);
-  if (!fits || s.antialias || s.excludeOutside || spatial.some(({ size, out, scale }) => out !== size * scale)) return null;
+  if (!fits || s.antialias || s.excludeOutside || spatial.some(({ size, out, scale }) => out !== size * scale))
+    return null;
   const size = spatial.map(({ out }) => out);
-  if (s.mode === "nearest" && s.coordinate === "asymmetric" && s.nearest === "floor") return interpolate(x, { size, mode: "nearest" });
+  if (s.mode === "nearest" && s.coordinate === "asymmetric" && s.nearest === "floor")
+    return interpolate(x, { size, mode: "nearest" });
   const corners = s.coordinate === "align_corners";
   if (s.mode !== "linear" || !(corners || s.coordinate === "half_pixel")) return null;
   const modes = ["linear", "bilinear", "trilinear"] as const;
@@ -136,11 +138,15 @@ function asInterpolate(call: Call, x: Tensor, axes: readonly Axis[], s: Sampling
 }
 
 function run(call: Call, x: Tensor, axes: readonly Axis[], s: Sampling): Tensor {
-  const coordinate = coordinates[s.coordinate] ?? call.fail("an unknown way to place coordinates", { mode: s.coordinate });
+  const coordinate =
+    coordinates[s.coordinate] ?? call.fail("an unknown way to place coordinates", { mode: s.coordinate });
   if (!["nearest", "linear", "cubic"].includes(s.mode)) call.fail("an unknown mode", { mode: s.mode });
   const type = { dtype: x.dtype, shape: axes.map(({ out }) => out) };
   call.checkSize(type.shape);
-  return asInterpolate(call, x, axes, s) ?? call.native([type], () => [fromDoubles(type, resample(x, axes, s, coordinate))])[0]!;
+  return (
+    asInterpolate(call, x, axes, s) ??
+    call.native([type], () => [fromDoubles(type, resample(x, axes, s, coordinate))])[0]!
+  );
 }
 
 function sampling(call: Call): Sampling {
@@ -184,7 +190,13 @@ function resize(call: Call, scalesAt: number, sizesAt: number, roiAt: number): T
 
 function upsample(call: Call, scales: readonly number[]): Tensor {
   const x = call.input(0);
-  const axes = x.shape.map((size, i) => ({ size, out: Math.floor(size * scales[i]!), scale: scales[i]!, start: 0, end: 1 }));
+  const axes = x.shape.map((size, i) => ({
+    size,
+    out: Math.floor(size * scales[i]!),
+    scale: scales[i]!,
+    start: 0,
+    end: 1,
+  }));
   return run(call, x, axes, { ...sampling(call), coordinate: "asymmetric", nearest: "floor" });
 }
 

@@ -24,11 +24,26 @@ const activations: Readonly<Record<string, (alpha: number | undefined, beta: num
   sigmoid: () => sigmoid,
   tanh: () => tanh,
   relu: () => relu,
-  affine: (alpha = 1, beta = 0) => (x) => add(mul(x, alpha), beta),
-  leakyrelu: (alpha = 0.01) => (x) => leakyRelu(x, { negativeSlope: alpha }),
-  scaledtanh: (alpha = 1, beta = 1) => (x) => mul(tanh(mul(x, beta)), alpha),
-  hardsigmoid: (alpha = 0.2, beta = 0.5) => (x) => clamp(add(mul(x, alpha), beta), 0, 1),
-  elu: (alpha = 1) => (x) => elu(x, { alpha }),
+  affine:
+    (alpha = 1, beta = 0) =>
+    (x) =>
+      add(mul(x, alpha), beta),
+  leakyrelu:
+    (alpha = 0.01) =>
+    (x) =>
+      leakyRelu(x, { negativeSlope: alpha }),
+  scaledtanh:
+    (alpha = 1, beta = 1) =>
+    (x) =>
+      mul(tanh(mul(x, beta)), alpha),
+  hardsigmoid:
+    (alpha = 0.2, beta = 0.5) =>
+    (x) =>
+      clamp(add(mul(x, alpha), beta), 0, 1),
+  elu:
+    (alpha = 1) =>
+    (x) =>
+      elu(x, { alpha }),
   softsign: () => softsign,
   softplus: () => softplus,
 };
@@ -74,7 +89,8 @@ const gruStep: Step = ({ x, h, w, r, wb, rb, f }, call) => {
 const lstmStep: Step = ({ x, h, c, w, r, wb, rb, peephole, f }, call) => {
   const [i, o, forget, cell] = chunk(add(linear(x, w, wb), linear(h, r, rb)), 4, -1);
   const [pi, po, pf] = peephole ? chunk(peephole, 3, 0) : [];
-  const peek = (gate: Tensor, p: Tensor | undefined, state: Tensor): Tensor => clipped(call, p ? add(gate, mul(p, state)) : gate);
+  const peek = (gate: Tensor, p: Tensor | undefined, state: Tensor): Tensor =>
+    clipped(call, p ? add(gate, mul(p, state)) : gate);
   const input = f[0]!(peek(i!, pi, c!));
   const keep = call.int("input_forget") !== 0 ? sub(1, input) : f[0]!(peek(forget!, pf, c!));
   const next = add(mul(keep, c!), mul(input, f[1]!(clipped(call, cell!))));
@@ -110,13 +126,26 @@ function direction(call: Call, step: Step, d: number, reverse: boolean, defaults
   };
   const isLstm = step === lstmStep;
   const peephole = call.optional(7);
-  const shared = { w, r, wb: wb ?? null, rb: rb ?? null, peephole: isLstm && peephole ? select(peephole, 0, d) : null, f: activationsOf(call, defaults, d) };
+  const shared = {
+    w,
+    r,
+    wb: wb ?? null,
+    rb: rb ?? null,
+    peephole: isLstm && peephole ? select(peephole, 0, d) : null,
+    f: activationsOf(call, defaults, d),
+  };
   let state: { h: Tensor; c: Tensor | null } = { h: initial(5), c: isLstm ? initial(6) : null };
   const outputs = new Array<Tensor>(length);
   for (let i = 0; i < length; i++) {
     const t = reverse ? length - 1 - i : i;
     const next = step({ x: select(x, 0, t), ...state, ...shared }, call);
-    const running = ends && fromArray(ends.map((end) => Number(t < end)), [batch, 1], "bool");
+    const running =
+      ends &&
+      fromArray(
+        ends.map((end) => Number(t < end)),
+        [batch, 1],
+        "bool",
+      );
     const kept = (now: Tensor, old: Tensor): Tensor => (running ? where(running, now, old) : now);
     outputs[t] = running ? where(running, next.h, zeros(next.h.shape, { dtype: x.dtype })) : next.h;
     state = { h: kept(next.h, state.h), c: next.c && kept(next.c, state.c!) };
@@ -127,11 +156,26 @@ function direction(call: Call, step: Step, d: number, reverse: boolean, defaults
 function recurrent(step: Step, defaults: readonly string[]): (call: Call) => readonly (Tensor | null)[] {
   return (call) => {
     const way = call.string("direction", "forward");
-    const runs = (way === "bidirectional" ? [false, true] : [way === "reverse"]).map((reverse, d) => direction(call, step, d, reverse, defaults));
-    const perStep = runs[0]!.outputs.map((_, t) => stack(runs.map(({ outputs }) => outputs[t]!), 0));
+    const runs = (way === "bidirectional" ? [false, true] : [way === "reverse"]).map((reverse, d) =>
+      direction(call, step, d, reverse, defaults),
+    );
+    const perStep = runs[0]!.outputs.map((_, t) =>
+      stack(
+        runs.map(({ outputs }) => outputs[t]!),
+        0,
+      ),
+    );
     const y = perStep.length > 0 ? stack(perStep, 0) : null;
-    const last = stack(runs.map(({ h }) => h), 0);
-    const cells = runs.every(({ c }) => c) ? stack(runs.map(({ c }) => c!), 0) : null;
+    const last = stack(
+      runs.map(({ h }) => h),
+      0,
+    );
+    const cells = runs.every(({ c }) => c)
+      ? stack(
+          runs.map(({ c }) => c!),
+          0,
+        )
+      : null;
     if (call.int("layout") === 0) return [y, last, cells];
     return [y && permute(y, [2, 0, 1, 3]), permute(last, [1, 0, 2]), cells && permute(cells, [1, 0, 2])];
   };

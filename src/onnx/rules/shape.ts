@@ -47,7 +47,8 @@ function squeezed(call: Call): Tensor {
   const x = call.input(0);
   const axes = call.intsOrInput("axes", 1);
   const dropped = axes ? normalizeAxes("Squeeze", axes, x.rank) : x.shape.flatMap((size, i) => (size === 1 ? [i] : []));
-  if (dropped.some((axis) => x.shape[axis] !== 1)) call.fail("only axes of size 1 can be dropped", { shape: x.shape, axes });
+  if (dropped.some((axis) => x.shape[axis] !== 1))
+    call.fail("only axes of size 1 can be dropped", { shape: x.shape, axes });
   return reshape(
     x,
     x.shape.filter((_, axis) => !dropped.includes(axis)),
@@ -81,7 +82,13 @@ function sliceAxis(x: Tensor, axis: number, start: number, end: number, step: nu
   return slice(flip(x, axis), axis, size - 1 - first, Math.max(size - 1 - last, size - 1 - first), -step);
 }
 
-function sliced(call: Call, starts: readonly number[], ends: readonly number[], axes: readonly number[] | null, steps: readonly number[] | null): Tensor {
+function sliced(
+  call: Call,
+  starts: readonly number[],
+  ends: readonly number[],
+  axes: readonly number[] | null,
+  steps: readonly number[] | null,
+): Tensor {
   return starts.reduce((x, start, i) => {
     const axis = normalizeAxis("Slice", axes ? axes[i]! : i, x.rank);
     const [end, step] = [ends[i]!, steps ? steps[i]! : 1];
@@ -186,9 +193,12 @@ export function castTo(x: Tensor, dtype: DType): Tensor {
 function bitCast(call: Call): Tensor {
   const x = call.input(0);
   const dtype = requireDType("BitCast", call.int("to"));
-  if (dtypeInfo[dtype].bits !== dtypeInfo[x.dtype].bits) call.fail("both types must have the same number of bits", { from: x.dtype, to: dtype });
+  if (dtypeInfo[dtype].bits !== dtypeInfo[x.dtype].bits)
+    call.fail("both types must have the same number of bits", { from: x.dtype, to: dtype });
   const type = { dtype, shape: x.shape };
-  return call.native([type], () => [new Tensor(dtype, x.shape, decodeValues(dtype, encodeValues(x.dtype, x.data), x.numel))])[0]!;
+  return call.native([type], () => [
+    new Tensor(dtype, x.shape, decodeValues(dtype, encodeValues(x.dtype, x.data), x.numel)),
+  ])[0]!;
 }
 
 function triangle(call: Call): Tensor {

@@ -18,7 +18,8 @@ export function windowOf(call: Call, x: Shape, kernel: Shape): SlidingWindow {
   const rank = x.length - 2;
   const list = (name: string): number[] => {
     const given = call.ints(name) ?? new Array<number>(rank).fill(1);
-    if (given.length !== rank || given.some((v) => v < 1)) call.fail("needs a positive number an axis", { [name]: given, rank });
+    if (given.length !== rank || given.some((v) => v < 1))
+      call.fail("needs a positive number an axis", { [name]: given, rank });
     return given;
   };
   const [stride, dilation] = [list("strides"), list("dilations")];
@@ -35,5 +36,7 @@ export function windowOf(call: Call, x: Shape, kernel: Shape): SlidingWindow {
   });
   const small = total.map((t) => Math.floor(t / 2));
   const large = total.map((t, i) => t - small[i]!);
-  return mode === "SAME_LOWER" ? { stride, dilation, begin: large, end: small } : { stride, dilation, begin: small, end: large };
+  return mode === "SAME_LOWER"
+    ? { stride, dilation, begin: large, end: small }
+    : { stride, dilation, begin: small, end: large };
 }
