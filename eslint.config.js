@@ -3,7 +3,19 @@ import tseslint from "typescript-eslint";
 import { floorRule } from "./tools/eslint-floors.js";
 
 export default tseslint.config(
-  { ignores: ["dist/", "node_modules/", "output/", "src/engine/generated/", "**/*.as.ts", "golden/", "**/*.mjs", "eslint.config.js", "tools/*.js"] },
+  {
+    ignores: [
+      "dist/",
+      "node_modules/",
+      "output/",
+      "src/engine/generated/",
+      "**/*.as.ts",
+      "golden/",
+      "**/*.mjs",
+      "eslint.config.js",
+      "tools/*.js",
+    ],
+  },
   ...tseslint.configs.recommendedTypeChecked,
   {
     languageOptions: { parserOptions: { project: "./tsconfig.json", tsconfigRootDir: import.meta.dirname } },

@@ -15,7 +15,9 @@ const SIZES = [16 * 1024, 1024 * 1024];
 const BATCH_BYTES = 32e6;
 const CHANNELS = 64;
 
-const engines = (hasRelaxedSimd() ? (["simd", "relaxed"] as const) : (["simd"] as const)).map((build) => new Engine({ build }));
+const engines = (hasRelaxedSimd() ? (["simd", "relaxed"] as const) : (["simd"] as const)).map(
+  (build) => new Engine({ build }),
+);
 
 /** Addresses a kernel may use: a table with the entry 0, two inputs, an output, and 64 KB for small things. */
 interface Room {
@@ -30,7 +32,7 @@ type Run = (k: KernelExports, room: Room, n: number) => void;
 
 const WORK: Readonly<Record<string, Run>> = {
   "add, relu": (k, { t, a, b, y }, n) => k.f32_add(0, 1, t, t, t, a, b, y, n, 1, 0, Infinity),
-  "relu": (k, { t, a, y }, n) => k.f32_clamp(0, 1, t, t, a, y, n, 0, Infinity),
+  relu: (k, { t, a, y }, n) => k.f32_clamp(0, 1, t, t, a, y, n, 0, Infinity),
   "channel affine": (k, { t, a, y, small }, n) =>
     k.f32_channel_affine(0, 1, t, t, a, y, n / CHANNELS, CHANNELS, small, small + 4096, 0, Infinity),
   "channel sums": (k, { t, a, small }, n) => k.f32_channel_sums(0, 1, t, a, n / CHANNELS, CHANNELS, small),
@@ -39,8 +41,9 @@ const WORK: Readonly<Record<string, Run>> = {
   "min/max": (k, { t, a, small }, n) => k.f32_min_max(0, 1, t, a, n, small),
   "histogram, 2048 bins": (k, { t, a, small }, n) => k.f32_histogram(0, 1, t, a, n, -1, 1, 2048, small),
   "fake quantize": (k, { t, a, y }, n) => k.f32_fake_quantize(0, 1, t, t, a, y, n, 0.01, 100, 128, 0, 255, 255),
-  "fake quantize gradient": (k, { t, a, b, y }, n) => k.f32_fake_quantize_grad(0, 1, t, t, t, a, b, y, n, 100, 128, 0, 255),
-  "sigmoid": (k, { a, y }, n) => k.f32_activation(n, a, y, 0),
+  "fake quantize gradient": (k, { t, a, b, y }, n) =>
+    k.f32_fake_quantize_grad(0, 1, t, t, t, a, b, y, n, 100, 128, 0, 255),
+  sigmoid: (k, { a, y }, n) => k.f32_activation(n, a, y, 0),
   "softmax of 1024": (k, { a, y }, n) => k.f32_softmax(0, n / 1024, 1024, a, y, 0),
   "layer norm of 1024": (k, { a, y }, n) => k.f32_layer_norm(0, n / 1024, 1024, a, y, 0, 0, 1e-5),
   "sgd with momentum": (k, { a, b, y }, n) => k.f32_sgd_step(n, a, b, y, 1e-6, 1e-4, 0.9, 0, 0, 0),

@@ -19,7 +19,9 @@ import { hasRelaxedSimd } from "../src/engine/probe.ts";
 const BATCHES = 15;
 const BATCH_MS = 20;
 
-const engines = (hasRelaxedSimd() ? (["simd", "relaxed"] as const) : (["simd"] as const)).map((build) => new Engine({ build }));
+const engines = (hasRelaxedSimd() ? (["simd", "relaxed"] as const) : (["simd"] as const)).map(
+  (build) => new Engine({ build }),
+);
 
 interface Work {
   readonly name: string;
@@ -38,7 +40,15 @@ function allocFloats(engine: Engine, length: number): number {
 }
 
 /** A product with operands in place: dense rows (taps of `run` floats at `step` bytes). */
-function product(name: string, rows: number, columns: number, taps: number[], run: number, pixel: number, rowBlock: number): Work {
+function product(
+  name: string,
+  rows: number,
+  columns: number,
+  taps: number[],
+  run: number,
+  pixel: number,
+  rowBlock: number,
+): Work {
   return {
     name,
     operations: 2 * rows * columns * taps.length * run,
@@ -54,11 +64,47 @@ function product(name: string, rows: number, columns: number, taps: number[], ru
       const block = Math.min(run, 512);
       return () => {
         if (taps.length > 1) {
-          engine.kernels.f32_gemm_6x8(0, rows, table, out, x, taps.length, tapTable, run, w, k * 32, init, 0, y, columns, -Infinity, Infinity, rowBlock);
+          engine.kernels.f32_gemm_6x8(
+            0,
+            rows,
+            table,
+            out,
+            x,
+            taps.length,
+            tapTable,
+            run,
+            w,
+            k * 32,
+            init,
+            0,
+            y,
+            columns,
+            -Infinity,
+            Infinity,
+            rowBlock,
+          );
           return;
         }
         for (let from = 0; from < run; from += block) {
-          engine.kernels.f32_gemm_6x8(0, rows, table, out, x + from * 4, 1, tapTable, block, w + from * 32, k * 32, init, from > 0 ? 1 : 0, y, columns, -Infinity, Infinity, rowBlock);
+          engine.kernels.f32_gemm_6x8(
+            0,
+            rows,
+            table,
+            out,
+            x + from * 4,
+            1,
+            tapTable,
+            block,
+            w + from * 32,
+            k * 32,
+            init,
+            from > 0 ? 1 : 0,
+            y,
+            columns,
+            -Infinity,
+            Infinity,
+            rowBlock,
+          );
         }
       };
     },
@@ -67,14 +113,30 @@ function product(name: string, rows: number, columns: number, taps: number[], ru
 
 function conv3x3(channels: number, size: number): Work {
   const row = (size + 2) * channels * 4;
-  const panels = (channels * 9 * channels * 4) > 256 * 1024 ? 192 : 6;
-  return product(`conv 3x3 C${channels} ${size}x${size}: kernel`, size * size, channels, [0, row, 2 * row], 3 * channels, channels * 4, panels);
+  const panels = channels * 9 * channels * 4 > 256 * 1024 ? 192 : 6;
+  return product(
+    `conv 3x3 C${channels} ${size}x${size}: kernel`,
+    size * size,
+    channels,
+    [0, row, 2 * row],
+    3 * channels,
+    channels * 4,
+    panels,
+  );
 }
 
 function eagerConv(name: string, part: Partial<ConvShape>, kind: "forward" | "dx" | "dw"): Work {
   const shape: ConvShape = {
-    batch: 1, inChannels: 64, outChannels: 64, groups: 1, size: [56, 56], kernel: [3, 3],
-    stride: [1, 1], padding: [1, 1], dilation: [1, 1], ...part,
+    batch: 1,
+    inChannels: 64,
+    outChannels: 64,
+    groups: 1,
+    size: [56, 56],
+    kernel: [3, 3],
+    stride: [1, 1],
+    padding: [1, 1],
+    dilation: [1, 1],
+    ...part,
   };
   const c = conv3d(shape);
   const x = floats(c.batch * c.inChannels * c.inPixels);
@@ -93,7 +155,11 @@ function eagerConv(name: string, part: Partial<ConvShape>, kind: "forward" | "dx
 
 function eagerMatmul(m: number, k: number, n: number): Work {
   const [a, b, out] = [floats(m * k), floats(k * n), new Float32Array(m * n)];
-  return { name: `gemm ${m}x${k}x${n}: eager`, operations: 2 * m * k * n, make: (engine) => () => matmulF32(a, b, out, { m, k, n }, null, engine) };
+  return {
+    name: `gemm ${m}x${k}x${n}: eager`,
+    operations: 2 * m * k * n,
+    make: (engine) => () => matmulF32(a, b, out, { m, k, n }, null, engine),
+  };
 }
 
 const depthwise = { inChannels: 128, outChannels: 128, groups: 128, size: [28, 28] };
@@ -101,7 +167,14 @@ const WORK: readonly Work[] = [
   product("gemm 1024x1024x1024: kernel", 1024, 1024, [0], 1024, 4096, 96),
   eagerMatmul(1024, 1024, 1024),
   eagerMatmul(1, 1024, 1024),
-  ...[[16, 32], [32, 16], [64, 8], [64, 56], [128, 28], [256, 14]].map(([c = 0, s = 0]) => conv3x3(c, s)),
+  ...[
+    [16, 32],
+    [32, 16],
+    [64, 8],
+    [64, 56],
+    [128, 28],
+    [256, 14],
+  ].map(([c = 0, s = 0]) => conv3x3(c, s)),
   product("conv 1x1 C64 56x56: kernel", 3136, 64, [0], 64, 256, 6),
   ...(["forward", "dx", "dw"] as const).flatMap((kind) => [
     eagerConv("conv C64 56x56", {}, kind),

@@ -28,7 +28,8 @@ const BATCH_MS = 8;
 /** Only sections whose title contains the first argument are run. */
 const wanted = process.argv[2] ?? "";
 const engine = new Engine();
-const variants: readonly Variant[] = engine.build === "relaxed" ? ["relaxed_dot", "relaxed_i16", "guarded_i16", "simd128"] : ["simd128"];
+const variants: readonly Variant[] =
+  engine.build === "relaxed" ? ["relaxed_dot", "relaxed_i16", "guarded_i16", "simd128"] : ["simd128"];
 
 interface Work {
   readonly name: string;
@@ -87,14 +88,20 @@ function columnsOf(parts: (variant: Variant) => readonly Part[], xBytes: number,
 function conv(cin: number, cout: number, size: number, kernel: number, stride: number): Work {
   const padding = kernel >> 1;
   const shape = {
-    inChannels: cin, outChannels: cout, kernel: [kernel, kernel], stride: [stride, stride],
-    padding: [padding, padding], dilation: [1, 1], groups: 1,
+    inChannels: cin,
+    outChannels: cout,
+    kernel: [kernel, kernel],
+    stride: [stride, stride],
+    padding: [padding, padding],
+    dilation: [1, 1],
+    groups: 1,
   } as const;
   const output = { n: 1, h: size, w: size, c: cout, border: NO_BORDER };
   const bare = { n: 1, h: size * stride, w: size * stride, c: cin, border: NO_BORDER };
   const input = { ...bare, border: convBorder(shape, bare, output) };
   const weights = bytesOf(cin * cout * kernel * kernel, 2);
-  const parts = (variant: Variant): Part[] => convParts({ shape, input, output, weights, epilogue: epilogue() }, { dot: engine.dot, variant });
+  const parts = (variant: Variant): Part[] =>
+    convParts({ shape, input, output, weights, epilogue: epilogue() }, { dot: engine.dot, variant });
   return {
     name: `conv ${kernel}x${kernel} ${cin}->${cout} ${size}²${stride > 1 ? ` s${stride}` : ""}`,
     operations: 2 * cin * cout * kernel * kernel * size * size,
@@ -104,8 +111,13 @@ function conv(cin: number, cout: number, size: number, kernel: number, stride: n
 
 function depthwise(channels: number, size: number, stride: number, form: "taps" | "rows"): Work {
   const shape = {
-    inChannels: channels, outChannels: channels, groups: channels, kernel: [3, 3], stride: [stride, stride],
-    padding: [1, 1], dilation: [1, 1],
+    inChannels: channels,
+    outChannels: channels,
+    groups: channels,
+    kernel: [3, 3],
+    stride: [stride, stride],
+    padding: [1, 1],
+    dilation: [1, 1],
   } as const;
   const output = { n: 1, h: size, w: size, c: channels, border: NO_BORDER };
   const bare = { n: 1, h: size * stride, w: size * stride, c: channels, border: NO_BORDER };
@@ -113,12 +125,18 @@ function depthwise(channels: number, size: number, stride: number, form: "taps" 
   const problem = { shape, input, output, weights: bytesOf(channels * 9, 4), epilogue: epilogue() };
   const parts = (variant: Variant): Part[] => [depthwisePart(problem, { dot: engine.dot, variant }, form)];
   const columns = columnsOf(parts, imageSize(input), imageSize(output));
-  return { name: `depthwise ${channels} ${size}² s${stride} ${form}`, operations: 18 * channels * size * size, columns };
+  return {
+    name: `depthwise ${channels} ${size}² s${stride} ${form}`,
+    operations: 18 * channels * size * size,
+    columns,
+  };
 }
 
 function gemm(rows: number, depth: number, channels: number): Work {
   const weights = bytesOf(depth * channels, 3);
-  const parts = (variant: Variant): Part[] => [gemmPart({ rows, depth, channels, weights, epilogue: epilogue() }, { dot: engine.dot, variant })];
+  const parts = (variant: Variant): Part[] => [
+    gemmPart({ rows, depth, channels, weights, epilogue: epilogue() }, { dot: engine.dot, variant }),
+  ];
   return {
     name: `${rows === 1 ? "gemv" : `gemm ${rows} x`} ${depth} x ${channels}`,
     operations: 2 * rows * depth * channels,
@@ -133,7 +151,9 @@ function print(title: string, works: readonly (() => Work)[]): void {
     const work = make();
     const speeds = best(work.columns).map((ms) => work.operations / ms / 1e6);
     const ratio = Math.max(...speeds) / (speeds.at(-1) ?? NaN);
-    console.log(`${work.name.padEnd(28)}${speeds.map((v) => v.toFixed(1).padStart(13)).join("")}   ${ratio.toFixed(2)}`);
+    console.log(
+      `${work.name.padEnd(28)}${speeds.map((v) => v.toFixed(1).padStart(13)).join("")}   ${ratio.toFixed(2)}`,
+    );
   }
 }
 
@@ -143,10 +163,25 @@ const N = 16384;
 function bytesSection(): void {
   if (!"bytes".includes(wanted)) return;
   const { kernels, memory } = engine;
-  const [x, b, y, record, table] = [memory.alloc(N * 4), memory.alloc(N), memory.alloc(N * 4), memory.alloc(PAIR_BYTES), memory.alloc(256)];
+  const [x, b, y, record, table] = [
+    memory.alloc(N * 4),
+    memory.alloc(N),
+    memory.alloc(N * 4),
+    memory.alloc(PAIR_BYTES),
+    memory.alloc(256),
+  ];
   memory.u8(b, N).set(bytesOf(N, 7));
   const view = (): DataView => new DataView(memory.wasm.buffer);
-  const output = (rule: RoundingRule): Quantizer => ({ rule, scale: 0.1, zeroPoint: 3, low: 0, high: 255, offset: 0, flip: 0, nan: "high" });
+  const output = (rule: RoundingRule): Quantizer => ({
+    rule,
+    scale: 0.1,
+    zeroPoint: 3,
+    low: 0,
+    high: 255,
+    offset: 0,
+    flip: 0,
+    nan: "high",
+  });
   const input = (fused: boolean): Dequantizer => ({ scale: 0.07, zeroPoint: 5, offset: 0, flip: 0, fused });
   const line = (name: string, bytes: number, run: () => void): void => {
     const [ms] = best([run]);
@@ -157,13 +192,21 @@ function bytesSection(): void {
     memory.f32(x, N).set(Float32Array.from({ length: N }, (_, i) => (i % 100) / 10));
     writeQuantizer(view(), record, output(rule));
     line(`quantize ${rule}`, N * 4, () => kernels.quantize_bytes(ruleCode(rule), N, x, y, record));
-    line(`quantize NCHW to NHWC ${rule}`, N * 4, () => kernels.quantize_nchw_nhwc(ruleCode(rule), 16, 32, 32, x, y, 512, 16, record));
+    line(`quantize NCHW to NHWC ${rule}`, N * 4, () =>
+      kernels.quantize_nchw_nhwc(ruleCode(rule), 16, 32, 32, x, y, 512, 16, record),
+    );
     for (const fused of [false, true]) {
       writePair(view(), record, { a: input(fused), b: input(fused), output: output(rule) });
-      line(`add ${rule}${fused ? ", fused" : ""}`, N * 2, () => kernels.qadd_rows(ruleCode(rule), 1, N, b, N, b, N, y, N, record));
+      line(`add ${rule}${fused ? ", fused" : ""}`, N * 2, () =>
+        kernels.qadd_rows(ruleCode(rule), 1, N, b, N, b, N, y, N, record),
+      );
     }
   }
-  writePair(view(), record, { a: input(false), b: input(false), output: productQuantizer(input(false), input(false), output("roundThenAdd")) });
+  writePair(view(), record, {
+    a: input(false),
+    b: input(false),
+    output: productQuantizer(input(false), input(false), output("roundThenAdd")),
+  });
   line("mul", N * 2, () => kernels.qmul_rows(1, N, b, N, b, N, y, N, record));
   writeDequantizer(view(), record, input(false));
   line("dequantize", N, () => kernels.dequantize_bytes(N, b, y, record));
@@ -177,31 +220,75 @@ function weightOnlySection(): void {
   console.log("\nweight-only 1024 x 1024, groups of 64, GFLOP/s");
   for (const bits of [8, 4] as const) {
     const [depth, channels, groupSize] = [1024, 1024, 64];
-    const packed = packWeightOnly({ bits, depth, channels, groupSize, values: bytesOf(depth * channels, 1).map((v) => v & 15), scales: new Float32Array((channels * depth) / groupSize).fill(0.01) });
+    const packed = packWeightOnly({
+      bits,
+      depth,
+      channels,
+      groupSize,
+      values: bytesOf(depth * channels, 1).map((v) => v & 15),
+      scales: new Float32Array((channels * depth) / groupSize).fill(0.01),
+    });
     const w = engine.memory.alloc(packed.bytes.length);
     engine.memory.u8(w, packed.bytes.length).set(packed.bytes);
     for (const rows of [1, 4, 64]) {
       const [x, y] = [engine.memory.alloc(rows * depth * 4), engine.memory.alloc(rows * channels * 4)];
       engine.memory.f32(x, rows * depth).fill(0.5);
       const [ms] = best([() => runWeightOnly(engine.kernels, packed, w, rows, x, y)]);
-      console.log(`int${bits}, ${rows} rows`.padEnd(28) + ((2 * rows * depth * channels) / (ms ?? NaN) / 1e6).toFixed(1).padStart(8));
+      console.log(
+        `int${bits}, ${rows} rows`.padEnd(28) +
+          ((2 * rows * depth * channels) / (ms ?? NaN) / 1e6).toFixed(1).padStart(8),
+      );
     }
   }
 }
 
 console.log(`Node ${process.version}, build ${engine.build}, dot class ${engine.dot}; GOP/s, best of ${BATCHES}`);
-print("3x3", [16, 32, 64, 128].flatMap((c) => [8, 16, 32, 56].map((size) => () => conv(c, c, size, 3, 1))));
-print("others", [() => conv(3, 16, 32, 3, 1), () => conv(16, 32, 16, 3, 2), () => conv(32, 64, 8, 3, 2), () => conv(512, 512, 7, 3, 1)]);
-print("1x1", [
-  () => conv(16, 16, 32, 1, 1), () => conv(16, 64, 56, 1, 1), () => conv(64, 16, 56, 1, 1), () => conv(64, 64, 28, 1, 1),
-  () => conv(64, 256, 28, 1, 1), () => conv(256, 64, 28, 1, 1), () => conv(512, 512, 7, 1, 1),
+print(
+  "3x3",
+  [16, 32, 64, 128].flatMap((c) => [8, 16, 32, 56].map((size) => () => conv(c, c, size, 3, 1))),
+);
+print("others", [
+  () => conv(3, 16, 32, 3, 1),
+  () => conv(16, 32, 16, 3, 2),
+  () => conv(32, 64, 8, 3, 2),
+  () => conv(512, 512, 7, 3, 1),
 ]);
-const DEPTHWISE = [[16, 32], [32, 56], [64, 28], [128, 14], [256, 28], [512, 14]] as const;
+print("1x1", [
+  () => conv(16, 16, 32, 1, 1),
+  () => conv(16, 64, 56, 1, 1),
+  () => conv(64, 16, 56, 1, 1),
+  () => conv(64, 64, 28, 1, 1),
+  () => conv(64, 256, 28, 1, 1),
+  () => conv(256, 64, 28, 1, 1),
+  () => conv(512, 512, 7, 1, 1),
+]);
+const DEPTHWISE = [
+  [16, 32],
+  [32, 56],
+  [64, 28],
+  [128, 14],
+  [256, 28],
+  [512, 14],
+] as const;
 print("depthwise 3x3", [
-  ...DEPTHWISE.map(([c, size]) => () => depthwise(c, size, 1, "rows")),
-  ...DEPTHWISE.map(([c, size]) => () => depthwise(c, size, 1, "taps")),
+  ...DEPTHWISE.map(
+    ([c, size]) =>
+      () =>
+        depthwise(c, size, 1, "rows"),
+  ),
+  ...DEPTHWISE.map(
+    ([c, size]) =>
+      () =>
+        depthwise(c, size, 1, "taps"),
+  ),
   () => depthwise(64, 28, 2, "taps"),
 ]);
-print("matrix products", [() => gemm(1024, 1024, 1024), () => gemm(64, 768, 768), () => gemm(1, 192, 1024), () => gemm(1, 960, 1024), () => gemm(1, 96, 512)]);
+print("matrix products", [
+  () => gemm(1024, 1024, 1024),
+  () => gemm(64, 768, 768),
+  () => gemm(1, 192, 1024),
+  () => gemm(1, 960, 1024),
+  () => gemm(1, 96, 512),
+]);
 bytesSection();
 weightOnlySection();

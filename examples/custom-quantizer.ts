@@ -50,7 +50,10 @@ const bias = (node: Node, x: Value, w: Value): DerivedQuantizationSpec =>
 export class PebbleQuantizer extends Quantizer {
   override annotate(graph: Graph): void {
     // 2. Longer patterns first: a relu behind a convolution costs nothing, so only its result is quantized.
-    for (const chain of [...findSequentialPartitions(graph, [["conv2d"], ["relu"]]), ...findSequentialPartitions(graph, [["conv2d"]])]) {
+    for (const chain of [
+      ...findSequentialPartitions(graph, [["conv2d"], ["relu"]]),
+      ...findSequentialPartitions(graph, [["conv2d"]]),
+    ]) {
       const [conv, last] = [chain[0]!, chain.at(-1)];
       if (annotationOf(conv)) continue;
       const [x, w, b] = conv.inputs;
@@ -58,17 +61,30 @@ export class PebbleQuantizer extends Quantizer {
       const inputs = new Map<Value, QSpec>().set(x, activation).set(w, weight);
       if (b) inputs.set(b, bias(conv, x, w));
       if (conv !== last) annotate(last, new QuantizationAnnotation({ outputQspec: activation }));
-      annotate(conv, new QuantizationAnnotation({ inputQspecMap: inputs, outputQspec: conv === last ? activation : null }));
+      annotate(
+        conv,
+        new QuantizationAnnotation({ inputQspecMap: inputs, outputQspec: conv === last ? activation : null }),
+      );
     }
     for (const node of graph.nodes) {
       const [x] = node.inputs;
       if (!x) continue;
       // 3. Pooling picks bytes: the output has the input's scale, by reference to that edge.
       if (node.target === "maxPool2d") {
-        annotate(node, new QuantizationAnnotation({ inputQspecMap: new Map([[x, activation]]), outputQspec: new SharedQuantizationSpec([x, node]) }));
+        annotate(
+          node,
+          new QuantizationAnnotation({
+            inputQspecMap: new Map([[x, activation]]),
+            outputQspec: new SharedQuantizationSpec([x, node]),
+          }),
+        );
       }
       // 4. The table's output range is wired in.
-      if (node.target === "sigmoid") annotate(node, new QuantizationAnnotation({ inputQspecMap: new Map([[x, activation]]), outputQspec: probability }));
+      if (node.target === "sigmoid")
+        annotate(
+          node,
+          new QuantizationAnnotation({ inputQspecMap: new Map([[x, activation]]), outputQspec: probability }),
+        );
     }
   }
 

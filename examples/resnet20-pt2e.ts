@@ -56,7 +56,8 @@ function quantize(name: string, quantizer: Quantizer): GraphModule {
   return convertPt2e(prepared);
 }
 
-const corrected = (converted: GraphModule): GraphModule => correctBias(converted, float, [takeRows(train.images, rows(CORRECTION_IMAGES))]);
+const corrected = (converted: GraphModule): GraphModule =>
+  correctBias(converted, float, [takeRows(train.images, rows(CORRECTION_IMAGES))]);
 
 const x86 = getDefaultX86QuantizationConfig();
 const best = getRecommendedQuantizationConfig();
@@ -71,17 +72,37 @@ const defaultX86 = quantize("x86", new X86Quantizer().setGlobal(x86));
 const leastSquares = quantize("least squares", new X86Quantizer().setGlobal(best));
 
 const variants: readonly (readonly [name: string, graph: GraphModule])[] = [
-  ["XNNPACK, weights per tensor (PyTorch's)", quantize("XNNPACK per tensor", new XnnpackQuantizer().setGlobal(getSymmetricQuantizationConfig()))],
-  ["XNNPACK, weights per channel (PyTorch's)", quantize("XNNPACK per channel", new XnnpackQuantizer().setGlobal(getSymmetricQuantizationConfig({ isPerChannel: true })))],
+  [
+    "XNNPACK, weights per tensor (PyTorch's)",
+    quantize("XNNPACK per tensor", new XnnpackQuantizer().setGlobal(getSymmetricQuantizationConfig())),
+  ],
+  [
+    "XNNPACK, weights per channel (PyTorch's)",
+    quantize(
+      "XNNPACK per channel",
+      new XnnpackQuantizer().setGlobal(getSymmetricQuantizationConfig({ isPerChannel: true })),
+    ),
+  ],
   ["x86 (PyTorch's)", defaultX86],
-  ["x86, whole observed range", quantize("whole range", new X86Quantizer().setGlobal({ ...x86, inputActivation: observedRange, outputActivation: observedRange }))],
-  ["x86, weights of least squared error", quantize("weights", new X86Quantizer().setGlobal({ ...x86, weight: best.weight }))],
+  [
+    "x86, whole observed range",
+    quantize(
+      "whole range",
+      new X86Quantizer().setGlobal({ ...x86, inputActivation: observedRange, outputActivation: observedRange }),
+    ),
+  ],
+  [
+    "x86, weights of least squared error",
+    quantize("weights", new X86Quantizer().setGlobal({ ...x86, weight: best.weight })),
+  ],
   ["x86, all ranges of least squared error", leastSquares],
   ["x86, corrected biases", corrected(defaultX86)],
   ["recommended: least squares, corrected biases", corrected(leastSquares)],
 ];
 
-const executables = [float, ...variants.map(([, graph]) => graph)].map((graph) => compile(graph, { fallback: "reference" }));
+const executables = [float, ...variants.map(([, graph]) => graph)].map((graph) =>
+  compile(graph, { fallback: "reference" }),
+);
 const results = executables.map((executable, i) =>
   evaluate(variants[i - 1]?.[0] ?? "float", (x) => executable.runOne(x), test.images, test.labels, BATCH),
 );

@@ -12,7 +12,16 @@
 //   node tools/build-kernels.mjs --only f32-gemm,probe --out dir    some families, elsewhere
 
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -60,7 +69,8 @@ function exportedSignatures(text, path) {
       .map((item) => item.split(":").map((part) => part.trim()));
     return { name, parameters, result };
   });
-  if (found.length !== declared) throw new Error(`${relative(root, path)}: an exported function has no plain signature.`);
+  if (found.length !== declared)
+    throw new Error(`${relative(root, path)}: an exported function has no plain signature.`);
   return found;
 }
 
@@ -106,14 +116,19 @@ async function compile({ name, features }, entries, folder) {
   const outFile = join(folder, `${name}.wasm`);
   const { error, stderr } = await asc.main([
     ...entries.map((path) => relative(root, path)),
-    "--baseDir", root,
-    "--outFile", relative(root, outFile),
+    "--baseDir",
+    root,
+    "--outFile",
+    relative(root, outFile),
     "-O1",
     "--noAssert",
-    "--runtime", "stub",
+    "--runtime",
+    "stub",
     "--importMemory",
-    "--initialMemory", "1",
-    "--maximumMemory", String(MAX_PAGES),
+    "--initialMemory",
+    "1",
+    "--maximumMemory",
+    String(MAX_PAGES),
     ...features.flatMap((feature) => ["--enable", feature]),
   ]);
   if (error) throw new Error(`${name}: ${stderr.toString()}${error.message}`);
@@ -141,7 +156,8 @@ function piecesOf(bytes, base) {
     }
     if (from < at) pieces.push(bytes.toString("hex", from, at));
     let length = LEAST_SHARED;
-    while (place + length < base.length && at + length < bytes.length && base[place + length] === bytes[at + length]) length++;
+    while (place + length < base.length && at + length < bytes.length && base[place + length] === bytes[at + length])
+      length++;
     pieces.push([place, length]);
     at += length;
     from = at;

@@ -43,7 +43,10 @@ export const floors = {
 };
 
 function floorOf(file, src) {
-  const inside = path.relative(src, file).replaceAll(path.sep, "/").replace(/\.[jt]s$/, "");
+  const inside = path
+    .relative(src, file)
+    .replaceAll(path.sep, "/")
+    .replace(/\.[jt]s$/, "");
   if (inside.startsWith("..")) return undefined;
   let best;
   for (const folder of Object.keys(floors)) {
@@ -53,7 +56,11 @@ function floorOf(file, src) {
 }
 
 export const floorRule = {
-  meta: { type: "problem", schema: [], messages: { up: "{{from}} (floor {{low}}) must not import from {{to}} (floor {{high}})" } },
+  meta: {
+    type: "problem",
+    schema: [],
+    messages: { up: "{{from}} (floor {{low}}) must not import from {{to}} (floor {{high}})" },
+  },
   create(context) {
     const src = path.join(context.cwd, "src");
     const here = floorOf(context.filename, src);
@@ -63,7 +70,11 @@ export const floorRule = {
       if (typeof target !== "string" || !target.startsWith(".")) return;
       const there = floorOf(path.resolve(path.dirname(context.filename), target), src);
       if (there && there.floor > here.floor) {
-        context.report({ node, messageId: "up", data: { from: here.folder, low: here.floor, to: there.folder, high: there.floor } });
+        context.report({
+          node,
+          messageId: "up",
+          data: { from: here.folder, low: here.floor, to: there.folder, high: there.floor },
+        });
       }
     };
     return { ImportDeclaration: check, ExportNamedDeclaration: check, ExportAllDeclaration: check };

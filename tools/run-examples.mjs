@@ -25,7 +25,11 @@ for (const name of examples) {
   const args = (shortArguments[name] ?? []).filter((arg, i) => arg !== "" || i > 0);
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    ["--conditions=fewbit-source", path.join("examples", name), ...(args.length > 0 ? [path.join(root, "../shared/data"), ...args] : [])],
+    [
+      "--conditions=fewbit-source",
+      path.join("examples", name),
+      ...(args.length > 0 ? [path.join(root, "../shared/data"), ...args] : []),
+    ],
     { cwd: root, encoding: "utf8" },
   );
   const seconds = ((performance.now() - started) / 1000).toFixed(1);

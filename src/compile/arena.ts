@@ -37,7 +37,9 @@ interface Placed {
 }
 
 function lowestFree(placed: readonly Placed[], { bytes, first, last }: Lifetime): number {
-  const conflicts = placed.filter((other) => other.first <= last && first <= other.last).sort((a, b) => a.start - b.start);
+  const conflicts = placed
+    .filter((other) => other.first <= last && first <= other.last)
+    .sort((a, b) => a.start - b.start);
   let start = 0;
   for (const other of conflicts) {
     if (start + aligned(bytes) <= other.start) break;

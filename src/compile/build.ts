@@ -156,17 +156,28 @@ class Plan implements CompiledPlan {
   private finish(): Tensor[] {
     const returned = this.exchange.outputs as Tensor[];
     const outputs = returned.slice(0, this.graph.outputs.length);
-    [...this.graph.updates.keys()].forEach((name, i) => this.graph.attributes.get(name)!.assign(returned[outputs.length + i]!));
+    [...this.graph.updates.keys()].forEach((name, i) =>
+      this.graph.attributes.get(name)!.assign(returned[outputs.length + i]!),
+    );
     this.exchange.inputs = [];
     return outputs;
   }
 }
 
 /** @throws EngineError for operators without a kernel (unless they may fall back), or when memory cannot be had. */
-export function buildPlan(source: Graph, inputs: readonly Tensor[], engine: Engine, options: BuildOptions): CompiledPlan {
+export function buildPlan(
+  source: Graph,
+  inputs: readonly Tensor[],
+  engine: Engine,
+  options: BuildOptions,
+): CompiledPlan {
   const { graph } = source.cloneWithMap();
   retype(graph, inputs);
-  const plan = new PlanBuilder(graph, engine, { ruleOf: stepRuleOf, convert: convertForm, allowWinograd: options.allowWinograd });
+  const plan = new PlanBuilder(graph, engine, {
+    ruleOf: stepRuleOf,
+    convert: convertForm,
+    allowWinograd: options.allowWinograd,
+  });
   const exchange: Exchange = { inputs: [], outputs: [] };
   let nextInput = 0;
   for (const node of graph.nodes) {

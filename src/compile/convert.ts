@@ -38,7 +38,8 @@ function copyRuns({ engine, at }: Place, from: Buffer, to: Buffer, runs: readonl
   const [source, target] = [at(from), at(to)];
   return () => {
     const bytes = new Uint8Array(engine.memory.wasm.buffer);
-    for (const run of runs) bytes.copyWithin(target + run.to * size, source + run.from * size, source + (run.from + run.count) * size);
+    for (const run of runs)
+      bytes.copyWithin(target + run.to * size, source + run.from * size, source + (run.from + run.count) * size);
   };
 }
 
@@ -56,8 +57,10 @@ function transpose(place: Place, from: Buffer, to: Buffer, flip: number): () => 
     for (let n = 0; n < image.n; n++) {
       const inside = pixelOffset(image, n, 0, 0) * 4;
       const planar = n * image.c * plane;
-      if (toImage) kernels.layout_planes_to_pixels(image.c, image.h, image.w, source + planar, plane, target + inside, row, pixel);
-      else kernels.layout_pixels_to_planes(image.c, image.h, image.w, source + inside, row, pixel, target + planar, plane);
+      if (toImage)
+        kernels.layout_planes_to_pixels(image.c, image.h, image.w, source + planar, plane, target + inside, row, pixel);
+      else
+        kernels.layout_pixels_to_planes(image.c, image.h, image.w, source + inside, row, pixel, target + planar, plane);
     }
   };
 }

@@ -3,7 +3,7 @@
  * what each step is, `dispose` gives the memory back.
  */
 
-import type { Engine} from "../engine/engine.ts";
+import type { Engine } from "../engine/engine.ts";
 import { defaultEngine } from "../engine/engine.ts";
 import { EngineError, ShapeError } from "../errors.ts";
 import { describe } from "../graph/graph.ts";
@@ -85,17 +85,15 @@ export class Executable {
     const { leaves } = flattenTree(inputs);
     const plan = this.planFor(leaves);
     const times = plan.time(leaves, repeats);
-    const steps = plan.specs.map(
-      (spec, i): StepReport => ({
-        node: describe(spec.node),
-        kernel: spec.kernel,
-        precision: spec.precision,
-        why: spec.why,
-        operations: spec.operations,
-        bytes: [...spec.reads, ...spec.writes].reduce((sum, buffer) => sum + buffer.bytes, 0),
-        microseconds: times[i]!,
-      }),
-    );
+    const steps = plan.specs.map((spec, i): StepReport => ({
+      node: describe(spec.node),
+      kernel: spec.kernel,
+      precision: spec.precision,
+      why: spec.why,
+      operations: spec.operations,
+      bytes: [...spec.reads, ...spec.writes].reduce((sum, buffer) => sum + buffer.bytes, 0),
+      microseconds: times[i]!,
+    }));
     const { arenaBytes, constantBytes } = plan;
     return { steps, arenaBytes, constantBytes, toString: () => printExplanation(steps, arenaBytes, constantBytes) };
   }
@@ -133,7 +131,11 @@ export class Executable {
   private checkInputs(inputs: readonly Tensor[]): void {
     const expected = this.graph.inputs;
     if (inputs.length !== expected.length) {
-      throw new ShapeError("Executable.run", { tensors: inputs.length, expected: expected.length }, "needs the number of tensors it was captured with");
+      throw new ShapeError(
+        "Executable.run",
+        { tensors: inputs.length, expected: expected.length },
+        "needs the number of tensors it was captured with",
+      );
     }
     const fixed = this.graph.fixedBatch;
     expected.forEach(({ type, name }, i) => {
@@ -144,7 +146,9 @@ export class Executable {
         throw new ShapeError(
           "Executable.run",
           { input: name, given: given.shape, dtype: given.dtype, captured: type.shape, capturedDtype: type.dtype },
-          fixed ? `the graph only runs for batch size ${fixed.size}: ${fixed.reason}` : "an input must have the captured dtype and shape; only axis 0 may differ",
+          fixed
+            ? `the graph only runs for batch size ${fixed.size}: ${fixed.reason}`
+            : "an input must have the captured dtype and shape; only axis 0 may differ",
         );
       }
     });
@@ -155,7 +159,13 @@ function printExplanation(steps: readonly StepReport[], arenaBytes: number, cons
   const total = steps.reduce((sum, step) => sum + step.microseconds, 0);
   const lines = steps.map((step) => {
     const rate = step.microseconds > 0 ? (step.operations / step.microseconds / 1000).toFixed(1) : "-";
-    const cells = [step.microseconds.toFixed(1).padStart(9), rate.padStart(7), step.precision.padEnd(9), step.kernel.padEnd(28), step.node];
+    const cells = [
+      step.microseconds.toFixed(1).padStart(9),
+      rate.padStart(7),
+      step.precision.padEnd(9),
+      step.kernel.padEnd(28),
+      step.node,
+    ];
     return `${cells.join("  ")}${step.why ? `  (${step.why})` : ""}`;
   });
   const head = `${"us".padStart(9)}  ${"Gop/s".padStart(7)}  ${"precision".padEnd(9)}  ${"kernel".padEnd(28)}  node`;

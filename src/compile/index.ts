@@ -24,7 +24,11 @@ export function compile(model: Graph | AnyModule, options: CompileModuleOptions 
   if (model instanceof Graph) return new Executable(model, options);
   if (model instanceof GraphModule) return new Executable(model.graph, options);
   if (!options.exampleInputs) {
-    throw new ArgumentError("compile", { module: model.constructor.name }, "a module needs exampleInputs, with which its graph is captured");
+    throw new ArgumentError(
+      "compile",
+      { module: model.constructor.name },
+      "a module needs exampleInputs, with which its graph is captured",
+    );
   }
   return new Executable(capture(model, options.exampleInputs).graph, options);
 }

@@ -87,7 +87,8 @@ export interface StepSpec {
 }
 
 /** What a rule may ask of a value it reads. */
-export type FormRequest = { readonly kind: "flat" } | { readonly kind: "image"; readonly border?: Border } | { readonly kind: "any" };
+export type FormRequest =
+  { readonly kind: "flat" } | { readonly kind: "image"; readonly border?: Border } | { readonly kind: "any" };
 
 /** What the choice of kernels depends on besides the node. */
 export interface Machine {
@@ -136,7 +137,11 @@ export class PlanBuilder implements Machine {
   /** A value's type. @throws EngineError when it is not known before the graph runs. */
   type(arg: Argument): TensorType {
     if (arg instanceof Value && arg.type) return arg.type;
-    throw new EngineError("compile", { value: arg instanceof Value ? `%${arg.name}` : arg }, "the type of a value is not known before it runs");
+    throw new EngineError(
+      "compile",
+      { value: arg instanceof Value ? `%${arg.name}` : arg },
+      "the type of a value is not known before it runs",
+    );
   }
 
   /** The stored tensor an argument stands for, also through an observer, which changes nothing; or null. */
@@ -154,8 +159,16 @@ export class PlanBuilder implements Machine {
     const fitting = existing.find((buffer) => satisfies(buffer, request));
     if (fitting) return fitting;
     const source = existing[0];
-    if (!source) throw new EngineError("compile", { node: describe(node), value: `%${value.name}` }, "a value is read before it is computed");
-    const made = this.make(value, request.kind === "image" ? this.imageForm(value, request.border) : flat(this.type(value).shape));
+    if (!source)
+      throw new EngineError(
+        "compile",
+        { node: describe(node), value: `%${value.name}` },
+        "a value is read before it is computed",
+      );
+    const made = this.make(
+      value,
+      request.kind === "image" ? this.imageForm(value, request.border) : flat(this.type(value).shape),
+    );
     this.convert(this, node, source, made);
     return made;
   }
@@ -182,7 +195,8 @@ export class PlanBuilder implements Machine {
   absorbClamp(node: Node): { output: Value; range: Range } {
     const reader = node.output.users[0];
     const range = reader && this.graph.useCount(node.output) === 1 ? clampOf(reader) : null;
-    if (!reader || !range || this.type(reader.output).dtype !== "float32") return { output: node.output, range: unlimited };
+    if (!reader || !range || this.type(reader.output).dtype !== "float32")
+      return { output: node.output, range: unlimited };
     this.absorbed.add(reader);
     return { output: reader.output, range };
   }
@@ -235,7 +249,10 @@ function joined(a: Border, b: Border): Border {
 function satisfies(buffer: Buffer, request: FormRequest): boolean {
   if (request.kind === "any") return true;
   if (request.kind !== buffer.form.kind) return false;
-  return buffer.form.kind === "flat" || covers(buffer.form.image.border, (request.kind === "image" && request.border) || NO_BORDER);
+  return (
+    buffer.form.kind === "flat" ||
+    covers(buffer.form.image.border, (request.kind === "image" && request.border) || NO_BORDER)
+  );
 }
 
 /** For every value the border that satisfies all its readers. */
@@ -284,7 +301,9 @@ export function bindPlan(plan: PlanBuilder): BoundPlan {
       host: (buffer) => hosts.get(buffer.root) ?? hosts.set(buffer.root, { tensor: null }).get(buffer.root)!,
     };
     engine.memory.u8(base, arena.bytes).fill(0);
-    for (const buffer of buffers) if (buffer.form.kind === "image") fillBorder(engine, buffer.image, place.at(buffer), elementBytes(buffer.element), buffer.borderValue);
+    for (const buffer of buffers)
+      if (buffer.form.kind === "image")
+        fillBorder(engine, buffer.image, place.at(buffer), elementBytes(buffer.element), buffer.borderValue);
     const steps = plan.steps.map((spec) => ({ spec, run: spec.bind(place) }));
     return { steps, arenaBytes: arena.bytes, constantBytes, place, dispose };
   } catch (error) {

@@ -54,7 +54,16 @@ function storeImageF32(engine: Engine, image: Image, at: number, data: Float32Ar
     const plane = image.h * image.w * 4;
     for (let n = 0; n < image.n; n++) {
       const to = at + pixelOffset(image, n, 0, 0) * 4;
-      engine.kernels.layout_planes_to_pixels(image.c, image.h, image.w, source + n * image.c * plane, plane, to, rowStride(image) * 4, image.c * 4);
+      engine.kernels.layout_planes_to_pixels(
+        image.c,
+        image.h,
+        image.w,
+        source + n * image.c * plane,
+        plane,
+        to,
+        rowStride(image) * 4,
+        image.c * 4,
+      );
     }
   });
 }
@@ -66,7 +75,16 @@ function loadImageF32(engine: Engine, image: Image, at: number): Float32Array {
     const plane = image.h * image.w * 4;
     for (let n = 0; n < image.n; n++) {
       const from = at + pixelOffset(image, n, 0, 0) * 4;
-      engine.kernels.layout_pixels_to_planes(image.c, image.h, image.w, from, rowStride(image) * 4, image.c * 4, planes + n * image.c * plane, plane);
+      engine.kernels.layout_pixels_to_planes(
+        image.c,
+        image.h,
+        image.w,
+        from,
+        rowStride(image) * 4,
+        image.c * 4,
+        planes + n * image.c * plane,
+        plane,
+      );
     }
     return engine.memory.f32(planes, length).slice();
   });
@@ -86,7 +104,8 @@ function loadBytes(engine: Engine, buffer: Buffer, at: number, flip: number): Ty
 /** A tensor with a buffer's values. */
 export function load(engine: Engine, buffer: Buffer, at: number, flip: number): Tensor {
   const { form, type } = buffer;
-  if (buffer.element === "byte") return new Tensor(type.dtype, type.shape, loadBytes(engine, buffer, at, flip), type.qparams);
+  if (buffer.element === "byte")
+    return new Tensor(type.dtype, type.shape, loadBytes(engine, buffer, at, flip), type.qparams);
   const dense = form.kind === "flat" || isOrderFree(form.image);
   const values = dense ? engine.memory.f32(at, numel(type.shape)).slice() : loadImageF32(engine, form.image, at);
   return new Tensor(type.dtype, type.shape, values);

@@ -169,7 +169,8 @@ function inputName(index: number): string {
 
 function captureOnce(module: AnyModule, inputs: readonly unknown[], options: CaptureOptions): Graph {
   const graph = new Graph(options.name ?? module.constructor.name);
-  for (const [path, { constructor }] of module.namedModules()) if (path !== "") graph.moduleTypes.set(path, constructor.name);
+  for (const [path, { constructor }] of module.namedModules())
+    if (path !== "") graph.moduleTypes.set(path, constructor.name);
   const tracer = new GraphTracer(graph, module, options.leafModules ?? (() => false));
   const { leaves, spec } = flattenTree(inputs);
   const traced = leaves.map((leaf, i) => tracer.input(inputName(i), leaf));

@@ -83,7 +83,9 @@ export function interpret(graph: Graph, inputs: readonly Tensor[], { onNode }: I
     node.outputs.forEach((value, i) => values.set(value, outputs[i]!));
     for (const value of dying.get(node) ?? []) values.delete(value);
   }
-  const updates = liveUpdates(graph).map(([name, value]) => [graph.attributes.get(name)!, read(value) as Tensor] as const);
+  const updates = liveUpdates(graph).map(
+    ([name, value]) => [graph.attributes.get(name)!, read(value) as Tensor] as const,
+  );
   const results = graph.outputs.map((output) => read(output) as Tensor);
   for (const [buffer, value] of updates) buffer.assign(value);
   return results;

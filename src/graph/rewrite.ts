@@ -37,8 +37,10 @@ export class Builder {
     const target = typeof operator === "string" ? operator : operator.name;
     const inputs = args.map((arg) => (arg instanceof Value ? arg.type : arg));
     const types = findOp(target).infer(inputs, attrs);
-    return this.graph.insert({ kind: "operator", target, args, attrs, types, name: name ?? target, source: this.source }, this.before)
-      .outputs;
+    return this.graph.insert(
+      { kind: "operator", target, args, attrs, types, name: name ?? target, source: this.source },
+      this.before,
+    ).outputs;
   }
 
   /** Stores a new tensor and returns the value that stands for it. */

@@ -20,7 +20,9 @@ export function isTrainingOnly(value: Argument): boolean {
 
 /** The graph's updates without those of modules that are in eval. */
 export function liveUpdates(graph: Graph): (readonly [name: string, value: Argument])[] {
-  const still = new Set([...graph.updates].filter(([, value]) => isTrainingOnly(value)).map(([name]) => moduleOf(name)));
+  const still = new Set(
+    [...graph.updates].filter(([, value]) => isTrainingOnly(value)).map(([name]) => moduleOf(name)),
+  );
   return [...graph.updates].filter(([name]) => !still.has(moduleOf(name)));
 }
 

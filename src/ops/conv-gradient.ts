@@ -30,7 +30,14 @@ function onReference(dtype: DType, shape: Shape, run: (out: TypedArray) => void)
 }
 
 /** y = conv(x, w) + bias; `exact` for operands that are integers, whose float32 sums must be exact. */
-export function computeConv(x: Tensor, w: Tensor, bias: Tensor | null, shape: Shape, attrs: ConvAttrs, exact = false): Tensor {
+export function computeConv(
+  x: Tensor,
+  w: Tensor,
+  bias: Tensor | null,
+  shape: Shape,
+  attrs: ConvAttrs,
+  exact = false,
+): Tensor {
   const sizes = { ...convSizes(x.shape, w.shape, shape, attrs), exact };
   if (!canUseKernel(x.dtype, sizes)) {
     return onReference(x.dtype, shape, (out) => convReference(x.data, w.data, bias?.data ?? null, out, sizes));

@@ -14,7 +14,8 @@ import { Tensor } from "../tensor/tensor.ts";
 import type { TensorType } from "../tensor/tensor.ts";
 import { record } from "../autograd/tape.ts";
 
-export type AttrValue = null | undefined | boolean | number | string | readonly AttrValue[] | { readonly [key: string]: AttrValue };
+export type AttrValue =
+  null | undefined | boolean | number | string | readonly AttrValue[] | { readonly [key: string]: AttrValue };
 /** Plain data only, so that a graph can print, parse and compare it. */
 export type Attrs = { readonly [name: string]: AttrValue };
 
@@ -97,7 +98,11 @@ function rounded(output: Tensor): Tensor {
  * Calls an operator: computes it, or hands it to a capture that is listening; and puts it on the tape when a
  * gradient is wanted, so that a capture may also ask for gradients and record how they are computed.
  */
-export function dispatch<I extends readonly OpInput[], A extends Attrs>(op: Op<I, A>, inputs: I, attrs: A): readonly Tensor[] {
+export function dispatch<I extends readonly OpInput[], A extends Attrs>(
+  op: Op<I, A>,
+  inputs: I,
+  attrs: A,
+): readonly Tensor[] {
   const [first] = inputs;
   if (op.quantized && first instanceof Tensor && first.isQuantized) return [op.quantized(inputs, attrs)];
   const tracer = activeTracer();

@@ -130,7 +130,12 @@ const rsqrtLoop: MapLoop = (x, y) => {
 };
 
 // d x^(-1/2) = -1/2 y^3 dx
-export const rsqrtOp = unary("rsqrt", (x) => 1 / Math.sqrt(x), (dy, _, y) => mul(mul(dy, -0.5), pow(y, 3)), { loop: rsqrtLoop });
+export const rsqrtOp = unary(
+  "rsqrt",
+  (x) => 1 / Math.sqrt(x),
+  (dy, _, y) => mul(mul(dy, -0.5), pow(y, 3)),
+  { loop: rsqrtLoop },
+);
 // d (1/x) = -y^2 dx
 export const reciprocalOp = unary(
   "reciprocal",

@@ -2,7 +2,25 @@ import { expect, test } from "vitest";
 import { compile } from "../../src/compile/index.ts";
 import { capture } from "../../src/graph/capture.ts";
 import { Module } from "../../src/nn/module.ts";
-import { adaptiveAvgPool2d, add, avgPool2d, conv2d, hardswish, hardtanh, linear, maxPool2d, mean, mul, relu, relu6, sigmoid, silu, slice, softmax, tanh } from "../../src/ops/index.ts";
+import {
+  adaptiveAvgPool2d,
+  add,
+  avgPool2d,
+  conv2d,
+  hardswish,
+  hardtanh,
+  linear,
+  maxPool2d,
+  mean,
+  mul,
+  relu,
+  relu6,
+  sigmoid,
+  silu,
+  slice,
+  softmax,
+  tanh,
+} from "../../src/ops/index.ts";
 import "../../src/ops/methods.ts";
 import { quantizePerTensor } from "../../src/ops/quantize/native.ts";
 import { manualSeed } from "../../src/tensor/context.ts";
@@ -67,7 +85,9 @@ test("elementwise operators, with and without borders around them", () => {
 
 test("pools of floats", () => {
   kernelsOf((x) => maxPool2d(x, 3, { stride: 2, padding: 1 }));
-  kernelsOf((x) => avgPool2d(conv2d(x, weight, bias, { padding: 1 }), 2, { padding: 1, countIncludePad: false, ceilMode: true }));
+  kernelsOf((x) =>
+    avgPool2d(conv2d(x, weight, bias, { padding: 1 }), 2, { padding: 1, countIncludePad: false, ceilMode: true }),
+  );
   kernelsOf((x) => softmax(linear(adaptiveAvgPool2d(conv2d(x, weight, bias), 1).flatten(1), dense, null), 1));
   kernelsOf((x) => mean(conv2d(x, weight, bias), [2, 3]));
 });

@@ -48,8 +48,11 @@ test("padding of pixels and channels holds the zero point", () => {
 
 test("cat of channels, floats and bytes of different scales, also with borders in the way", () => {
   agrees((x) => cat([x, conv2d(x, weight, null, { padding: 1 })], 1), [2, 3, 6, 5], 1e-5);
-  agrees((x) => {
-    const [a, b] = [quantizePerTensor(x, 0.1, 7, "quint8"), quantizePerTensor(x, 0.03, 120, "quint8")];
-    return quantizedCat([a, b, a], { dim: 1, scale: 0.07, zeroPoint: 100 });
-  }, [1, 3, 5, 7]);
+  agrees(
+    (x) => {
+      const [a, b] = [quantizePerTensor(x, 0.1, 7, "quint8"), quantizePerTensor(x, 0.03, 120, "quint8")];
+      return quantizedCat([a, b, a], { dim: 1, scale: 0.07, zeroPoint: 100 });
+    },
+    [1, 3, 5, 7],
+  );
 });

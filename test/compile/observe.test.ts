@@ -5,7 +5,11 @@ import { Module } from "../../src/nn/module.ts";
 import { Conv2d } from "../../src/nn/index.ts";
 import { conv2d, relu } from "../../src/ops/index.ts";
 import { HistogramObserver } from "../../src/quantization/observers/histogram.ts";
-import { MinMaxObserver, MovingAverageMinMaxObserver, PerChannelMinMaxObserver } from "../../src/quantization/observers/min-max.ts";
+import {
+  MinMaxObserver,
+  MovingAverageMinMaxObserver,
+  PerChannelMinMaxObserver,
+} from "../../src/quantization/observers/min-max.ts";
 import { RecordingObserver } from "../../src/quantization/observers/passive.ts";
 import { manualSeed } from "../../src/tensor/context.ts";
 import { full, randn, zeros } from "../../src/tensor/create.ts";
@@ -50,7 +54,8 @@ test.each(kinds)("%s compiled has the state it has interpreted, bit for bit", (_
   }
   for (const key of ["input", "output"] as const) {
     const state = compiled[key].stateDict();
-    for (const [name, value] of interpreted[key].stateDict()) expect(state.get(name)!.data, `${key}.${name}`).toEqual(value.data);
+    for (const [name, value] of interpreted[key].stateDict())
+      expect(state.get(name)!.data, `${key}.${name}`).toEqual(value.data);
   }
   const steps = executable.explain([batches[0]!]).steps;
   expect(steps.filter((step) => step.kernel.startsWith("observe"))).toHaveLength(2);

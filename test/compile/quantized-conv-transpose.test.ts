@@ -21,7 +21,9 @@ class Images extends Module {
     const a = quantizedConvTranspose2d(q, this.weight1, this.bias1, {
       stride: 2, padding: 1, outputPadding: 1, groups: 2, scale: 0.06, zeroPoint: 100,
     }); // prettier-ignore
-    return dequantize(quantizedConvTranspose2d(a, this.weight2, null, { stride: [1, 3], dilation: [2, 1], scale: 0.2, zeroPoint: 120 }));
+    return dequantize(
+      quantizedConvTranspose2d(a, this.weight2, null, { stride: [1, 3], dilation: [2, 1], scale: 0.2, zeroPoint: 120 }),
+    );
   }
 }
 
@@ -30,13 +32,18 @@ class Signals extends Module {
 
   forward(x: Tensor): Tensor {
     const q = quantizePerTensor(x, 0.03, -7, "qint8");
-    return dequantize(quantizedConvTranspose1d(q, this.weight, null, { stride: 3, padding: 1, scale: 0.08, zeroPoint: 3 }));
+    return dequantize(
+      quantizedConvTranspose1d(q, this.weight, null, { stride: 3, padding: 1, scale: 0.08, zeroPoint: 3 }),
+    );
   }
 }
 
 test.each([{}, { build: "simd" }, { threads: 2 }] as const)("compiled equals interpreted, engine %j", (options) => {
   const engine = new Engine(options);
-  for (const [model, shape] of [[new Images(), [6, 5, 4]], [new Signals(), [3, 11]]] as const) {
+  for (const [model, shape] of [
+    [new Images(), [6, 5, 4]],
+    [new Signals(), [3, 11]],
+  ] as const) {
     const graph = capture(model, [randn([2, ...shape])]);
     const executable = compile(graph, { engine });
     for (const batch of [1, 2, 9]) {

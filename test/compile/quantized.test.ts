@@ -36,30 +36,42 @@ class Net extends Module {
   forward(x: Tensor): Tensor {
     const zeroPoint = this.dtype === "qint8" ? -5 : 120;
     const q = quantizePerTensor(x, 0.03, zeroPoint, this.dtype);
-    const a = quantizedConv2d(q, this.weight1, this.bias1, { padding: 1, relu: true, scale: 0.05, zeroPoint: zeroPoint + 3 });
+    const a = quantizedConv2d(q, this.weight1, this.bias1, {
+      padding: 1,
+      relu: true,
+      scale: 0.05,
+      zeroPoint: zeroPoint + 3,
+    });
     const b = quantizedConv2d(a, this.weight2, null, { stride: 2, padding: 1, groups: 4, scale: 0.07, zeroPoint });
-    const c = quantizedAdd(quantizedSigmoid(b), quantizedRelu(quantizedMul(b, b, { scale: 0.1, zeroPoint })), { scale: 0.04, zeroPoint, relu: true });
+    const c = quantizedAdd(quantizedSigmoid(b), quantizedRelu(quantizedMul(b, b, { scale: 0.1, zeroPoint })), {
+      scale: 0.04,
+      zeroPoint,
+      relu: true,
+    });
     return dequantize(quantizedLinear(c.flatten(1), this.weight3, null, { scale: 0.2, zeroPoint }));
   }
 }
 
 describe.each(["quint8", "qint8"] as const)("%s", (dtype) => {
-  test.each([{}, { build: "simd" }, { build: "relaxed", dot: "unusable" }, { threads: 2 }] as const)("compiled equals interpreted, engine %j", (options) => {
-    const graphModule = capture(new Net(dtype), [randn([2, 3, 5, 6])]);
-    const engine = new Engine(options);
-    const executable = compile(graphModule, { engine, fallback: "reference" });
-    for (const batch of [1, 2, 200]) {
-      const x = randn([batch, 3, 5, 6]);
-      const expected = graphModule.run(x);
-      const given = executable.runOne(x);
-      expect([given.dtype, given.shape, given.qparams]).toEqual([expected.dtype, expected.shape, expected.qparams]);
-      expect(given.data).toEqual(expected.data);
-    }
-    const kernels = executable.explain([randn([2, 3, 5, 6])]).steps.filter((step) => step.precision === "int8");
-    expect(kernels).toHaveLength(9);
-    executable.dispose();
-    engine.dispose();
-  });
+  test.each([{}, { build: "simd" }, { build: "relaxed", dot: "unusable" }, { threads: 2 }] as const)(
+    "compiled equals interpreted, engine %j",
+    (options) => {
+      const graphModule = capture(new Net(dtype), [randn([2, 3, 5, 6])]);
+      const engine = new Engine(options);
+      const executable = compile(graphModule, { engine, fallback: "reference" });
+      for (const batch of [1, 2, 200]) {
+        const x = randn([batch, 3, 5, 6]);
+        const expected = graphModule.run(x);
+        const given = executable.runOne(x);
+        expect([given.dtype, given.shape, given.qparams]).toEqual([expected.dtype, expected.shape, expected.qparams]);
+        expect(given.data).toEqual(expected.data);
+      }
+      const kernels = executable.explain([randn([2, 3, 5, 6])]).steps.filter((step) => step.precision === "int8");
+      expect(kernels).toHaveLength(9);
+      executable.dispose();
+      engine.dispose();
+    },
+  );
 });
 
 test("without a kernel the operator and the way out are named", () => {
@@ -78,7 +90,11 @@ test("threads give the same bits for work that is shared", () => {
     depthwise = quantizePerTensor(randn([64, 1, 3, 3]), 0.02, 0, "qint8");
 
     forward(x: Tensor): Tensor {
-      const q = quantizedConv2d(quantizePerTensor(x, 0.02, 120, "quint8"), this.weight, null, { padding: 1, scale: 0.5, zeroPoint: 100 });
+      const q = quantizedConv2d(quantizePerTensor(x, 0.02, 120, "quint8"), this.weight, null, {
+        padding: 1,
+        scale: 0.5,
+        zeroPoint: 100,
+      });
       return quantizedConv2d(q, this.depthwise, null, { padding: 1, groups: 64, scale: 0.7, zeroPoint: 90 });
     }
   }

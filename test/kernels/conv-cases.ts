@@ -49,7 +49,9 @@ export function convEpilogue(random: Random, channels: number, bytes: boolean): 
     inputZeroPoint: [0, 255, integer(random, 1, 254)][integer(random, 0, 2)] ?? 0,
     weightScales: Array.from({ length: random() < 0.5 ? channels : 1 }, () => 0.002 + random() * 0.01),
     bias: { kind: "float", values: Float32Array.from({ length: channels }, () => random() * 4 - 2) },
-    output: bytes ? { kind: "bytes", scale: 0.1, zeroPoint: zo, low: random() < 0.5 ? zo : 0, high: 255 } : { kind: "i32" },
+    output: bytes
+      ? { kind: "bytes", scale: 0.1, zeroPoint: zo, low: random() < 0.5 ? zo : 0, high: 255 }
+      : { kind: "i32" },
   };
 }
 
@@ -66,7 +68,8 @@ function run(problem: ConvProblem, machine: MachineChoice, x: Uint8Array, transp
     const canvas = host.memory.u8(yAt, imageSize(output) * wide).fill(77);
     eachPixel(input, (n, y, i, dense) => {
       for (let c = 0; c < shape.inChannels; c++) {
-        stored[pixelOffset(input, n, y, i) + (problem.inputChannel ?? 0) + c] = (x[dense * shape.inChannels + c] ?? 0) ^ flip;
+        stored[pixelOffset(input, n, y, i) + (problem.inputChannel ?? 0) + c] =
+          (x[dense * shape.inChannels + c] ?? 0) ^ flip;
       }
     });
     runParts(host.kernels, block.write(new Uint8Array(host.memory.wasm.buffer), constants), xAt, yAt);
@@ -79,42 +82,70 @@ function run(problem: ConvProblem, machine: MachineChoice, x: Uint8Array, transp
         for (let b = 0; b < wide; b++) canvas[at + b] = 77;
       }
     });
-    expect(canvas.every((v) => v === 77), "wrote outside its pixels").toBe(true);
+    expect(
+      canvas.every((v) => v === 77),
+      "wrote outside its pixels",
+    ).toBe(true);
     return result;
   });
 }
 
 function eachPixel(image: Image, visit: (n: number, y: number, x: number, dense: number) => void): void {
   let dense = 0;
-  for (let n = 0; n < image.n; n++) for (let y = 0; y < image.h; y++) for (let x = 0; x < image.w; x++) visit(n, y, x, dense++);
+  for (let n = 0; n < image.n; n++)
+    for (let y = 0; y < image.h; y++) for (let x = 0; x < image.w; x++) visit(n, y, x, dense++);
 }
 
 /** Activations of xRange (unsigned form), weights -weight..weight - 1. */
-export function compareConv(host: Host, transposed: boolean, machine: MachineChoice, xRange: readonly [number, number], weight: number): void {
+export function compareConv(
+  host: Host,
+  transposed: boolean,
+  machine: MachineChoice,
+  xRange: readonly [number, number],
+  weight: number,
+): void {
   const random = seeded(21);
   for (const c of CASES) {
     const shape = shapeOf(c);
     const [n, h, w] = c.size;
     const extent = (size: number, axis: 0 | 1): number => {
       const span = shape.dilation[axis] * (shape.kernel[axis] - 1) + 1;
-      if (transposed) return (size - 1) * shape.stride[axis] - 2 * shape.padding[axis] + span + (shape.stride[axis] > 1 ? 1 : 0);
+      if (transposed)
+        return (size - 1) * shape.stride[axis] - 2 * shape.padding[axis] + span + (shape.stride[axis] > 1 ? 1 : 0);
       return Math.floor((size + 2 * shape.padding[axis] - span) / shape.stride[axis]) + 1;
     };
     const [oh, ow] = [extent(h, 0), extent(w, 1)];
     for (const spare of [0, 3]) {
       const bare = { n, h, w, c: shape.inChannels + spare, border: NO_BORDER };
-      const output = { n, h: oh, w: ow, c: shape.outChannels + spare, border: { top: 1, left: 0, bottom: 2, right: spare } };
+      const output = {
+        n,
+        h: oh,
+        w: ow,
+        c: shape.outChannels + spare,
+        border: { top: 1, left: 0, bottom: 2, right: spare },
+      };
       const needed = (transposed ? transposedBorder : convBorder)(shape, bare, output);
       const input = { ...bare, border: widerBorder(needed, { top: 0, left: spare, bottom: spare, right: 1 }) };
       const count = (shape.inChannels / shape.groups) * shape.outChannels * shape.kernel[0] * shape.kernel[1];
       const problem: ConvProblem = {
-        shape, input, output, inputChannel: spare, outputChannel: spare,
+        shape,
+        input,
+        output,
+        inputChannel: spare,
+        outputChannel: spare,
         weights: int8(random, count, -weight, weight - 1),
         epilogue: convEpilogue(random, shape.outChannels, random() < 0.7),
       };
       const x = integers(random, n * h * w * shape.inChannels, xRange[0], xRange[1], Uint8Array);
       const { weights, epilogue } = problem;
-      const expected = (transposed ? referenceTransposed : referenceConv)({ shape, inputSize: c.size, outputSize: [oh, ow], x, weights, epilogue });
+      const expected = (transposed ? referenceTransposed : referenceConv)({
+        shape,
+        inputSize: c.size,
+        outputSize: [oh, ow],
+        x,
+        weights,
+        epilogue,
+      });
       expect(run(problem, machine, x, transposed, host), `${JSON.stringify(c)} spare=${spare}`).toEqual(expected);
     }
   }

@@ -37,7 +37,20 @@ function emulatedDot(w: v128, x: v128, acc: v128): v128 {
 async function emulate(extend: "u" | "s"): Promise<Host> {
   let binary: Uint8Array | undefined;
   const { error } = await asc.main(
-    [...SOURCES.map((name) => `${name}.as.ts`), "--outFile", "out.wasm", "-O1", "--noAssert", "--runtime", "stub", "--importMemory", "--enable", "simd", "--enable", "relaxed-simd"],
+    [
+      ...SOURCES.map((name) => `${name}.as.ts`),
+      "--outFile",
+      "out.wasm",
+      "-O1",
+      "--noAssert",
+      "--runtime",
+      "stub",
+      "--importMemory",
+      "--enable",
+      "simd",
+      "--enable",
+      "relaxed-simd",
+    ],
     {
       readFile(name) {
         try {
@@ -70,7 +83,8 @@ describe.runIf(hasRelaxedSimd()).each([
   });
 
   it("is what the probe says", () => expect(probeDot(host.kernels, host.memory.u8(0, 128), 64)).toBe(dot));
-  it("multiplies matrices of every byte", () => compareGemm(host, { dot, variant: "relaxed_dot" }, { xLow: 0, xHigh: 255, w: 128 }));
+  it("multiplies matrices of every byte", () =>
+    compareGemm(host, { dot, variant: "relaxed_dot" }, { xLow: 0, xHigh: 255, w: 128 }));
   it("convolves", () => compareConv(host, false, { dot }, [0, 255], 128));
   it("convolves transposed", () => compareConv(host, true, { dot }, [0, 255], 128));
   it("convolves depthwise", () => compareDepthwise(host, { dot }, [0, 255], 128));

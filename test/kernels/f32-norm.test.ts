@@ -12,7 +12,12 @@ describe.each(engines)("$build build: f32 norms", (engine) => {
   const { kernels: k, memory } = engine;
 
   test.each([
-    [1, 1], [1, 6], [3, 4], [5, 7], [16, 3], [18, 2],
+    [1, 1],
+    [1, 6],
+    [3, 4],
+    [5, 7],
+    [16, 3],
+    [18, 2],
   ])("%i channels, 2 lines of %i pixels", (channels, pixels) => {
     const n = 2 * channels * pixels;
     Lines.use(engine, n, (lines) => {
@@ -32,7 +37,12 @@ describe.each(engines)("$build build: f32 norms", (engine) => {
       expect(f64(dySums)).toEqual(channelSumsReference(dy, channels));
       expect(f64(products)).toEqual(channelProductsReference(dy, x, means));
 
-      const values = [3, 4, 5, 6].map((seed) => floats(channels, seed)) as [Float32Array, Float32Array, Float32Array, Float32Array];
+      const values = [3, 4, 5, 6].map((seed) => floats(channels, seed)) as [
+        Float32Array,
+        Float32Array,
+        Float32Array,
+        Float32Array,
+      ];
       const [m, a, b, c] = values.map((value) => lines.block(value)) as [number, number, number, number];
       const want = batchNormGradReference(dy, x, ...values);
       k.f32_batch_norm_grad(0, 2, lines.table, lines.table, lines.table, ady, ax, y, pixels, channels, m, a, b, c);

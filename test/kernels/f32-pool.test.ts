@@ -43,7 +43,19 @@ describe.each(engines)("$build build: f32 pools", (engine) => {
       const [ax, aclean, ady] = [lines.block(x), lines.block(clean), lines.block(dy)];
       const [y, dx] = [lines.block(dy), lines.block(x)];
       const read = (at: number, length: number): Float32Array => memory.f32(at, length).slice();
-      const image = [h * row, row, h, w, channels, kernel[0], kernel[1], stride[0], stride[1], padding[0], padding[1]] as const;
+      const image = [
+        h * row,
+        row,
+        h,
+        w,
+        channels,
+        kernel[0],
+        kernel[1],
+        stride[0],
+        stride[1],
+        padding[0],
+        padding[1],
+      ] as const;
       const result = [y, outH * outRow, outRow] as const;
       const gradient = [ady, outH * outRow, outRow] as const;
       k.f32_max_pool(0, rows, outH, outW, ax, ...image, dilation[0], dilation[1], ...result);

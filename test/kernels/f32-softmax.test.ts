@@ -45,9 +45,12 @@ describe.each(engines)("$build build: softmax and activations", (engine) => {
         const at = lines.block(x);
         k.f32_activation(n, at, at, kind);
         const want = x.map((v) => reference(v));
-        memory.f32(at, n).slice().forEach((v, i) => {
-          expect(Math.abs(v - want[i]!)).toBeLessThanOrEqual(EXP_BUDGET * Math.max(1, Math.abs(want[i]!)));
-        });
+        memory
+          .f32(at, n)
+          .slice()
+          .forEach((v, i) => {
+            expect(Math.abs(v - want[i]!)).toBeLessThanOrEqual(EXP_BUDGET * Math.max(1, Math.abs(want[i]!)));
+          });
       });
     }
   });

@@ -51,12 +51,27 @@ export function epilogueOf(random: Random, channels: number, output: Output["kin
     inputScale: 0.013,
     inputZeroPoint: zeroPoint,
     weightScales: Array.from({ length: perChannel ? channels : 1 }, () => 0.002 + random() * 0.01),
-    bias: bias < 0.3 ? { kind: "none" } : bias < 0.7 ? { kind: "float", values: floats } : { kind: "int32", values: ints },
-    output: output === "bytes" ? { kind: output, scale: 0.05 + random() * 0.2, zeroPoint: zo, low: relu ? zo : 0, high: 255 } : { kind: output },
+    bias:
+      bias < 0.3 ? { kind: "none" } : bias < 0.7 ? { kind: "float", values: floats } : { kind: "int32", values: ints },
+    output:
+      output === "bytes"
+        ? { kind: output, scale: 0.05 + random() * 0.2, zeroPoint: zo, low: relu ? zo : 0, high: 255 }
+        : { kind: output },
   };
 }
 
-const SIZES = [[1, 1, 1], [1, 5, 8], [1, 64, 48], [1, 37, 101], [2, 16, 7], [6, 4, 8], [7, 3, 9], [13, 33, 17], [24, 144, 16], [5, 130, 24]] as const;
+const SIZES = [
+  [1, 1, 1],
+  [1, 5, 8],
+  [1, 64, 48],
+  [1, 37, 101],
+  [2, 16, 7],
+  [6, 4, 8],
+  [7, 3, 9],
+  [13, 33, 17],
+  [24, 144, 16],
+  [5, 130, 24],
+] as const;
 
 export function compareGemm(host: Host, machine: MachineChoice, ranges: Ranges): void {
   const random = seeded(11);

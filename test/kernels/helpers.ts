@@ -20,7 +20,13 @@ export function integer(random: Random, low: number, high: number): number {
 }
 
 /** A typed array of integers of low..high. */
-export function integers<T extends Uint8Array | Int8Array | Int32Array>(random: Random, length: number, low: number, high: number, Type: new (length: number) => T): T {
+export function integers<T extends Uint8Array | Int8Array | Int32Array>(
+  random: Random,
+  length: number,
+  low: number,
+  high: number,
+  Type: new (length: number) => T,
+): T {
   const array = new Type(length);
   for (let i = 0; i < length; i++) array[i] = integer(random, low, high);
   return array;

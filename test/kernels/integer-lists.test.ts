@@ -13,7 +13,16 @@ import { qpool } from "../../src/kernels/qpool/list.ts";
 import { quantize } from "../../src/kernels/quantize/list.ts";
 import { wonly } from "../../src/kernels/wonly/list.ts";
 
-const families: { readonly [folder: string]: readonly { readonly name: string }[] } = { qgemm, quantize, qlut, qelementwise, qdepthwise, qpool, qnorm, wonly };
+const families: { readonly [folder: string]: readonly { readonly name: string }[] } = {
+  qgemm,
+  quantize,
+  qlut,
+  qelementwise,
+  qdepthwise,
+  qpool,
+  qnorm,
+  wonly,
+};
 const root = new URL("../../src/kernels/", import.meta.url);
 
 function exportsOf(folder: string): string[] {

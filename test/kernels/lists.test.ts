@@ -7,7 +7,9 @@ import type { Kernel } from "../../src/kernels/kernel.ts";
 const folder = new URL("../../src/kernels/", import.meta.url);
 
 async function rows(): Promise<Kernel[]> {
-  const families = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((path) => path.endsWith("list.ts"));
+  const families = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((path) =>
+    path.endsWith("list.ts"),
+  );
   const modules = await Promise.all(families.map((path) => import(new URL(path, folder).href) as Promise<object>));
   return modules.flatMap((module) => Object.values(module).filter(Array.isArray).flat() as Kernel[]);
 }

@@ -23,15 +23,18 @@ describe("qgemm", () => {
     expect(exported.sort()).toEqual(qgemm.map((row) => row.name as string).sort());
   });
 
-  it("simd128 is exact for every byte and weight", () => compareGemm(engine, { dot: "unusable" }, { xLow: 0, xHigh: 255, w: 128 }));
+  it("simd128 is exact for every byte and weight", () =>
+    compareGemm(engine, { dot: "unusable" }, { xLow: 0, xHigh: 255, w: 128 }));
 
   it("simd128 gives the same in the plain build", () =>
     compareGemm(new Engine({ build: "simd" }), { dot: "unusable" }, { xLow: 0, xHigh: 255, w: 128 }));
 
-  it("simd128 reads flipped storage", () => compareGemm(engine, { dot: "signed", variant: "simd128" }, { xLow: 0, xHigh: 255, w: 128 }));
+  it("simd128 reads flipped storage", () =>
+    compareGemm(engine, { dot: "signed", variant: "simd128" }, { xLow: 0, xHigh: 255, w: 128 }));
 
   onRelaxed("relaxed_i16 is exact for reduced-range activations", () =>
-    compareGemm(engine, { dot: "saturating", variant: "relaxed_i16" }, { xLow: 0, xHigh: 127, w: 128 }));
+    compareGemm(engine, { dot: "saturating", variant: "relaxed_i16" }, { xLow: 0, xHigh: 127, w: 128 }),
+  );
 
   onRelaxed("relaxed_i16 is exact for small weights and full-range activations on unsigned machines", () => {
     const ranges = engine.dot === "signed" ? { xLow: 0, xHigh: 127, w: 64 } : { xLow: 0, xHigh: 255, w: 64 };
@@ -45,25 +48,42 @@ describe("qgemm", () => {
     const random = seeded(9);
     const x = integers(random, 200 * 24, 0, 127, Uint8Array);
     for (let row = 0; row < 200; row += 37) x[row * 24 + (row % 24)] = 255;
-    const problem = { rows: 200, depth: 24, channels: 16, weights: int8(random, 16 * 24), epilogue: epilogueOf(random, 16, "bytes", 3) };
+    const problem = {
+      rows: 200,
+      depth: 24,
+      channels: 16,
+      weights: int8(random, 16 * 24),
+      epilogue: epilogueOf(random, 16, "bytes", 3),
+    };
     expect(runGemm(engine, problem, { dot: "saturating" }, x)).toEqual(referenceGemm({ ...problem, x }));
   });
 
   onRelaxed("relaxed_dot agrees where all machines do: activations up to 127", () =>
-    compareGemm(engine, { dot: "u8-exact", variant: "relaxed_dot" }, { xLow: 0, xHigh: 127, w: 128 }));
+    compareGemm(engine, { dot: "u8-exact", variant: "relaxed_dot" }, { xLow: 0, xHigh: 127, w: 128 }),
+  );
 
   onRelaxed("relaxed_dot on signed storage agrees where all machines do: stored activations up to 127", () =>
-    compareGemm(engine, { dot: "signed", variant: "relaxed_dot" }, { xLow: 128, xHigh: 255, w: 128 }));
+    compareGemm(engine, { dot: "signed", variant: "relaxed_dot" }, { xLow: 128, xHigh: 255, w: 128 }),
+  );
 
-  it.runIf(engine.dot === "u8-exact" || engine.dot === "signed")("relaxed_dot is exact for every byte on this machine", () =>
-    compareGemm(engine, { dot: engine.dot }, { xLow: 0, xHigh: 255, w: 128 }));
+  it.runIf(engine.dot === "u8-exact" || engine.dot === "signed")(
+    "relaxed_dot is exact for every byte on this machine",
+    () => compareGemm(engine, { dot: engine.dot }, { xLow: 0, xHigh: 255, w: 128 }),
+  );
 
   it("takes off weight zero points, per tensor and per channel, of s8 and u8 weights", () => {
     const random = seeded(3);
     for (const zeroPoints of [[128], [0, 255, 3, 128, 77, 1, 2, 9, 200]]) {
       const x = integers(random, 5 * 21, 0, 255, Uint8Array);
       const weights = integers(random, 9 * 21, 0, 255, Uint8Array);
-      const problem = { rows: 5, depth: 21, channels: 9, weights, weightZeroPoints: zeroPoints, epilogue: epilogueOf(random, 9, "i32", 93) };
+      const problem = {
+        rows: 5,
+        depth: 21,
+        channels: 9,
+        weights,
+        weightZeroPoints: zeroPoints,
+        epilogue: epilogueOf(random, 9, "i32", 93),
+      };
       expect(runGemm(engine, problem, { dot: engine.dot }, x)).toEqual(referenceGemm({ ...problem, x }));
     }
   });
@@ -73,7 +93,9 @@ describe("qgemm", () => {
     const output = { kind: "bytes", scale: 2, zeroPoint: 101, low: 0, high: 255 } as const;
     const epilogue = { inputScale: 1, inputZeroPoint: 6, weightScales: [1], bias: { kind: "none" }, output } as const;
     const problem = { rows: 12, depth: 1, channels: 1, weights: Int8Array.of(1), epilogue };
-    expect(runGemm(engine, problem, { dot: "unusable" }, x)).toEqual([98, 99, 99, 99, 100, 101, 101, 101, 102, 103, 103, 103]);
+    expect(runGemm(engine, problem, { dot: "unusable" }, x)).toEqual([
+      98, 99, 99, 99, 100, 101, 101, 101, 102, 103, 103, 103,
+    ]);
   });
 
   it("adds the bias in one rounding for one weight scale, in two for one a channel", () => {
@@ -96,14 +118,27 @@ describe("qgemm", () => {
     const random = seeded(8);
     const x = integers(random, 7 * 30, 0, 255, Uint8Array);
     const output = { kind: "bytes", scale: 1e-7, zeroPoint: 100, low: 3, high: 250 } as const;
-    const epilogue = { inputScale: 0.1, inputZeroPoint: 128, weightScales: [0.1], bias: { kind: "none" }, output } as const;
+    const epilogue = {
+      inputScale: 0.1,
+      inputZeroPoint: 128,
+      weightScales: [0.1],
+      bias: { kind: "none" },
+      output,
+    } as const;
     const problem = { rows: 7, depth: 30, channels: 16, weights: int8(random, 16 * 30), epilogue };
     expect(runGemm(engine, problem, { dot: "unusable" }, x)).toEqual(referenceGemm({ ...problem, x }));
   });
 
   it("does nothing for no rows, and gives the bias for no depth", () => {
     const epilogue = epilogueOf(seeded(5), 3, "bytes", 4);
-    expect(runGemm(engine, { rows: 0, depth: 4, channels: 3, weights: new Int8Array(12), epilogue }, { dot: "unusable" }, new Uint8Array(0))).toEqual([]);
+    expect(
+      runGemm(
+        engine,
+        { rows: 0, depth: 4, channels: 3, weights: new Int8Array(12), epilogue },
+        { dot: "unusable" },
+        new Uint8Array(0),
+      ),
+    ).toEqual([]);
     const empty = { rows: 2, depth: 0, channels: 3, weights: new Int8Array(0), epilogue };
     expect(runGemm(engine, empty, { dot: "unusable" }, new Uint8Array(0))).toEqual(referenceGemm({ ...empty, x: [] }));
   });
@@ -111,7 +146,17 @@ describe("qgemm", () => {
 
 describe("chooseVariant", () => {
   const facts = (weights: Int8Array): ReturnType<typeof weightFacts> =>
-    weightFacts(weightRows({ data: weights, channels: 1, base: 0, channelStride: 0, runs: 1, runLength: weights.length, taps: Int32Array.from(weights, (_, i) => i) }));
+    weightFacts(
+      weightRows({
+        data: weights,
+        channels: 1,
+        base: 0,
+        channelStride: 0,
+        runs: 1,
+        runLength: weights.length,
+        taps: Int32Array.from(weights, (_, i) => i),
+      }),
+    );
 
   it("takes the adding dot where it is exact", () => {
     expect(chooseVariant("u8-exact", facts(Int8Array.of(127, 127)))).toBe("relaxed_dot");

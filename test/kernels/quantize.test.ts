@@ -6,8 +6,21 @@
 import { describe, expect, it } from "vitest";
 import { Engine } from "../../src/engine/engine.ts";
 import { D_BYTES, Q_BYTES } from "../../src/kernels/quantize/layout.ts";
-import { dequantizeReference, quantizeReference, ruleCode, writeDequantizer, writeQuantizer } from "../../src/kernels/quantize/rules.ts";
-import { addReference, clampReference, mulReference, PAIR_BYTES, productQuantizer, writePair } from "../../src/kernels/qelementwise/reference.ts";
+import {
+  dequantizeReference,
+  quantizeReference,
+  ruleCode,
+  writeDequantizer,
+  writeQuantizer,
+} from "../../src/kernels/quantize/rules.ts";
+import {
+  addReference,
+  clampReference,
+  mulReference,
+  PAIR_BYTES,
+  productQuantizer,
+  writePair,
+} from "../../src/kernels/qelementwise/reference.ts";
 import { lutReference, requantizeTable, tableOf } from "../../src/kernels/qlut/reference.ts";
 import type { Dequantizer, Quantizer, RoundingRule } from "../../src/kernels/quantize/rules.ts";
 import { integer, integers, seeded } from "./helpers.ts";
@@ -26,7 +39,16 @@ function quantizer(random: Random, rule: RoundingRule): Quantizer {
   const zeroPoint = ([0, 255, integer(random, 0, 255)][integer(random, 0, 2)] ?? 0) - offset;
   const low = random() < 0.5 ? -offset : Math.max(-offset, zeroPoint - 3);
   const scale = random() < 0.5 ? 0.5 : 0.01 + random();
-  return { rule, offset, flip: random() < 0.5 ? 0 : 0x80, scale, zeroPoint, low, high: random() < 0.8 ? 255 - offset : 127 - offset, nan: random() < 0.5 ? "low" : "high" };
+  return {
+    rule,
+    offset,
+    flip: random() < 0.5 ? 0 : 0x80,
+    scale,
+    zeroPoint,
+    low,
+    high: random() < 0.8 ? 255 - offset : 127 - offset,
+    nan: random() < 0.5 ? "low" : "high",
+  };
 }
 
 function dequantizer(random: Random, fused = false): Dequantizer {
@@ -86,13 +108,26 @@ describe.each(engines.map((engine) => [engine.build, engine] as const))("%s buil
   it("quantizes NCHW into bordered NHWC and back", () => {
     const random = seeded(3);
     for (const rule of RULES) {
-      for (const [c, h, w] of [[1, 1, 1], [3, 5, 7], [4, 3, 4], [5, 2, 9], [8, 4, 6], [13, 1, 3]] as const) {
+      for (const [c, h, w] of [
+        [1, 1, 1],
+        [3, 5, 7],
+        [4, 3, 4],
+        [5, 2, 9],
+        [8, 4, 6],
+        [13, 1, 3],
+      ] as const) {
         const q = quantizer(random, rule);
         const d = dequantizer(random, random() < 0.5);
         const x = reals(random, c * h * w, q);
         const [pixel, row] = [c + 2, (w + 3) * (c + 2)];
         const [bytes, back] = engine.memory.scope((alloc) => {
-          const [record, other, xAt, yAt, zAt] = [alloc(Q_BYTES), alloc(D_BYTES), alloc(x.length * 4), alloc(h * row), alloc(x.length * 4)];
+          const [record, other, xAt, yAt, zAt] = [
+            alloc(Q_BYTES),
+            alloc(D_BYTES),
+            alloc(x.length * 4),
+            alloc(h * row),
+            alloc(x.length * 4),
+          ];
           writeQuantizer(dataView(engine), record, q);
           writeDequantizer(dataView(engine), other, d);
           engine.memory.f32(xAt, x.length).set(x);
@@ -115,7 +150,15 @@ describe.each(engines.map((engine) => [engine.build, engine] as const))("%s buil
   });
 
   /** Runs a row kernel on strided operands a and b; y takes a's place when `inPlace`. */
-  function rowsOf(a: Uint8Array, b: Uint8Array, rows: number, n: number, pad: number, inPlace: boolean, call: (aAt: number, bAt: number, yAt: number, stride: number, extra: number) => void): number[] {
+  function rowsOf(
+    a: Uint8Array,
+    b: Uint8Array,
+    rows: number,
+    n: number,
+    pad: number,
+    inPlace: boolean,
+    call: (aAt: number, bAt: number, yAt: number, stride: number, extra: number) => void,
+  ): number[] {
     return engine.memory.scope((alloc) => {
       const stride = n + pad;
       const [aAt, bAt, other, extra] = [alloc(rows * stride), alloc(rows * stride), alloc(rows * stride), alloc(256)];
@@ -129,13 +172,23 @@ describe.each(engines.map((engine) => [engine.build, engine] as const))("%s buil
       const y: number[] = [];
       for (let r = 0; r < rows; r++) {
         y.push(...engine.memory.u8(yAt + r * stride, n));
-        expect([...engine.memory.u8(yAt + r * stride + n, pad)].every((v) => v === 99), "wrote between rows").toBe(true);
+        expect(
+          [...engine.memory.u8(yAt + r * stride + n, pad)].every((v) => v === 99),
+          "wrote between rows",
+        ).toBe(true);
       }
       return y;
     });
   }
 
-  const SHAPES = [[1, 0, 0], [1, 1, 0], [2, 7, 3], [3, 16, 0], [2, 33, 5], [1, 500, 0]] as const;
+  const SHAPES = [
+    [1, 0, 0],
+    [1, 1, 0],
+    [2, 7, 3],
+    [3, 16, 0],
+    [2, 33, 5],
+    [1, 500, 0],
+  ] as const;
 
   it.each(RULES)("qadd_rows by %s, plain and fused, in place or not", (rule) => {
     const random = seeded(4);
@@ -144,7 +197,11 @@ describe.each(engines.map((engine) => [engine.build, engine] as const))("%s buil
         const fused = random() < 0.5;
         const output = quantizer(random, rule);
         // Every fourth round has sums far beyond the bytes, for which the fast path's bound does not hold.
-        const records = { a: dequantizer(random, fused), b: dequantizer(random, fused), output: round % 4 === 3 ? { ...output, scale: 1e-6 } : output };
+        const records = {
+          a: dequantizer(random, fused),
+          b: dequantizer(random, fused),
+          output: round % 4 === 3 ? { ...output, scale: 1e-6 } : output,
+        };
         const a = integers(random, rows * n, 0, 255, Uint8Array);
         const b = integers(random, rows * n, 0, 255, Uint8Array);
         const got = rowsOf(a, b, rows, n, pad, round % 2 === 1, (aAt, bAt, yAt, stride, extra) => {
@@ -180,9 +237,13 @@ describe.each(engines.map((engine) => [engine.build, engine] as const))("%s buil
       for (const inPlace of [false, true]) {
         const x = integers(random, rows * n, 0, 255, Uint8Array);
         const [low, high, flip] = [integer(random, 0, 128), integer(random, 129, 255), random() < 0.5 ? 0 : 0x80];
-        const clamped = rowsOf(x, x, rows, n, pad, inPlace, (a, _b, y, stride) => engine.kernels.qclamp_rows(rows, n, a, stride, y, stride, low, high, flip));
+        const clamped = rowsOf(x, x, rows, n, pad, inPlace, (a, _b, y, stride) =>
+          engine.kernels.qclamp_rows(rows, n, a, stride, y, stride, low, high, flip),
+        );
         expect(clamped).toEqual(clampReference(x, low, high, flip));
-        const flipped = rowsOf(x, x, rows, n, pad, inPlace, (a, _b, y, stride) => engine.kernels.qflip_rows(rows, n, a, stride, y, stride));
+        const flipped = rowsOf(x, x, rows, n, pad, inPlace, (a, _b, y, stride) =>
+          engine.kernels.qflip_rows(rows, n, a, stride, y, stride),
+        );
         expect(flipped).toEqual(Array.from(x, (v) => v ^ 128));
         const table = requantizeTable(dequantizer(random), quantizer(random, "addThenRound"));
         const looked = rowsOf(x, x, rows, n, pad, inPlace, (a, _b, y, stride, extra) => {
@@ -197,7 +258,16 @@ describe.each(engines.map((engine) => [engine.build, engine] as const))("%s buil
 
 it("makes tables of any function", () => {
   const input: Dequantizer = { offset: 0, flip: 0, scale: 0.1, zeroPoint: 128, fused: false };
-  const output: Quantizer = { rule: "addThenRound", offset: 0, flip: 0, scale: 1 / 256, zeroPoint: 0, low: 0, high: 255, nan: "high" };
+  const output: Quantizer = {
+    rule: "addThenRound",
+    offset: 0,
+    flip: 0,
+    scale: 1 / 256,
+    zeroPoint: 0,
+    low: 0,
+    high: 255,
+    nan: "high",
+  };
   const table = tableOf((v) => Math.fround(1 / (1 + Math.exp(-v))), input, output);
   expect([table[0], table[128], table[255]]).toEqual([0, 128, 255]);
 });

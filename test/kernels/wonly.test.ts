@@ -12,7 +12,16 @@ import type { WeightOnlyProblem } from "../../src/kernels/wonly/weights.ts";
 import { floats, integers, seeded } from "./helpers.ts";
 import { engines, expectSums } from "./support.ts";
 
-const SIZES = [[1, 1, 1, 1], [1, 64, 32, 32], [1, 33, 70, 33], [4, 16, 8, 16], [5, 37, 13, 37], [3, 96, 24, 32], [7, 40, 33, 16], [2, 70, 9, 32]] as const;
+const SIZES = [
+  [1, 1, 1, 1],
+  [1, 64, 32, 32],
+  [1, 33, 70, 33],
+  [4, 16, 8, 16],
+  [5, 37, 13, 37],
+  [3, 96, 24, 32],
+  [7, 40, 33, 16],
+  [2, 70, 9, 32],
+] as const;
 
 describe.each(engines.map((engine) => [engine.build, engine] as const))("%s build", (_, engine) => {
   it.each([8, 4] as const)("%i bits", (bits) => {
@@ -22,7 +31,12 @@ describe.each(engines.map((engine) => [engine.build, engine] as const))("%s buil
         const groups = Math.ceil(depth / groupSize);
         const values = integers(random, channels * depth, low, low + (bits === 8 ? 255 : 15), Int32Array);
         const problem: WeightOnlyProblem = {
-          bits, channels, depth, groupSize, values, low,
+          bits,
+          channels,
+          depth,
+          groupSize,
+          values,
+          low,
           scales: Float32Array.from({ length: channels * groups }, () => 0.01 + random()),
           zeroPoints: random() < 0.5 ? undefined : integers(random, channels * groups, low, low + 15, Int32Array),
           bias: random() < 0.3 ? undefined : floats(random, channels),

@@ -1,5 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { LeastSquaresObserver, PerChannelLeastSquaresObserver, leastSquaresRange } from "../../src/quantization/observers/least-squares.ts";
+import {
+  LeastSquaresObserver,
+  PerChannelLeastSquaresObserver,
+  leastSquaresRange,
+} from "../../src/quantization/observers/least-squares.ts";
 import { HistogramObserver } from "../../src/quantization/observers/histogram.ts";
 import { PerChannelMinMaxObserver } from "../../src/quantization/observers/min-max.ts";
 import { fakeQuantizePerChannelAffine, fakeQuantizePerTensorAffine } from "../../src/ops/quantize/fake-quantize.ts";
@@ -19,7 +23,8 @@ function bruteForce(histogram: readonly number[], min: number, max: number, step
   const bins = histogram.length;
   const width = (max - min) / bins;
   const zero = Math.floor(-min / width);
-  const edges = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, i) => min + (from + i) * width);
+  const edges = (from: number, to: number): number[] =>
+    Array.from({ length: to - from + 1 }, (_, i) => min + (from + i) * width);
   const errors = edges(0, zero).flatMap((low) =>
     edges(zero + 1, bins).map((high) => {
       const step = (high - low) / steps;
@@ -38,7 +43,9 @@ function bruteForce(histogram: readonly number[], min: number, max: number, step
 describe("ranges of least squared error", () => {
   test("equal the definition", () => {
     for (let run = 0; run < 20; run++) {
-      const histogram = Array.from(randn([24]).data, (v, i) => Math.floor(Math.abs(v) * 10 * (i > 4 && i < 18 ? 20 : 1)));
+      const histogram = Array.from(randn([24]).data, (v, i) =>
+        Math.floor(Math.abs(v) * 10 * (i > 4 && i < 18 ? 20 : 1)),
+      );
       const range = leastSquaresRange(histogram, -1.5, 4.5, 15);
       const expected = bruteForce(histogram, -1.5, 4.5, 15);
       expect(range[0]).toBeCloseTo(expected[0]!, 12);

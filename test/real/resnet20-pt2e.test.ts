@@ -69,7 +69,9 @@ describe.skipIf(!hasData)("ResNet-20 from its graph (skipped where ../shared/dat
   });
 
   test("PyTorch's XNNPACK configuration, compiled as interpreted", () => {
-    const converted = quantize(new XnnpackQuantizer().setGlobal(getSymmetricQuantizationConfig({ isPerChannel: true })));
+    const converted = quantize(
+      new XnnpackQuantizer().setGlobal(getSymmetricQuantizationConfig({ isPerChannel: true })),
+    );
     const result = evaluateCompiled(converted);
     expect(Math.abs(rightOf(result) - FLOAT_RIGHT)).toBeLessThanOrEqual(RIGHT_TOLERANCE);
     expect(sqnr(floatResult.logits, result.logits)).toBeGreaterThan(MIN_SQNR.xnnpack);

@@ -57,7 +57,12 @@ describe.skipIf(!hasData)("ResNet-20 on CIFAR-10 (skipped where ../shared/data i
     const prepared = prepare(model);
     const calibration = compile(prepared, { exampleInputs: [takeRows(images, [0])] });
     for (let at = 0; at < CALIBRATION_IMAGES; at += BATCH) {
-      calibration.run(takeRows(images, Array.from({ length: BATCH }, (_, i) => at + i)));
+      calibration.run(
+        takeRows(
+          images,
+          Array.from({ length: BATCH }, (_, i) => at + i),
+        ),
+      );
     }
     calibration.dispose();
     const result = evaluateCompiled(convert(prepared));

@@ -57,7 +57,8 @@ function windows(shape: ConvShape, input: Image, output: Image): Int32Array {
   for (let n = 0; n < output.n; n++) {
     for (let y = 0; y < output.h; y++) {
       const top = y * shape.stride[0] - shape.padding[0];
-      for (let x = 0; x < output.w; x++) table[at++] = pixelOffset(input, n, top, x * shape.stride[1] - shape.padding[1]) * FLOAT;
+      for (let x = 0; x < output.w; x++)
+        table[at++] = pixelOffset(input, n, top, x * shape.stride[1] - shape.padding[1]) * FLOAT;
     }
   }
   return table;
@@ -68,13 +69,18 @@ function runsOf({ kernel: [kh, kw], dilation, groups }: ConvShape, input: Image)
   const taps = groups === 1 && dilation[1] === 1 ? kw : 1;
   const offsets: number[] = [];
   for (let ky = 0; ky < kh; ky++) {
-    for (let kx = 0; kx < kw; kx += taps) offsets.push((ky * dilation[0] * rowStride(input) + kx * dilation[1] * input.c) * FLOAT);
+    for (let kx = 0; kx < kw; kx += taps)
+      offsets.push((ky * dilation[0] * rowStride(input) + kx * dilation[1] * input.c) * FLOAT);
   }
   return { offsets, taps };
 }
 
 /** Packed panels of every group, from weights [out, in / groups, kh, kw]. */
-function packWeights(place: Place, weight: Tensor, groups: number): { at: number; panelBytes: number; groupBytes: number } {
+function packWeights(
+  place: Place,
+  weight: Tensor,
+  groups: number,
+): { at: number; panelBytes: number; groupBytes: number } {
   const { engine, constant } = place;
   const [out, inputs] = weight.shape as [number, number];
   const points = weight.numel / (out * inputs);
@@ -118,7 +124,9 @@ function bindDense(place: Place, { shape, input, output, weight, bias, low, high
   const packed = packWeights(place, weight, groups);
   const [inputs, outputs] = [shape.inChannels / groups, shape.outChannels / groups];
   const padded = Math.ceil(outputs / PANEL) * PANEL;
-  const inits = Array.from({ length: groups }, (_, g) => constantF32(place, bias ? bias.data.slice(g * outputs, (g + 1) * outputs) : [], padded));
+  const inits = Array.from({ length: groups }, (_, g) =>
+    constantF32(place, bias ? bias.data.slice(g * outputs, (g + 1) * outputs) : [], padded),
+  );
   const [source, target] = [at(input), at(output)];
   const block = packed.groupBytes > PANELS_IN_CACHE ? ROW_BLOCK : TILE_ROWS;
   const operations = 2 * rows * outputs * inputs * shape.kernel[0] * shape.kernel[1];
@@ -136,7 +144,10 @@ function bindDepthwise(place: Place, { shape, input, output, weight, bias, low, 
   const { engine, at } = place;
   const channels = shape.outChannels;
   const points = weight.numel / channels;
-  const transposed = Float32Array.from({ length: weight.numel }, (_, i) => weight.data[(i % channels) * points + Math.floor(i / channels)]!);
+  const transposed = Float32Array.from(
+    { length: weight.numel },
+    (_, i) => weight.data[(i % channels) * points + Math.floor(i / channels)]!,
+  );
   const weights = constantF32(place, transposed);
   const table = constantI32(place, windows(shape, input.image, output.image));
   const outTable = constantI32(place, pixelTable(output.image, FLOAT));
@@ -147,7 +158,12 @@ function bindDepthwise(place: Place, { shape, input, output, weight, bias, low, 
   const split = { at: 0, unit: DEPTHWISE_ROWS };
   const operations = 2 * rows * points * channels;
   return () =>
-    engine.share("f32_depthwise_4x8", [0, rows, table, outTable, source, points, tapTable, weights, init, target, channels, low, high], split, operations);
+    engine.share(
+      "f32_depthwise_4x8",
+      [0, rows, table, outTable, source, points, tapTable, weights, init, target, channels, low, high],
+      split,
+      operations,
+    );
 }
 
 /** The convolution as the Winograd helpers describe it; null when they do not apply. */
@@ -160,12 +176,17 @@ function winogradOf(machine: Machine, shape: ConvShape, input: Image): Conv3d | 
 
 /** Border with a whole 6x6 window for every block of 4x4 outputs. */
 function winogradBorder(shape: ConvShape, input: Image, c: Conv3d): Border {
-  const beyond = (outputs: number, padding: number, size: number): number => Math.max(0, Math.ceil(outputs / 4) * 4 + 2 - padding - size);
+  const beyond = (outputs: number, padding: number, size: number): number =>
+    Math.max(0, Math.ceil(outputs / 4) * 4 + 2 - padding - size);
   const [top, left] = shape.padding;
   return { top, left, bottom: beyond(c.outSize[1], top, input.h), right: beyond(c.outSize[2], left, input.w) };
 }
 
-function bindWinograd(place: Place, { shape, input, output, weight, bias, low, high }: ConvStep, c: Conv3d): () => void {
+function bindWinograd(
+  place: Place,
+  { shape, input, output, weight, bias, low, high }: ConvStep,
+  c: Conv3d,
+): () => void {
   const { engine, at, constant } = place;
   const { kernels } = engine;
   const [x, y] = [input.image, output.image];
@@ -174,7 +195,17 @@ function bindWinograd(place: Place, { shape, input, output, weight, bias, low, h
   engine.memory.scope((alloc) => {
     const source = alloc(weight.numel * FLOAT);
     engine.memory.f32(source, weight.numel).set(weight.data);
-    kernels.f32_winograd_weights(source, channels * 9 * FLOAT, 9 * FLOAT, 3 * FLOAT, FLOAT, channels, outputs, u, alloc(WINOGRAD_TEMPORARY_BYTES));
+    kernels.f32_winograd_weights(
+      source,
+      channels * 9 * FLOAT,
+      9 * FLOAT,
+      3 * FLOAT,
+      FLOAT,
+      channels,
+      outputs,
+      u,
+      alloc(WINOGRAD_TEMPORARY_BYTES),
+    );
   });
   const blocks = blocksOf(y.n, y.h, y.w);
   const group = groupSize(channels, outputs);
@@ -229,7 +260,8 @@ function emit(node: Node, plan: PlanBuilder): string | void {
     operations: convOperations(output.type, weight.shape),
     reads: [input],
     writes: [output],
-    bind: (place) => (winograd ? bindWinograd(place, step, winograd) : depthwise ? bindDepthwise(place, step) : bindDense(place, step)),
+    bind: (place) =>
+      winograd ? bindWinograd(place, step, winograd) : depthwise ? bindDepthwise(place, step) : bindDense(place, step),
   });
 }
 

@@ -23,7 +23,9 @@ export interface Lines {
 export function linesOf(place: Place, buffers: readonly Buffer[]): Lines {
   const blocks = rowBlocks(buffers);
   const offsets = (which: number): number[] =>
-    blocks.flatMap(({ rows, offsets: starts, strides }: RowBlock) => Array.from({ length: rows }, (_, row) => starts[which]! + row * strides[which]!));
+    blocks.flatMap(({ rows, offsets: starts, strides }: RowBlock) =>
+      Array.from({ length: rows }, (_, row) => starts[which]! + row * strides[which]!),
+    );
   const tables = buffers.map((_, which) => constantI32(place, offsets(which)));
   return { count: blocks.reduce((sum, { rows }) => sum + rows, 0), length: blocks[0]?.count ?? 0, tables };
 }
@@ -37,7 +39,8 @@ function pairRule(product: boolean): StepRule {
     emit(node, plan) {
       const [a, b] = node.args;
       if (!areFloat(node, plan)) return "only sums and products of two computed float32 tensors have a kernel";
-      if (!sameShape(plan.type(a!).shape, plan.type(b!).shape)) return "the shapes differ and would have to be broadcast";
+      if (!sameShape(plan.type(a!).shape, plan.type(b!).shape))
+        return "the shapes differ and would have to be broadcast";
       const { output: value, range } = plan.absorbClamp(node);
       const left = plan.read(a!, node, plan.isReadAsImage(value) ? { kind: "image" } : { kind: "any" });
       const right = plan.read(b!, node, { kind: left.form.kind });
@@ -108,7 +111,11 @@ function emitActivation(node: Node, plan: PlanBuilder): string | void {
     bind(place) {
       const [source, target] = [place.at(input), place.at(output)];
       const lines = rowBlocks([input, output]).flatMap(({ rows, count, offsets, strides }) =>
-        Array.from({ length: rows }, (_, row) => [source + offsets[0]! + row * strides[0]!, target + offsets[1]! + row * strides[1]!, count] as const),
+        Array.from(
+          { length: rows },
+          (_, row) =>
+            [source + offsets[0]! + row * strides[0]!, target + offsets[1]! + row * strides[1]!, count] as const,
+        ),
       );
       return () => {
         for (const [from, to, count] of lines) place.engine.kernels.f32_activation(count, from, to, kind);
@@ -119,7 +126,8 @@ function emitActivation(node: Node, plan: PlanBuilder): string | void {
 
 function emitSoftmax(node: Node, plan: PlanBuilder): string | void {
   const type = plan.type(node.args[0]!);
-  if (type.dtype !== "float32" || node.attrs["dim"] !== type.shape.length - 1) return "only the last axis of float32 tensors has a kernel";
+  if (type.dtype !== "float32" || node.attrs["dim"] !== type.shape.length - 1)
+    return "only the last axis of float32 tensors has a kernel";
   const input = plan.read(node.args[0]!, node, { kind: "flat" });
   const output = plan.write(node.output, "flat");
   const length = type.shape.at(-1) ?? 1;

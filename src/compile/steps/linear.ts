@@ -44,12 +44,42 @@ function emit(node: Node, plan: PlanBuilder): string | void {
       });
       const init = constantF32(place, bias ? bias.data : [], Math.ceil(n / PANEL) * PANEL);
       const [source, target] = [at(input), at(output)];
-      if (rows === 1) return () => kernels.f32_gemv_1x48(source, k, packed, panelBytes, init, target, n, range.low, range.high);
-      const table = constantI32(place, Array.from({ length: rows }, (_, i) => i * k * FLOAT));
-      const out = constantI32(place, Array.from({ length: rows }, (_, i) => i * n * FLOAT));
+      if (rows === 1)
+        return () => kernels.f32_gemv_1x48(source, k, packed, panelBytes, init, target, n, range.low, range.high);
+      const table = constantI32(
+        place,
+        Array.from({ length: rows }, (_, i) => i * k * FLOAT),
+      );
+      const out = constantI32(
+        place,
+        Array.from({ length: rows }, (_, i) => i * n * FLOAT),
+      );
       const tap = constantI32(place, [0]);
       return () =>
-        engine.share("f32_gemm_6x8", [0, rows, table, out, source, 1, tap, k, packed, panelBytes, init, 0, target, n, range.low, range.high, ROW_BLOCK], { at: 0, unit: TILE_ROWS }, 2 * rows * k * n);
+        engine.share(
+          "f32_gemm_6x8",
+          [
+            0,
+            rows,
+            table,
+            out,
+            source,
+            1,
+            tap,
+            k,
+            packed,
+            panelBytes,
+            init,
+            0,
+            target,
+            n,
+            range.low,
+            range.high,
+            ROW_BLOCK,
+          ],
+          { at: 0, unit: TILE_ROWS },
+          2 * rows * k * n,
+        );
     },
   });
 }

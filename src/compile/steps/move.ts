@@ -34,18 +34,32 @@ interface Extent {
 }
 
 /** Copies `extent` from a corner of one image to a corner of the other, by one kernel call an image. */
-function bindCopy(place: Place, from: Buffer, fromCorner: Corner, to: Buffer, toCorner: Corner, extent: Extent): () => void {
+function bindCopy(
+  place: Place,
+  from: Buffer,
+  fromCorner: Corner,
+  to: Buffer,
+  toCorner: Corner,
+  extent: Extent,
+): () => void {
   const { engine, at } = place;
   const size = elementBytes(from.element);
   const address = (base: number, image: Image, corner: Corner, n: number): number =>
     base + (pixelOffset(image, corner.n + n * corner.steps[0], corner.h, corner.w) + corner.c) * size;
-  const strides = (image: Image, { steps }: Corner): [number, number] => [rowStride(image) * steps[1] * size, image.c * steps[2] * size];
+  const strides = (image: Image, { steps }: Corner): [number, number] => [
+    rowStride(image) * steps[1] * size,
+    image.c * steps[2] * size,
+  ];
   const [sRow, sPiece] = strides(from.image, fromCorner);
   const [dRow, dPiece] = strides(to.image, toCorner);
   const [source, target] = [at(from), at(to)];
-  const calls = Array.from({ length: extent.n }, (_, n) => [address(source, from.image, fromCorner, n), address(target, to.image, toCorner, n)] as const);
+  const calls = Array.from(
+    { length: extent.n },
+    (_, n) => [address(source, from.image, fromCorner, n), address(target, to.image, toCorner, n)] as const,
+  );
   return () => {
-    for (const [s, d] of calls) engine.kernels.copy_pieces(extent.h, extent.w, extent.c * size, s, sRow, sPiece, d, dRow, dPiece);
+    for (const [s, d] of calls)
+      engine.kernels.copy_pieces(extent.h, extent.w, extent.c * size, s, sRow, sPiece, d, dRow, dPiece);
   };
 }
 
@@ -91,7 +105,8 @@ function bindFill({ engine, at }: Place, buffer: Buffer, value: number): () => v
   const size = elementBytes(buffer.element);
   const base = at(buffer);
   const rows: number[] = [];
-  for (let n = 0; n < image.n; n++) for (let y = 0; y < image.h; y++) rows.push(base + pixelOffset(image, n, y, 0) * size);
+  for (let n = 0; n < image.n; n++)
+    for (let y = 0; y < image.h; y++) rows.push(base + pixelOffset(image, n, y, 0) * size);
   const count = image.w * image.c;
   return () => {
     for (const row of rows) engine.kernels.fill_bytes(row, value, count * size);
@@ -128,7 +143,14 @@ function emitPad(node: Node, plan: PlanBuilder): string | void {
 }
 
 /** Bytes of one input into its channels of the output, through the table that changes scale and zero point. */
-function bindRequantize(place: Place, node: Node, from: Buffer, to: Buffer, channel: number, flip: 0 | 0x80): () => void {
+function bindRequantize(
+  place: Place,
+  node: Node,
+  from: Buffer,
+  to: Buffer,
+  channel: number,
+  flip: 0 | 0x80,
+): () => void {
   const { engine, at, constant } = place;
   const quantizer = quantizerOf(to.type, flip, "addThenRound", { relu: node.attrs["relu"] === true });
   const table = constant(256);
@@ -137,7 +159,8 @@ function bindRequantize(place: Place, node: Node, from: Buffer, to: Buffer, chan
   const [source, target] = [at(from), at(to)];
   const calls: [number, number][] = [];
   for (let n = 0; n < images; n++) {
-    for (let y = 0; y < h; y++) calls.push([source + pixelOffset(from.image, n, y, 0), target + pixelOffset(to.image, n, y, 0) + channel]);
+    for (let y = 0; y < h; y++)
+      calls.push([source + pixelOffset(from.image, n, y, 0), target + pixelOffset(to.image, n, y, 0) + channel]);
   }
   return () => {
     for (const [s, d] of calls) engine.kernels.qlut_rows(w, c, s, c, d, to.image.c, table);

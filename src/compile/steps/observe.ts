@@ -37,7 +37,16 @@ function statisticsOf(place: Place, buffer: Buffer, maxBins: number): () => Batc
 
 /** Weights are observed as they are; readers take the stored tensor itself. */
 function addStoredStep(node: Node, plan: PlanBuilder, observe: () => void): void {
-  plan.step({ node, kernel: "observe weight", precision: "float", why: "", operations: 0, reads: [], writes: [], bind: () => observe });
+  plan.step({
+    node,
+    kernel: "observe weight",
+    precision: "float",
+    why: "",
+    operations: 0,
+    reads: [],
+    writes: [],
+    bind: () => observe,
+  });
 }
 
 /** Adds the step of an observer node; a string says why it must see the tensor itself. */

@@ -14,14 +14,24 @@ const SCRATCH_AT = 5;
 const ROWS_AT = 1;
 
 /** Places a layer's constants (made for `engine.threads`) and returns the call that computes it; `operations` decide whether threads pay. */
-export function bindParts(place: Place, block: PartBlock, input: Buffer, output: Buffer, operations: number): () => void {
+export function bindParts(
+  place: Place,
+  block: PartBlock,
+  input: Buffer,
+  output: Buffer,
+  operations: number,
+): () => void {
   const { engine, at, constant } = place;
   // Allocating may grow the memory, which detaches views made before.
   const base = constant(block.bytes);
   const placed = block.write(new Uint8Array(engine.memory.wasm.buffer), base);
   const [source, target] = [at(input), at(output)];
   const work = operations / placed.length;
-  const runs = placed.map((part) => (part.form.kind === "rows" ? runRows(place, part, source, target, work) : runRange(place, part, source, target, work)));
+  const runs = placed.map((part) =>
+    part.form.kind === "rows"
+      ? runRows(place, part, source, target, work)
+      : runRange(place, part, source, target, work),
+  );
   return () => runs.forEach((run) => run());
 }
 

@@ -28,7 +28,16 @@ interface PoolStep {
 function addStep(plan: PlanBuilder, node: Node, step: PoolStep): void {
   const precision: Precision = step.input.element === "byte" ? "int8" : "float";
   const { kernel, input, output } = step;
-  plan.step({ node, kernel, precision, why: "", operations: 0, reads: [input], writes: [output], bind: (place) => step.bind(place) });
+  plan.step({
+    node,
+    kernel,
+    precision,
+    why: "",
+    operations: 0,
+    reads: [input],
+    writes: [output],
+    bind: (place) => step.bind(place),
+  });
 }
 
 /** Height and width of a per-axis attribute; one axis is the width. */
@@ -37,7 +46,11 @@ function both(values: readonly number[], height: number): readonly [number, numb
 }
 
 /** Windows of both axes of a sliding pool. */
-function windowsOf(input: Image, output: Image, attrs: Pick<PoolAttrs, "kernelSize" | "stride" | "padding"> & { readonly dilation?: readonly number[] }): [Window[], Window[]] {
+function windowsOf(
+  input: Image,
+  output: Image,
+  attrs: Pick<PoolAttrs, "kernelSize" | "stride" | "padding"> & { readonly dilation?: readonly number[] },
+): [Window[], Window[]] {
   const [kernel, stride, padding] = [both(attrs.kernelSize, 1), both(attrs.stride, 1), both(attrs.padding, 0)];
   const dilation = both(attrs.dilation ?? [1, 1], 1);
   const axis = (size: number, outputs: number, i: 0 | 1): Window[] =>
@@ -53,13 +66,20 @@ function imagesOf(node: Node, plan: PlanBuilder): { input: Buffer; output: Buffe
   return { input: plan.read(node.args[0]!, node, { kind: "image" }), output: plan.write(node.output, "image") };
 }
 
-function bindBytes(place: Place, problem: PoolProblem, buffers: { input: Buffer; output: Buffer }, average?: Average): () => void {
+function bindBytes(
+  place: Place,
+  problem: PoolProblem,
+  buffers: { input: Buffer; output: Buffer },
+  average?: Average,
+): () => void {
   const { engine, at, constant } = place;
   const { kernels } = engine;
   const record = constant(poolBytes(problem, average));
   writePool(new Uint8Array(engine.memory.wasm.buffer), record, problem, average);
   const [source, target] = [at(buffers.input), at(buffers.output)];
-  const calls = Array.from({ length: problem.input.n }, (_, n) => poolOffsets(problem, n)).map(([x, y]) => [source + x, target + y] as const);
+  const calls = Array.from({ length: problem.input.n }, (_, n) => poolOffsets(problem, n)).map(
+    ([x, y]) => [source + x, target + y] as const,
+  );
   const rule = average ? ruleCode(average.quantizer.rule) : 0;
   return () => {
     for (const [x, y] of calls) {
@@ -69,9 +89,18 @@ function bindBytes(place: Place, problem: PoolProblem, buffers: { input: Buffer;
   };
 }
 
-function bindFloatMax(place: Place, attrs: PoolAttrs, { input, output }: { input: Buffer; output: Buffer }): () => void {
+function bindFloatMax(
+  place: Place,
+  attrs: PoolAttrs,
+  { input, output }: { input: Buffer; output: Buffer },
+): () => void {
   const [x, y] = [input.image, output.image];
-  const [kernel, stride, padding, dilation] = [both(attrs.kernelSize, 1), both(attrs.stride, 1), both(attrs.padding, 0), both(attrs.dilation, 1)];
+  const [kernel, stride, padding, dilation] = [
+    both(attrs.kernelSize, 1),
+    both(attrs.stride, 1),
+    both(attrs.padding, 0),
+    both(attrs.dilation, 1),
+  ];
   const source = place.at(input) + pixelOffset(x, 0, 0, 0) * FLOAT;
   const target = place.at(output) + pixelOffset(y, 0, 0, 0) * FLOAT;
   return () =>
@@ -94,12 +123,20 @@ function emitMax(node: Node, plan: PlanBuilder): string | void {
     bind(place) {
       if (!bytes) return bindFloatMax(place, attrs, images);
       const [windowsY, windowsX] = windowsOf(x, y, attrs);
-      return bindBytes(place, { input: x, output: y, channels: x.c, windowsY, windowsX, dilation: both(attrs.dilation, 1), flip: plan.flip }, images);
+      return bindBytes(
+        place,
+        { input: x, output: y, channels: x.c, windowsY, windowsX, dilation: both(attrs.dilation, 1), flip: plan.flip },
+        images,
+      );
     },
   });
 }
 
-function bindFloatAverage(place: Place, attrs: AvgPoolAttrs, { input, output }: { input: Buffer; output: Buffer }): () => void {
+function bindFloatAverage(
+  place: Place,
+  attrs: AvgPoolAttrs,
+  { input, output }: { input: Buffer; output: Buffer },
+): () => void {
   const [x, y] = [input.image, output.image];
   const [kernel, stride, padding] = [both(attrs.kernelSize, 1), both(attrs.stride, 1), both(attrs.padding, 0)];
   const source = place.at(input) + pixelOffset(x, 0, 0, 0) * FLOAT;
@@ -134,20 +171,31 @@ function emitAverage(node: Node, plan: PlanBuilder): string | void {
       const counts = windowsY.flatMap((wy, oy) =>
         windowsX.map((wx, ox) =>
           attrs.countIncludePad
-            ? paddedCount(x.h, oy, kernel[0], stride[0], padding[0]) * paddedCount(x.w, ox, kernel[1], stride[1], padding[1])
+            ? paddedCount(x.h, oy, kernel[0], stride[0], padding[0]) *
+              paddedCount(x.w, ox, kernel[1], stride[1], padding[1])
             : wy.count * wx.count,
         ),
       );
       const quantizer = quantizerOf(images.output.type, plan.flip, "addThenRoundTwice");
       const factors = Float32Array.from(counts, (count) => fround(1 / (attrs.divisorOverride ?? count)));
       const average: Average = { subtract: quantizer.zeroPoint + quantizer.offset, factors, quantizer };
-      return bindBytes(place, { input: x, output: y, channels: x.c, windowsY, windowsX, flip: plan.flip }, images, average);
+      return bindBytes(
+        place,
+        { input: x, output: y, channels: x.c, windowsY, windowsX, flip: plan.flip },
+        images,
+        average,
+      );
     },
   });
 }
 
 /** The average of one window a pixel of the output, each of its own size: adaptive pools and means. */
-function emitWindows(node: Node, plan: PlanBuilder, images: { input: Buffer; output: Buffer }, exactMean: boolean): string | void {
+function emitWindows(
+  node: Node,
+  plan: PlanBuilder,
+  images: { input: Buffer; output: Buffer },
+  exactMean: boolean,
+): string | void {
   const [x, y] = [images.input.image, images.output.image];
   const windowsY = adaptiveWindows(x.h, y.h);
   const windowsX = adaptiveWindows(x.w, y.w);
@@ -159,14 +207,29 @@ function emitWindows(node: Node, plan: PlanBuilder, images: { input: Buffer; out
     bind(place) {
       if (!bytes) {
         const size = [x.h / y.h, x.w / y.w];
-        return bindFloatAverage(place, { kernelSize: size, stride: size, padding: [0, 0], ceilMode: false, countIncludePad: true, divisorOverride: null }, images);
+        return bindFloatAverage(
+          place,
+          {
+            kernelSize: size,
+            stride: size,
+            padding: [0, 0],
+            ceilMode: false,
+            countIncludePad: true,
+            divisorOverride: null,
+          },
+          images,
+        );
       }
       const { min, max } = dtypeInfo[images.output.type.dtype];
       const plain = quantizerOf(images.output.type, plan.flip, exactMean ? "divideThenRound" : "roundThenAdd");
       const quantizer = { ...plain, zeroPoint: 0, low: min, high: max };
       const sizes = windowsY.flatMap((wy) => windowsX.map((wx) => [wy.count, wx.count] as const));
       const factors = Float32Array.from(sizes, ([h, w]) => (exactMean ? h * w : fround(fround(1 / h) / w)));
-      return bindBytes(place, { input: x, output: y, channels: x.c, windowsY, windowsX, flip: plan.flip }, images, { subtract: plain.offset, factors, quantizer });
+      return bindBytes(place, { input: x, output: y, channels: x.c, windowsY, windowsX, flip: plan.flip }, images, {
+        subtract: plain.offset,
+        factors,
+        quantizer,
+      });
     },
   });
 }
@@ -182,7 +245,8 @@ function emitMean(node: Node, plan: PlanBuilder): string | void {
   const [x] = node.args;
   const type = plan.type(x!);
   const spatial = type.shape.length === 4 && [...dim].sort().join() === "2,3";
-  if (!spatial || elementOf(type.dtype) === "host") return "only the mean over both spatial axes of images has a kernel";
+  if (!spatial || elementOf(type.dtype) === "host")
+    return "only the mean over both spatial axes of images has a kernel";
   const input = plan.read(x!, node, { kind: "image" });
   const pooled = [type.shape[0]!, type.shape[1]!, 1, 1];
   const output = plan.scratch({ ...type, shape: pooled }, { kind: "image", image: imageOf(pooled)!, shape: pooled });

@@ -14,7 +14,11 @@ import { rowBlocks } from "../rows.ts";
 import { dequantizerOf, quantizerOf } from "./quantized-storage.ts";
 
 /** A record in the plan's constants. */
-export function constantRecord({ engine, constant }: Place, bytes: number, write: (view: DataView, at: number) => void): number {
+export function constantRecord(
+  { engine, constant }: Place,
+  bytes: number,
+  write: (view: DataView, at: number) => void,
+): number {
   const at = constant(bytes);
   write(new DataView(engine.memory.wasm.buffer), at);
   return at;
@@ -31,7 +35,17 @@ function bindQuantize(place: Place, x: Buffer, y: Buffer, quantizer: Quantizer):
     const plane = image.c * image.h * image.w * 4;
     return () => {
       for (let n = 0; n < image.n; n++) {
-        kernels.quantize_nchw_nhwc(rule, image.c, image.h, image.w, source + n * plane, target + pixelOffset(image, n, 0, 0), rowStride(image), image.c, record);
+        kernels.quantize_nchw_nhwc(
+          rule,
+          image.c,
+          image.h,
+          image.w,
+          source + n * plane,
+          target + pixelOffset(image, n, 0, 0),
+          rowStride(image),
+          image.c,
+          record,
+        );
       }
     };
   }
@@ -39,17 +53,29 @@ function bindQuantize(place: Place, x: Buffer, y: Buffer, quantizer: Quantizer):
   return () => {
     for (const { rows, count, offsets, strides } of blocks) {
       for (let row = 0; row < rows; row++) {
-        kernels.quantize_bytes(rule, count, source + offsets[0]! + row * strides[0]!, target + offsets[1]! + row * strides[1]!, record);
+        kernels.quantize_bytes(
+          rule,
+          count,
+          source + offsets[0]! + row * strides[0]!,
+          target + offsets[1]! + row * strides[1]!,
+          record,
+        );
       }
     }
   };
 }
 
 /** Adds the step from floats to the bytes of `value`, made by `rule`. */
-function addQuantize(node: Node, plan: PlanBuilder, value: Value, rule: (type: TensorType) => Quantizer): string | void {
+function addQuantize(
+  node: Node,
+  plan: PlanBuilder,
+  value: Value,
+  rule: (type: TensorType) => Quantizer,
+): string | void {
   const [x] = node.args;
   const type = plan.type(value);
-  if (elementOf(type.dtype) !== "byte" || plan.type(x!).dtype !== "float32") return "only float32 to qint8 and quint8 has a kernel";
+  if (elementOf(type.dtype) !== "byte" || plan.type(x!).dtype !== "float32")
+    return "only float32 to qint8 and quint8 has a kernel";
   const input = plan.read(x!, node, { kind: "any" });
   const wantsImage = input.form.kind === "image" || (plan.isReadAsImage(value) && imageOf(type.shape) !== null);
   const output = plan.write(value, wantsImage ? "image" : "flat");
@@ -77,7 +103,8 @@ function emitDecomposed(node: Node, plan: PlanBuilder): string | void {
   const [, scale, zeroPoint] = node.args;
   const made = node.output.users[0];
   if (typeof scale !== "number" || typeof zeroPoint !== "number") return "the scale is chosen when the graph runs";
-  if (!made || made.target !== "makePerTensorQuantizedTensor" || plan.graph.useCount(node.output) !== 1) return "plain integers do not live in the engine";
+  if (!made || made.target !== "makePerTensorQuantizedTensor" || plan.graph.useCount(node.output) !== 1)
+    return "plain integers do not live in the engine";
   const { quantMin, quantMax } = node.attrs as { quantMin: number; quantMax: number };
   const refused = addQuantize(node, plan, made.output, (type) => ({
     ...quantizerOf(type, plan.flip, "roundThenAdd", { nan: "low" }),
@@ -99,7 +126,12 @@ function bindDequantize(place: Place, x: Buffer, y: Buffer, flip: 0 | 0x80): () 
   return () => {
     for (const { rows, count, offsets, strides } of blocks) {
       for (let row = 0; row < rows; row++) {
-        kernels.dequantize_bytes(count, source + offsets[0]! + row * strides[0]!, target + offsets[1]! + row * strides[1]!, record);
+        kernels.dequantize_bytes(
+          count,
+          source + offsets[0]! + row * strides[0]!,
+          target + offsets[1]! + row * strides[1]!,
+          record,
+        );
       }
     }
   };
@@ -108,7 +140,8 @@ function bindDequantize(place: Place, x: Buffer, y: Buffer, flip: 0 | 0x80): () 
 function emitDequantize(node: Node, plan: PlanBuilder): string | void {
   const [x] = node.args;
   if (plan.constant(x!)) return "a stored tensor is dequantized";
-  if (elementOf(plan.type(x!).dtype) !== "byte" || plan.type(x!).qparams?.kind !== "perTensor") return "only bytes quantized per tensor have a kernel";
+  if (elementOf(plan.type(x!).dtype) !== "byte" || plan.type(x!).qparams?.kind !== "perTensor")
+    return "only bytes quantized per tensor have a kernel";
   const input = plan.read(x!, node, { kind: "any" });
   const output = plan.write(node.output, input.form.kind);
   plan.step({

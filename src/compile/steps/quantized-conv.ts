@@ -24,7 +24,10 @@ export function pair(values: readonly number[], height: number): readonly [numbe
 }
 
 /** The kernels' description of a convolution with weight [out, in / groups, ...kernel]. */
-export function convShapeOf(weight: Shape, attrs: Pick<QuantizedConvAttrs, "stride" | "padding" | "dilation" | "groups">): ConvShape {
+export function convShapeOf(
+  weight: Shape,
+  attrs: Pick<QuantizedConvAttrs, "stride" | "padding" | "dilation" | "groups">,
+): ConvShape {
   return {
     inChannels: weight[1]! * attrs.groups,
     outChannels: weight[0]!,
@@ -60,7 +63,8 @@ function emit(node: Node, plan: PlanBuilder): string | void {
   if (refused || !weight) return refused ?? "";
   if (attrs.stride.length > 2) return "there is no integer kernel for three spatial axes";
   const isFloat = plan.type(node.output).dtype === "float32";
-  if (!isFloat && convRounding(attrs.engine, weight.qparams!, attrs.groups) !== "fbgemm") return `the kernels round as fbgemm does, not as ${attrs.engine}`;
+  if (!isFloat && convRounding(attrs.engine, weight.qparams!, attrs.groups) !== "fbgemm")
+    return `the kernels round as fbgemm does, not as ${attrs.engine}`;
   const shape = convShapeOf(weight.shape, attrs);
   const output = plan.write(node.output, "image");
   const input = plan.read(x!, node, { kind: "image", border: borderOf(node, 0, weight.shape) });

@@ -26,7 +26,9 @@ function tableOf(node: Node, input: Buffer, output: Buffer, flip: number): Uint8
   const outputMask = (dtypeInfo[output.type.dtype].min === 0 ? 0 : 0x80) ^ flip;
   const integers = allocate(dtype, BYTES);
   for (let byte = 0; byte < BYTES; byte++) integers[byte] = byte ^ inputMask;
-  const [result] = findOp(node.target).forward([new Tensor(dtype, shape, integers, qparams)], node.attrs, [{ ...output.type, shape }]);
+  const [result] = findOp(node.target).forward([new Tensor(dtype, shape, integers, qparams)], node.attrs, [
+    { ...output.type, shape },
+  ]);
   return Uint8Array.from(result!.data, (v) => (v & 0xff) ^ outputMask);
 }
 
@@ -46,7 +48,15 @@ function bindTable(place: Place, node: Node, x: Buffer, y: Buffer, flip: number)
   const blocks = rowBlocks([x, y]);
   const run = (): void => {
     for (const { rows, count, offsets, strides } of blocks) {
-      engine.kernels.qlut_rows(rows, count, source + offsets[0]!, strides[0]!, target + offsets[1]!, strides[1]!, table);
+      engine.kernels.qlut_rows(
+        rows,
+        count,
+        source + offsets[0]!,
+        strides[0]!,
+        target + offsets[1]!,
+        strides[1]!,
+        table,
+      );
     }
   };
   return withTail(run, bindTail(place, node, [x], y, flip));
@@ -69,7 +79,13 @@ function emitTable(node: Node, plan: PlanBuilder): string | void {
   });
 }
 
-function bindPair(place: Place, node: Node, [a, b, y]: readonly [Buffer, Buffer, Buffer], flip: 0 | 0x80, product: boolean): () => void {
+function bindPair(
+  place: Place,
+  node: Node,
+  [a, b, y]: readonly [Buffer, Buffer, Buffer],
+  flip: 0 | 0x80,
+  product: boolean,
+): () => void {
   const { engine, at } = place;
   const { kernels } = engine;
   const relu = node.attrs["relu"] === true;
@@ -77,12 +93,19 @@ function bindPair(place: Place, node: Node, [a, b, y]: readonly [Buffer, Buffer,
   const right = dequantizerOf(b.type, flip, !product);
   const plain = quantizerOf(y.type, flip, "roundThenAdd", { relu });
   const output = product ? productQuantizer(left, right, plain) : plain;
-  const records = constantRecord(place, PAIR_BYTES, (view, base) => writePair(view, base, { a: left, b: right, output }));
+  const records = constantRecord(place, PAIR_BYTES, (view, base) =>
+    writePair(view, base, { a: left, b: right, output }),
+  );
   const [first, second, target] = [at(a), at(b), at(y)];
   const blocks = rowBlocks([a, b, y]);
   const rule = ruleCode(output.rule);
   const run = (): void => {
-    for (const { rows, count, offsets: [oa, ob, oy], strides: [sa, sb, sy] } of blocks) {
+    for (const {
+      rows,
+      count,
+      offsets: [oa, ob, oy],
+      strides: [sa, sb, sy],
+    } of blocks) {
       if (product) kernels.qmul_rows(rows, count, first + oa!, sa!, second + ob!, sb!, target + oy!, sy!, records);
       else kernels.qadd_rows(rule, rows, count, first + oa!, sa!, second + ob!, sb!, target + oy!, sy!, records);
     }
@@ -95,7 +118,8 @@ function pairRule(product: boolean): StepRule {
     emit(node, plan) {
       const [a, b] = node.args;
       if (plan.constant(a!) || plan.constant(b!)) return "one side is a stored tensor";
-      if (!sameShape(plan.type(a!).shape, plan.type(b!).shape)) return "the shapes differ and would have to be broadcast";
+      if (!sameShape(plan.type(a!).shape, plan.type(b!).shape))
+        return "the shapes differ and would have to be broadcast";
       const left = plan.read(a!, node, { kind: "any" });
       const right = plan.read(b!, node, { kind: left.form.kind });
       const output = plan.write(node.output, left.form.kind);

@@ -11,7 +11,13 @@ import { unsignedZeroPoint } from "../form.ts";
 const BYTE_MAX = 255;
 
 /** Epilogue of a layer: with 8-bit output in fbgemm's order, relu as a lower clamp at the zero point; or with float output. */
-export function epilogueOf(x: TensorType, weight: Tensor, bias: Tensor | null, output: TensorType, relu: boolean): Epilogue {
+export function epilogueOf(
+  x: TensorType,
+  weight: Tensor,
+  bias: Tensor | null,
+  output: TensorType,
+  relu: boolean,
+): Epilogue {
   const weightParams = weight.qparams!;
   const outputScale = output.qparams?.kind === "perTensor" ? output.qparams.scale : NaN;
   const zeroPoint = unsignedZeroPoint(output);
@@ -21,7 +27,10 @@ export function epilogueOf(x: TensorType, weight: Tensor, bias: Tensor | null, o
     inputZeroPoint: unsignedZeroPoint(x),
     weightScales: weightParams.kind === "perTensor" ? [weightParams.scale] : weightParams.scales,
     bias: floatBias,
-    output: output.dtype === "float32" ? { kind: "f32" } : { kind: "bytes", scale: outputScale, zeroPoint, low: relu ? zeroPoint : 0, high: BYTE_MAX },
+    output:
+      output.dtype === "float32"
+        ? { kind: "f32" }
+        : { kind: "bytes", scale: outputScale, zeroPoint, low: relu ? zeroPoint : 0, high: BYTE_MAX },
   };
 }
 
@@ -32,9 +41,15 @@ export function weightZeroPoints(weight: Tensor): readonly number[] {
 }
 
 /** Why the integer kernels cannot take these tensors; null when they can. */
-export function refuseQuantized(x: TensorType, weight: Tensor | null, bias: Tensor | null, hasBias: boolean): string | null {
+export function refuseQuantized(
+  x: TensorType,
+  weight: Tensor | null,
+  bias: Tensor | null,
+  hasBias: boolean,
+): string | null {
   if (!weight) return "the weight is not a stored tensor";
   if (hasBias && !bias) return "the bias is not a stored tensor";
-  if (x.qparams?.kind !== "perTensor" || dtypeInfo[x.dtype].bits !== 8) return "the input is not an 8-bit tensor quantized per tensor";
+  if (x.qparams?.kind !== "perTensor" || dtypeInfo[x.dtype].bits !== 8)
+    return "the input is not an 8-bit tensor quantized per tensor";
   return weight.dtype === "qint8" ? null : "the weight is not qint8";
 }

@@ -21,7 +21,8 @@ function emit(node: Node, plan: PlanBuilder): string | void {
   const refused = refuseQuantized(type, weight, bias, b !== null);
   if (refused || !weight) return refused ?? "";
   const isFloat = plan.type(node.output).dtype === "float32";
-  if (!isFloat && linearRounding(attrs.engine) !== "fbgemm") return `the kernels round as fbgemm does, not as ${attrs.engine}`;
+  if (!isFloat && linearRounding(attrs.engine) !== "fbgemm")
+    return `the kernels round as fbgemm does, not as ${attrs.engine}`;
   const [channels, depth] = weight.shape as [number, number];
   const rows = numel(type.shape) / depth;
   const input = plan.read(x!, node, { kind: "flat" });

@@ -23,7 +23,12 @@ function rowsOf(shape: Shape, length: number): Rows {
 }
 
 /** Reads and writes rows, and adds the step that `bind` makes. */
-function addRows(node: Node, plan: PlanBuilder, kernel: string, bind: (place: Place, x: Buffer, y: Buffer) => () => void): string | void {
+function addRows(
+  node: Node,
+  plan: PlanBuilder,
+  kernel: string,
+  bind: (place: Place, x: Buffer, y: Buffer) => () => void,
+): string | void {
   const [x] = node.args;
   if (elementOf(plan.type(x!).dtype) !== "byte") return "only 8-bit tensors have a kernel";
   const input = plan.read(x!, node, { kind: "flat" });
@@ -48,7 +53,9 @@ function bindSoftmax(place: Place, x: Buffer, y: Buffer, flip: 0 | 0x80): () => 
   engine.memory.f32(exponentials, table.length).set(table);
   const output = quantizerOf(y.type, flip, "addThenRound");
   const rows = rowsOf(x.type.shape, x.type.shape.at(-1) ?? 1);
-  const record = constantRecord(place, N_BYTES, (view, base) => writeSoftmax(view, base, rows, input, output, exponentials));
+  const record = constantRecord(place, N_BYTES, (view, base) =>
+    writeSoftmax(view, base, rows, input, output, exponentials),
+  );
   const [source, target] = [at(x), at(y)];
   return () => engine.kernels.qsoftmax_rows(ruleCode(output.rule), record, source, target);
 }
@@ -64,7 +71,14 @@ interface Affine {
   readonly bias: Tensor | null;
 }
 
-function bindLayerNorm(place: Place, node: Node, x: Buffer, y: Buffer, { weight, bias }: Affine, flip: 0 | 0x80): () => void {
+function bindLayerNorm(
+  place: Place,
+  node: Node,
+  x: Buffer,
+  y: Buffer,
+  { weight, bias }: Affine,
+  flip: 0 | 0x80,
+): () => void {
   const { engine, at, constant } = place;
   const length = numel(node.attrs["normalizedShape"] as Shape);
   const floats = (values: Tensor | null, missing: number): number => {
@@ -83,9 +97,12 @@ function bindLayerNorm(place: Place, node: Node, x: Buffer, y: Buffer, { weight,
     second: quantizerOf(y.type, flip, "addThenRound"),
   };
   const rows = rowsOf(x.type.shape, length);
-  const record = constantRecord(place, N_BYTES, (view, base) => writeLayerNorm(view, base, rows, dequantizerOf(x.type, flip, false), norm));
+  const record = constantRecord(place, N_BYTES, (view, base) =>
+    writeLayerNorm(view, base, rows, dequantizerOf(x.type, flip, false), norm),
+  );
   const [source, target] = [at(x), at(y)];
-  return () => engine.kernels.qlayernorm_rows(ruleCode("roundThenAdd"), ruleCode("addThenRound"), record, source, target);
+  return () =>
+    engine.kernels.qlayernorm_rows(ruleCode("roundThenAdd"), ruleCode("addThenRound"), record, source, target);
 }
 
 function emitLayerNorm(node: Node, plan: PlanBuilder): string | void {

@@ -26,7 +26,12 @@ interface QuantizerOptions {
 }
 
 /** How real numbers become bytes of this type; `relu` raises the lower clamp to the zero point. */
-export function quantizerOf(type: TensorType, flip: 0 | 0x80, rule: RoundingRule, { relu = false, nan = "low" }: QuantizerOptions = {}): Quantizer {
+export function quantizerOf(
+  type: TensorType,
+  flip: 0 | 0x80,
+  rule: RoundingRule,
+  { relu = false, nan = "low" }: QuantizerOptions = {},
+): Quantizer {
   const { scale, zeroPoint } = parametersOf(type);
   const { min, max } = dtypeInfo[type.dtype];
   return { rule, scale, zeroPoint, low: relu ? zeroPoint : min, high: max, nan, offset: offsetOf(type), flip };

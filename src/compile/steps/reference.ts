@@ -47,7 +47,11 @@ export function emitReference(plan: PlanBuilder, node: Node, why: string): void 
         return buffer ? fetcher(place, plan, buffer) : () => plan.constant(arg);
       });
       return () => {
-        const results = runNode(plan.graph, node, sources.map((source) => source()));
+        const results = runNode(
+          plan.graph,
+          node,
+          sources.map((source) => source()),
+        );
         writes.forEach((buffer, i) => {
           if (buffer.element === "host") place.host(buffer).tensor = results[i]!;
           else store(place.engine, buffer, place.at(buffer), results[i]!, plan.flip);

@@ -28,12 +28,23 @@ function tailOffsets({ form }: Buffer, from: number): number[] {
 }
 
 /** Redoes the elements outside whole vectors; null when there are none. All buffers hold bytes of one shape. */
-export function bindTail(place: Place, node: Node, inputs: readonly Buffer[], output: Buffer, flip: number): (() => void) | null {
+export function bindTail(
+  place: Place,
+  node: Node,
+  inputs: readonly Buffer[],
+  output: Buffer,
+  flip: number,
+): (() => void) | null {
   const from = blockEnd(numel(output.form.shape));
   if (from === numel(output.form.shape)) return null;
   const op = findOp(node.target);
   const mask = ({ type }: Buffer): number => (dtypeInfo[type.dtype].min === 0 ? 0 : 0x80) ^ flip;
-  const sources = inputs.map((buffer) => ({ buffer, at: place.at(buffer), offsets: tailOffsets(buffer, from), mask: mask(buffer) }));
+  const sources = inputs.map((buffer) => ({
+    buffer,
+    at: place.at(buffer),
+    offsets: tailOffsets(buffer, from),
+    mask: mask(buffer),
+  }));
   const target = { at: place.at(output), offsets: tailOffsets(output, from), mask: mask(output) };
   const shape = [target.offsets.length];
   return () => {

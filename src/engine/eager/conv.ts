@@ -80,16 +80,17 @@ export function convNdF32(
   if (bias !== null) checkLength("convolution", "bias", bias, c.outChannels);
   return engine.memory.scope((alloc) => {
     const grid = { batch: c.batch, channels: c.inChannels, size: c.size };
-    const winograd = !shape.exact && takesWinograd(engine, c)
-      ? winogradImage(
-          engine,
-          alloc,
-          x,
-          grid,
-          map3((i) => -c.padding[i]),
-          c.outSize,
-        )
-      : undefined;
+    const winograd =
+      !shape.exact && takesWinograd(engine, c)
+        ? winogradImage(
+            engine,
+            alloc,
+            x,
+            grid,
+            map3((i) => -c.padding[i]),
+            c.outSize,
+          )
+        : undefined;
     const image = winograd ?? imageFrom(engine, alloc, x, grid, c.padding, c.padding);
     const operands: Operands = {
       source: image.at,

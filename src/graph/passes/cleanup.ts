@@ -51,7 +51,11 @@ export function constantFolding(accepts: (node: Node) => boolean = () => true, s
         const inputs = node.args.map((arg): OpInput => (arg instanceof Value ? graph.tensorOf(arg) : arg));
         const results = noGrad(() => dispatch(findOp(node.target), inputs, node.attrs));
         node.outputs.forEach((value, i) => {
-          const folded = graph.attribute(graph.freeAttributeName(stem ?? value.name), results[i]!.detach(), node.source);
+          const folded = graph.attribute(
+            graph.freeAttributeName(stem ?? value.name),
+            results[i]!.detach(),
+            node.source,
+          );
           graph.replaceUses(value, folded);
         });
       }

@@ -56,11 +56,21 @@ const pattern = op("batchNorm", product, gamma, beta, mean, variance).where(isEv
 
 const fold: Rewrite = (match: Match, build: Builder) => {
   const eps = match.root.attrs["eps"] as number;
-  const norm = { gamma: match.tensor(gamma), beta: match.tensor(beta), mean: match.tensor(mean)!, variance: match.tensor(variance)!, eps };
+  const norm = {
+    gamma: match.tensor(gamma),
+    beta: match.tensor(beta),
+    mean: match.tensor(mean)!,
+    variance: match.tensor(variance)!,
+    eps,
+  };
   const layer = match.node(product);
   const { target, attrs } = layer;
   const folded = foldedParameters(match.tensor(weight)!, match.tensor(bias), norm, isTransposed(layer) ? 1 : 0);
-  const args = [match.arg(x), build.constant(folded.weight, "folded_weight"), build.constant(folded.bias, "folded_bias")];
+  const args = [
+    match.arg(x),
+    build.constant(folded.weight, "folded_weight"),
+    build.constant(folded.bias, "folded_bias"),
+  ];
   const result = build.call(target, args, attrs);
   result.node.source = match.node(product).source;
   return result;

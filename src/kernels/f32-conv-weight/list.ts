@@ -2,6 +2,4 @@
 
 import type { Kernel } from "../kernel.ts";
 
-export const f32ConvWeight = [
-  { name: "f32_conv_weight_6x8", isa: "simd128" },
-] as const satisfies readonly Kernel[];
+export const f32ConvWeight = [{ name: "f32_conv_weight_6x8", isa: "simd128" }] as const satisfies readonly Kernel[];

@@ -9,12 +9,20 @@ export function clampReference(x: Float32Array, lo: number, hi: number): Float32
 
 /** clamp(a + alpha * b). */
 export function addReference(a: Float32Array, b: Float32Array, alpha: number, lo: number, hi: number): Float32Array {
-  return clampReference(a.map((v, i) => v + fround(fround(alpha) * b[i]!)), lo, hi);
+  return clampReference(
+    a.map((v, i) => v + fround(fround(alpha) * b[i]!)),
+    lo,
+    hi,
+  );
 }
 
 /** clamp(a * b). */
 export function mulReference(a: Float32Array, b: Float32Array, lo: number, hi: number): Float32Array {
-  return clampReference(a.map((v, i) => v * b[i]!), lo, hi);
+  return clampReference(
+    a.map((v, i) => v * b[i]!),
+    lo,
+    hi,
+  );
 }
 
 /** lo < x < hi ? dy : 0. */
@@ -31,5 +39,9 @@ export function channelAffineReference(
   hi: number,
 ): Float32Array {
   const channels = scale.length;
-  return clampReference(x.map((v, i) => fround(v * scale[i % channels]!) + shift[i % channels]!), lo, hi);
+  return clampReference(
+    x.map((v, i) => fround(v * scale[i % channels]!) + shift[i % channels]!),
+    lo,
+    hi,
+  );
 }

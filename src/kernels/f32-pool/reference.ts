@@ -73,7 +73,8 @@ export function maxPoolGradReference(dy: Float32Array, x: Float32Array, s: PoolS
 }
 
 /** How many elements an average counts. */
-export type Divisor = { readonly kind: "inside" } | { readonly kind: "padded" } | { readonly kind: "fixed"; readonly value: number };
+export type Divisor =
+  { readonly kind: "inside" } | { readonly kind: "padded" } | { readonly kind: "fixed"; readonly value: number };
 
 function divisorOf(window: Window, divisor: Divisor): number {
   if (divisor.kind === "fixed") return divisor.value;

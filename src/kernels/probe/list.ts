@@ -2,6 +2,4 @@
 
 import type { Kernel } from "../kernel.ts";
 
-export const probe = [
-  { name: "probe_relaxed_dot", isa: "simd128" },
-] as const satisfies readonly Kernel[];
+export const probe = [{ name: "probe_relaxed_dot", isa: "simd128" }] as const satisfies readonly Kernel[];

@@ -55,7 +55,8 @@ function groupSize({ n, h, w }: Image): number {
  */
 export function convParts(problem: ConvProblem, machine: MachineChoice): Part[] {
   const { shape, input, output } = problem;
-  if (shape.groups > 1 && shape.inChannels === shape.groups && shape.outChannels === shape.groups) return [depthwisePart(problem, machine)];
+  if (shape.groups > 1 && shape.inChannels === shape.groups && shape.outChannels === shape.groups)
+    return [depthwisePart(problem, machine)];
   checkConv("conv", problem, convBorder(shape, input, output));
   const bytes = outputBytes(problem.epilogue);
   const n = groupSize(output);

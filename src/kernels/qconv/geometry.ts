@@ -47,7 +47,15 @@ export function convBorder(shape: ConvShape, input: Image, output: Image): Borde
 }
 
 /** Offsets of n x rows x columns positions, each `stepY` or `stepX` bytes from its neighbour, images `stepN`, from `first` on. */
-function grid(n: number, rows: number, columns: number, first: number, stepN: number, stepY: number, stepX: number): Int32Array {
+function grid(
+  n: number,
+  rows: number,
+  columns: number,
+  first: number,
+  stepN: number,
+  stepY: number,
+  stepX: number,
+): Int32Array {
   const table = new Int32Array(n * rows * columns);
   let at = 0;
   for (let image = 0; image < n; image++) {
@@ -79,11 +87,30 @@ export function checkConv(where: string, problem: ConvProblem, border: Border): 
   if (inChannels % groups !== 0 || outChannels % groups !== 0) {
     throw new ShapeError(where, { inChannels, outChannels, groups }, "groups must divide both channel counts");
   }
-  if (input.n !== output.n) throw new ShapeError(where, { input: input.n, output: output.n }, "input and output must have the same number of images");
+  if (input.n !== output.n)
+    throw new ShapeError(
+      where,
+      { input: input.n, output: output.n },
+      "input and output must have the same number of images",
+    );
   if ((problem.inputChannel ?? 0) + inChannels > input.c || (problem.outputChannel ?? 0) + outChannels > output.c) {
-    throw new ShapeError(where, { inChannels, outChannels, input: input.c, output: output.c }, "the images have fewer channels than the convolution");
+    throw new ShapeError(
+      where,
+      { inChannels, outChannels, input: input.c, output: output.c },
+      "the images have fewer channels than the convolution",
+    );
   }
   const count = (inChannels / groups) * outChannels * kernel[0] * kernel[1];
-  if (problem.weights.length !== count) throw new ArgumentError(where, { weights: problem.weights.length, needed: count }, "the weights do not fit the shape");
-  if (!covers(input.border, border)) throw new ShapeError(where, { border: input.border, needed: border }, "the input's border is too small for the padding");
+  if (problem.weights.length !== count)
+    throw new ArgumentError(
+      where,
+      { weights: problem.weights.length, needed: count },
+      "the weights do not fit the shape",
+    );
+  if (!covers(input.border, border))
+    throw new ShapeError(
+      where,
+      { border: input.border, needed: border },
+      "the input's border is too small for the padding",
+    );
 }

@@ -54,5 +54,10 @@ export function widerBorder(a: Border, b: Border): Border {
 
 /** Whether `border` contains `needed`. */
 export function covers(border: Border, needed: Border): boolean {
-  return border.top >= needed.top && border.left >= needed.left && border.bottom >= needed.bottom && border.right >= needed.right;
+  return (
+    border.top >= needed.top &&
+    border.left >= needed.left &&
+    border.bottom >= needed.bottom &&
+    border.right >= needed.right
+  );
 }

@@ -48,13 +48,17 @@ function accumulate(
   return acc;
 }
 
-function everyOutput(problem: ReferenceConv, value: (n: number, oy: number, ox: number, o: number) => number): number[] {
+function everyOutput(
+  problem: ReferenceConv,
+  value: (n: number, oy: number, ox: number, o: number) => number,
+): number[] {
   const y: number[] = [];
   const [h, w] = problem.outputSize;
   for (let n = 0; n < problem.inputSize[0]; n++) {
     for (let oy = 0; oy < h; oy++) {
       for (let ox = 0; ox < w; ox++) {
-        for (let o = 0; o < problem.shape.outChannels; o++) y.push(referenceOutput(problem.epilogue, o, value(n, oy, ox, o)));
+        for (let o = 0; o < problem.shape.outChannels; o++)
+          y.push(referenceOutput(problem.epilogue, o, value(n, oy, ox, o)));
       }
     }
   }
@@ -91,7 +95,8 @@ export function referenceTransposed(problem: ReferenceConv): number[] {
         const x = ox + padding[1] - kx * dilation[1];
         return y % stride[0] === 0 && x % stride[1] === 0 ? [y / stride[0], x / stride[1]] : undefined;
       },
-      (c, ky, kx) => (((Math.floor(o / perGroup) * depth + c) * perGroup + (o % perGroup)) * kernel[0] + ky) * kernel[1] + kx,
+      (c, ky, kx) =>
+        (((Math.floor(o / perGroup) * depth + c) * perGroup + (o % perGroup)) * kernel[0] + ky) * kernel[1] + kx,
     ),
   );
 }

@@ -70,11 +70,16 @@ function phaseTaps(shape: ConvShape, input: Image, phase: readonly [number, numb
 }
 
 /** Base input pixel and output pixel of everything a phase computes. */
-function phaseTables(problem: ConvProblem, phase: readonly [number, number]): { pixIn: Int32Array; pixOut: Int32Array } {
+function phaseTables(
+  problem: ConvProblem,
+  phase: readonly [number, number],
+): { pixIn: Int32Array; pixOut: Int32Array } {
   const { shape, input, output } = problem;
   const bytes = outputBytes(problem.epilogue);
   const positions = (size: number, axis: 0 | 1): number[] =>
-    Array.from({ length: size }, (_, i) => i).filter((i) => (i + shape.padding[axis]) % shape.stride[axis] === phase[axis]);
+    Array.from({ length: size }, (_, i) => i).filter(
+      (i) => (i + shape.padding[axis]) % shape.stride[axis] === phase[axis],
+    );
   const [rows, columns] = [positions(output.h, 0), positions(output.w, 1)];
   const base = (o: number, axis: 0 | 1): number => (o + shape.padding[axis] - phase[axis]) / shape.stride[axis];
   const pixIn: number[] = [];

@@ -35,7 +35,13 @@ function tapRows(problem: ConvProblem): { readonly rows: Int16Array; readonly ta
   return { rows, taps };
 }
 
-function packed(values: Int8Array | Int16Array, rows: Int16Array, channels: number, panels: number, variant: Variant): PackedWeights {
+function packed(
+  values: Int8Array | Int16Array,
+  rows: Int16Array,
+  channels: number,
+  panels: number,
+  variant: Variant,
+): PackedWeights {
   const both = { bytes: new Uint8Array(values.buffer), panelBytes: values.byteLength / Math.max(1, panels) };
   const isWide = variant === "simd128";
   return { variant, narrow: isWide ? null : both, wide: isWide ? both : null, ...channelSums(rows, channels) };
@@ -114,7 +120,9 @@ function geometryOf(problem: ConvProblem): RowGeometry {
 function tapOffsets({ shape, input }: ConvProblem, count: number): Int32Array {
   const [kh, kw] = shape.kernel;
   return Int32Array.from({ length: count }, (_, t) =>
-    t < kh * kw ? Math.floor(t / kw) * shape.dilation[0] * rowStride(input) + (t % kw) * shape.dilation[1] * input.c : 0,
+    t < kh * kw
+      ? Math.floor(t / kw) * shape.dilation[0] * rowStride(input) + (t % kw) * shape.dilation[1] * input.c
+      : 0,
   );
 }
 
@@ -126,7 +134,11 @@ export function depthwisePart(problem: ConvProblem, machine: MachineChoice, form
   const { shape, input, output, epilogue } = problem;
   const { groups, inChannels, outChannels } = shape;
   if (inChannels !== groups || outChannels !== groups) {
-    throw new ShapeError("depthwise", { inChannels, outChannels, groups }, "a depthwise convolution has one channel a group");
+    throw new ShapeError(
+      "depthwise",
+      { inChannels, outChannels, groups },
+      "a depthwise convolution has one channel a group",
+    );
   }
   checkConv("depthwise", problem, convBorder(shape, input, output));
   const { rows, taps } = tapRows(problem);

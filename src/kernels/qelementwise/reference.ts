@@ -48,7 +48,9 @@ function centred(byte: number, d: Dequantizer): number {
 
 /** y[i] = rne(f32((a - za) * (b - zb) * multiplier)) + zo; `records.output` is a productQuantizer. */
 export function mulReference(a: ArrayLike<number>, b: ArrayLike<number>, records: PairRecords): number[] {
-  return Array.from(a, (byte, i) => quantizeReference(centred(byte, records.a) * centred(b[i] ?? 0, records.b), records.output));
+  return Array.from(a, (byte, i) =>
+    quantizeReference(centred(byte, records.a) * centred(b[i] ?? 0, records.b), records.output),
+  );
 }
 
 /** Clamp of unsigned forms. */

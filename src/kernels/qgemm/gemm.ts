@@ -53,7 +53,11 @@ export function arithmetic(count: number, step: number): Int32Array {
 export function gemmPart(problem: GemmProblem, machine: MachineChoice): Part {
   const { rows, depth, channels, weights, epilogue } = problem;
   if (weights.length !== channels * depth) {
-    throw new ArgumentError("gemmPart", { weights: weights.length, channels, depth }, "weights must have channels * depth entries");
+    throw new ArgumentError(
+      "gemmPart",
+      { weights: weights.length, channels, depth },
+      "weights must have channels * depth entries",
+    );
   }
   const weightRowsOf = weightRows({
     data: weights,
@@ -66,7 +70,8 @@ export function gemmPart(problem: GemmProblem, machine: MachineChoice): Part {
     taps: arithmetic(depth, 1),
   });
   const flip = storageFlip(machine.dot);
-  const variant = machine.variant ?? chooseProductVariant(machine.dot, weightFacts(weightRowsOf), machine.activationMax);
+  const variant =
+    machine.variant ?? chooseProductVariant(machine.dot, weightFacts(weightRowsOf), machine.activationMax);
   const packed = packWeights(weightRowsOf, channels, variant);
   return {
     form: { kind: "product" },

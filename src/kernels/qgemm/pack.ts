@@ -44,7 +44,10 @@ export interface PackedWeights {
 }
 
 /** Sums and magnitudes of rows, one a channel. */
-export function channelSums(rows: Int16Array, channels: number): { readonly sums: Int32Array; readonly magnitudes: Int32Array } {
+export function channelSums(
+  rows: Int16Array,
+  channels: number,
+): { readonly sums: Int32Array; readonly magnitudes: Int32Array } {
   const depth = channels === 0 ? 0 : rows.length / channels;
   const sums = new Int32Array(channels);
   const magnitudes = new Int32Array(channels);
@@ -71,11 +74,19 @@ export function paddedRun(runLength: number): number {
 export function weightRows(source: WeightSource): Int16Array {
   const { data, channels, runs, runLength, taps, base, channelStride } = source;
   if (taps.length !== runs * runLength) {
-    throw new ArgumentError("packWeights", { taps: taps.length, runs, runLength }, "taps must have runs * runLength entries");
+    throw new ArgumentError(
+      "packWeights",
+      { taps: taps.length, runs, runLength },
+      "taps must have runs * runLength entries",
+    );
   }
   const farthest = taps.reduce((most, tap) => (tap > most ? tap : most), 0);
   if (channels > 0 && taps.length > 0 && base + (channels - 1) * channelStride + farthest >= data.length) {
-    throw new ArgumentError("packWeights", { weights: data.length, channels, runs, runLength }, "the weights are too short");
+    throw new ArgumentError(
+      "packWeights",
+      { weights: data.length, channels, runs, runLength },
+      "the weights are too short",
+    );
   }
   const padded = paddedRun(runLength);
   const rows = new Int16Array(channels * runs * padded);
@@ -130,7 +141,8 @@ export function packWeights(rows: Int16Array, channels: number, variant: Variant
   return {
     variant,
     narrow: variant === "simd128" ? null : packPanels(rows, channels, new Int8Array(size), 4),
-    wide: variant === "simd128" || variant === "guarded_i16" ? packPanels(rows, channels, new Int16Array(size), 2) : null,
+    wide:
+      variant === "simd128" || variant === "guarded_i16" ? packPanels(rows, channels, new Int16Array(size), 2) : null,
     ...channelSums(rows, channels),
   };
 }

@@ -26,7 +26,8 @@ export interface RowGeometry {
 }
 
 /** Which kernels compute a part: products of pixels and panels, or depthwise ones by taps or by rows. */
-export type Form = { readonly kind: "product" } | { readonly kind: "taps" } | { readonly kind: "rows"; readonly geometry: RowGeometry };
+export type Form =
+  { readonly kind: "product" } | { readonly kind: "taps" } | { readonly kind: "rows"; readonly geometry: RowGeometry };
 
 /** How often a part's tables are used: for groups of images that lie the same way, one behind the other. */
 export interface Repeat {
@@ -154,7 +155,11 @@ export class PartBlock {
     this.#scratchBytes = Math.max(0, ...parts.map(scratchBytes));
     this.#places = parts.map((part) => {
       if (part.pixIn.length !== part.pixOut.length) {
-        throw new ArgumentError("PartBlock", { pixIn: part.pixIn.length, pixOut: part.pixOut.length }, "both pixel tables must have one entry a pixel");
+        throw new ArgumentError(
+          "PartBlock",
+          { pixIn: part.pixIn.length, pixOut: part.pixOut.length },
+          "both pixel tables must have one entry a pixel",
+        );
       }
       const table = (key: Int32Array): number => this.#blocks.add(key, () => bytesOf(paddedTable(key)));
       return {

@@ -19,7 +19,13 @@ export type Bias =
 
 /** Where results go: bytes of the unsigned form clamped to low..high, raw accumulators, or f32 (dynamic quantization). */
 export type Output =
-  | { readonly kind: "bytes"; readonly scale: number; readonly zeroPoint: number; readonly low: number; readonly high: number }
+  | {
+      readonly kind: "bytes";
+      readonly scale: number;
+      readonly zeroPoint: number;
+      readonly low: number;
+      readonly high: number;
+    }
   | { readonly kind: "i32" }
   | { readonly kind: "f32" };
 
@@ -88,7 +94,11 @@ const LARGEST_INPUT = 255;
 function checkPost(epilogue: Epilogue, channels: number): void {
   const { weightScales, bias } = epilogue;
   if (weightScales.length !== 1 && weightScales.length !== channels) {
-    throw new ArgumentError("packPost", { scales: weightScales.length, channels }, "weight scales must be one, or one a channel");
+    throw new ArgumentError(
+      "packPost",
+      { scales: weightScales.length, channels },
+      "weight scales must be one, or one a channel",
+    );
   }
   if (bias.kind !== "none" && bias.values.length !== channels) {
     throw new ArgumentError("packPost", { bias: bias.values.length, channels }, "bias must have one value a channel");

@@ -6,7 +6,18 @@ import type { PlacedPart } from "./parts.ts";
 
 /** A kernel call: descriptor, x, y, the range of tiles (matrix), panels (vector) or pixels (depthwise taps), scratch. */
 export type ProductCall = (descriptor: number, x: number, y: number, from: number, to: number, scratch: number) => void;
-type RowsCall = (descriptor: number, row0: number, row1: number, width: number, x: number, xRow: number, xPixel: number, y: number, yRow: number, yPixel: number) => void;
+type RowsCall = (
+  descriptor: number,
+  row0: number,
+  row1: number,
+  width: number,
+  x: number,
+  xRow: number,
+  xPixel: number,
+  y: number,
+  yRow: number,
+  yPixel: number,
+) => void;
 type RowsName = Extract<(typeof qdepthwise)[number], { form: "rows" }>["name"];
 export type RangeName = QgemmName | Exclude<DepthwiseName, RowsName>;
 /** The exports these calls need; the engine's kernels have them. */
@@ -59,7 +70,11 @@ export function stepsOf({ form, pixels, panels, tiles }: PlacedPart): number {
 export type RowsArguments = Parameters<RowsCall>;
 
 /** The calls of a part of form `rows`, one an image: which kernel, and its arguments for all rows (the second and third). */
-export function rowsCalls(part: PlacedPart, x: number, y: number): { readonly kernel: RowsName; readonly calls: readonly RowsArguments[] } {
+export function rowsCalls(
+  part: PlacedPart,
+  x: number,
+  y: number,
+): { readonly kernel: RowsName; readonly calls: readonly RowsArguments[] } {
   const kernel = ROWS[part.variant];
   if (part.form.kind !== "rows") return { kernel, calls: [] };
   const g = part.form.geometry;

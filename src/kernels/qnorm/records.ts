@@ -34,7 +34,14 @@ function writeRows(view: DataView, base: number, { rows, length, xStride, yStrid
 }
 
 /** Softmax's record of N_BYTES at `base`; `exponentials` is the address of exponentialTable(input). */
-export function writeSoftmax(view: DataView, base: number, rows: Rows, input: Dequantizer, output: Quantizer, exponentials: number): void {
+export function writeSoftmax(
+  view: DataView,
+  base: number,
+  rows: Rows,
+  input: Dequantizer,
+  output: Quantizer,
+  exponentials: number,
+): void {
   writeRows(view, base, rows, input);
   view.setInt32(base + at.N_EXPONENTIALS, exponentials, true);
   writeQuantizer(view, base + at.N_QUANTIZER, output);

@@ -49,6 +49,9 @@ export function averagePoolReference(problem: ReferencePool, { subtract, factors
   return everyWindow(problem, (values, pixel) => {
     const sum = Math.fround(values.reduce((a, b) => a + b - subtract, 0));
     const factor = factors[pixel] ?? NaN;
-    return quantizeReference(sum, quantizer.rule === "divideThenRound" ? { ...quantizer, scale: factor } : { ...quantizer, inverse: factor });
+    return quantizeReference(
+      sum,
+      quantizer.rule === "divideThenRound" ? { ...quantizer, scale: factor } : { ...quantizer, inverse: factor },
+    );
   });
 }

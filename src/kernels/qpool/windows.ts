@@ -25,12 +25,21 @@ export interface AxisPool {
 }
 
 /** Windows of `outputs` positions over an axis of `size`. @throws ShapeError when a window holds only padding. */
-export function slidingWindows(size: number, outputs: number, { kernel, stride, padding, dilation }: AxisPool): Window[] {
+export function slidingWindows(
+  size: number,
+  outputs: number,
+  { kernel, stride, padding, dilation }: AxisPool,
+): Window[] {
   return Array.from({ length: outputs }, (_, o) => {
     const start = o * stride - padding;
     const skipped = Math.max(0, Math.ceil(-start / dilation));
     const count = Math.min(kernel, Math.ceil((size - start) / dilation)) - skipped;
-    if (count < 1) throw new ShapeError("pool", { size, outputs, kernel, stride, padding, dilation }, "every window must touch the image");
+    if (count < 1)
+      throw new ShapeError(
+        "pool",
+        { size, outputs, kernel, stride, padding, dilation },
+        "every window must touch the image",
+      );
     return { first: start + skipped * dilation, count };
   });
 }
@@ -73,7 +82,12 @@ function windowBytes(windows: readonly Window[]): number {
 
 /** Bytes that `writePool` needs. */
 export function poolBytes(problem: PoolProblem, average?: Average): number {
-  return at.P_BYTES + windowBytes(problem.windowsY) + windowBytes(problem.windowsX) + (average === undefined ? 0 : average.factors.byteLength);
+  return (
+    at.P_BYTES +
+    windowBytes(problem.windowsY) +
+    windowBytes(problem.windowsX) +
+    (average === undefined ? 0 : average.factors.byteLength)
+  );
 }
 
 /**
@@ -83,7 +97,11 @@ export function poolBytes(problem: PoolProblem, average?: Average): number {
 export function writePool(memory: Uint8Array, base: number, problem: PoolProblem, average?: Average): void {
   const { input, output, windowsY, windowsX, dilation = [1, 1] } = problem;
   if (windowsY.length !== output.h || windowsX.length !== output.w) {
-    throw new ShapeError("pool", { rows: windowsY.length, columns: windowsX.length, output: [output.h, output.w] }, "there must be one window an output position");
+    throw new ShapeError(
+      "pool",
+      { rows: windowsY.length, columns: windowsX.length, output: [output.h, output.w] },
+      "there must be one window an output position",
+    );
   }
   const view = new DataView(memory.buffer, memory.byteOffset);
   const set = (field: number, value: number): void => view.setInt32(base + field, value, true);
@@ -117,6 +135,9 @@ export function writePool(memory: Uint8Array, base: number, problem: PoolProblem
 }
 
 /** Byte offsets of image n in x and y, to be added to the addresses of a call. */
-export function poolOffsets({ input, output, inputChannel = 0, outputChannel = 0 }: PoolProblem, n: number): readonly [number, number] {
+export function poolOffsets(
+  { input, output, inputChannel = 0, outputChannel = 0 }: PoolProblem,
+  n: number,
+): readonly [number, number] {
   return [pixelOffset(input, n, 0, 0) + inputChannel, pixelOffset(output, n, 0, 0) + outputChannel];
 }

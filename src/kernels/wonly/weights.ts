@@ -39,14 +39,33 @@ const HEAD = 64;
 
 function check({ bits, channels, depth, groupSize, values, scales, zeroPoints, bias }: WeightOnlyProblem): void {
   const groups = Math.ceil(depth / groupSize);
-  if (values.length !== channels * depth) throw new ArgumentError("packWeightOnly", { values: values.length, channels, depth }, "values must have channels * depth entries");
-  if (scales.length !== channels * groups) throw new ArgumentError("packWeightOnly", { scales: scales.length, channels, groups }, "scales must have channels * groups entries");
+  if (values.length !== channels * depth)
+    throw new ArgumentError(
+      "packWeightOnly",
+      { values: values.length, channels, depth },
+      "values must have channels * depth entries",
+    );
+  if (scales.length !== channels * groups)
+    throw new ArgumentError(
+      "packWeightOnly",
+      { scales: scales.length, channels, groups },
+      "scales must have channels * groups entries",
+    );
   if (zeroPoints !== undefined && zeroPoints.length !== scales.length) {
-    throw new ArgumentError("packWeightOnly", { zeroPoints: zeroPoints.length, scales: scales.length }, "zero points must match the scales");
+    throw new ArgumentError(
+      "packWeightOnly",
+      { zeroPoints: zeroPoints.length, scales: scales.length },
+      "zero points must match the scales",
+    );
   }
-  if (bias !== undefined && bias.length !== channels) throw new ArgumentError("packWeightOnly", { bias: bias.length, channels }, "bias must have one value a channel");
+  if (bias !== undefined && bias.length !== channels)
+    throw new ArgumentError("packWeightOnly", { bias: bias.length, channels }, "bias must have one value a channel");
   if (groupSize < 1 || (bits === 4 && groupSize % 2 === 1 && groupSize < depth)) {
-    throw new ArgumentError("packWeightOnly", { groupSize, depth }, "the group size must be positive, and even for 4 bits");
+    throw new ArgumentError(
+      "packWeightOnly",
+      { groupSize, depth },
+      "the group size must be positive, and even for 4 bits",
+    );
   }
 }
 
@@ -98,7 +117,18 @@ export function packWeightOnly(problem: WeightOnlyProblem): PackedWeightOnly {
   return { bits, channels, depth, groupSize, bytes: new Uint8Array(view.buffer), biasOffset };
 }
 
-type RowsCall = (rows: number, depth: number, group: number, channels: number, x: number, xStride: number, w: number, bias: number, y: number, yStride: number) => void;
+type RowsCall = (
+  rows: number,
+  depth: number,
+  group: number,
+  channels: number,
+  x: number,
+  xStride: number,
+  w: number,
+  bias: number,
+  y: number,
+  yStride: number,
+) => void;
 type RowCall = (depth: number, group: number, channels: number, x: number, w: number, bias: number, y: number) => void;
 /** The exports this family needs; the engine's kernels have them. */
 export interface WeightOnlyKernels {
@@ -109,10 +139,37 @@ export interface WeightOnlyKernels {
 }
 
 /** y [rows, channels] of x [rows, depth], both dense f32; `weights` is the address of the packed bytes. */
-export function runWeightOnly(kernels: WeightOnlyKernels, packed: PackedWeightOnly, weights: number, rows: number, x: number, y: number): void {
+export function runWeightOnly(
+  kernels: WeightOnlyKernels,
+  packed: PackedWeightOnly,
+  weights: number,
+  rows: number,
+  x: number,
+  y: number,
+): void {
   const { bits, channels, depth, groupSize, biasOffset } = packed;
   if (rows === 0 || channels === 0) return;
   const bias = weights + biasOffset;
-  if (rows === 1) return (bits === 8 ? kernels.wonly_s8_1x32 : kernels.wonly_u4_1x32)(depth, groupSize, channels, x, weights, bias, y);
-  (bits === 8 ? kernels.wonly_s8_4x8 : kernels.wonly_u4_4x8)(rows, depth, groupSize, channels, x, depth * 4, weights, bias, y, channels * 4);
+  if (rows === 1)
+    return (bits === 8 ? kernels.wonly_s8_1x32 : kernels.wonly_u4_1x32)(
+      depth,
+      groupSize,
+      channels,
+      x,
+      weights,
+      bias,
+      y,
+    );
+  (bits === 8 ? kernels.wonly_s8_4x8 : kernels.wonly_u4_4x8)(
+    rows,
+    depth,
+    groupSize,
+    channels,
+    x,
+    depth * 4,
+    weights,
+    bias,
+    y,
+    channels * 4,
+  );
 }

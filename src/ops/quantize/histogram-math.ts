@@ -80,7 +80,11 @@ export function addCounts(a: ArrayLike<number>, b: ArrayLike<number>): Float32Ar
  * The histogram after one more batch of finite values with range `batch`. `before` null: this is the first.
  * @param countsOf how many of the batch's values fall into each of the bins of a range, as histc.
  */
-export function updateHistogram(before: Histogram | null, batch: Range, countsOf: (min: number, max: number) => Float32Array): Histogram {
+export function updateHistogram(
+  before: Histogram | null,
+  batch: Range,
+  countsOf: (min: number, max: number) => Float32Array,
+): Histogram {
   const [batchMin, batchMax] = [fround(batch.min), fround(batch.max)];
   if (!before) return { counts: countsOf(batchMin, batchMax), min: batchMin, max: batchMax };
   const min = Math.min(before.min, batchMin);

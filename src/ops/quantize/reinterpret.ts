@@ -27,7 +27,11 @@ export const makePerTensorQuantizedTensorOp = defineOp<readonly [Tensor], MakeAt
     if (!dtype) throw new DtypeError(where, { dtype: q.dtype }, "needs an int8, uint8 or int32 tensor");
     const { min, max } = dtypeInfo[dtype];
     if (!(scale > 0) || !Number.isInteger(zeroPoint) || zeroPoint < min || zeroPoint > max) {
-      throw new ArgumentError(where, { scale, zeroPoint, dtype }, "scale must be positive and zeroPoint an integer of the dtype");
+      throw new ArgumentError(
+        where,
+        { scale, zeroPoint, dtype },
+        "scale must be positive and zeroPoint an integer of the dtype",
+      );
     }
     return [{ dtype, shape: q.shape, qparams: perTensor(scale, zeroPoint) }];
   },

@@ -22,7 +22,11 @@ export const integerLinearOp = defineOp<readonly [x: Tensor, weight: Tensor]>({
     requireInteger(x);
     requireInteger(weight);
     if (weight.shape.length !== 2 || x.shape.at(-1) !== weight.shape[1]) {
-      throw new ShapeError("integerLinear", { x: x.shape, weight: weight.shape }, "the last axis of x must be weight.shape[1]");
+      throw new ShapeError(
+        "integerLinear",
+        { x: x.shape, weight: weight.shape },
+        "the last axis of x must be weight.shape[1]",
+      );
     }
     return [{ dtype: "int32", shape: [...x.shape.slice(0, -1), weight.shape[0]!] }];
   },

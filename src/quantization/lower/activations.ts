@@ -24,7 +24,11 @@ export const activationRules: readonly Rule[] = operators.map(([target, operator
   return rule(operator.name, quantized(body), (match, build) => {
     const { dtype, scale, zeroPoint } = parametersOf(match.root);
     if (parametersOf(match.node(x)).dtype !== dtype) return null;
-    const result = build.call(operator, [asQuantized(build, match.node(x))], { ...match.node(body).attrs, scale, zeroPoint });
+    const result = build.call(operator, [asQuantized(build, match.node(x))], {
+      ...match.node(body).attrs,
+      scale,
+      zeroPoint,
+    });
     return integersOf(build, result, match.root);
   });
 });

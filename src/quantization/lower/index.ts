@@ -20,11 +20,20 @@ import { sharingRules } from "./sharing.ts";
 
 /** Weights that are quantized at every run are stored as integers; int32 biases as the floats they stand for. */
 const storeQuantized: Pass = {
-  ...constantFolding(({ target, attrs }) => /^decomposedQuantize/.test(target) || (/^decomposedDequantize/.test(target) && attrs["dtype"] === "int32"), "_frozen_param"),
+  ...constantFolding(
+    ({ target, attrs }) =>
+      /^decomposedQuantize/.test(target) || (/^decomposedDequantize/.test(target) && attrs["dtype"] === "int32"),
+    "_frozen_param",
+  ),
   name: "store-quantized",
 };
 
-const integerOperators = rewritePass("integer-operators", [...productRules, ...pairRules, ...sharingRules, ...activationRules]);
+const integerOperators = rewritePass("integer-operators", [
+  ...productRules,
+  ...pairRules,
+  ...sharingRules,
+  ...activationRules,
+]);
 
 const source = value();
 const integers = op("intRepr", source);
@@ -34,7 +43,9 @@ const again = op("makePerTensorQuantizedTensor", integers);
 const sameTensor = rule("as-quantized-of-integers", again, (match) => {
   const { qparams } = match.value(source).type!;
   const { scale, zeroPoint } = match.root.attrs;
-  return qparams?.kind === "perTensor" && qparams.scale === scale && qparams.zeroPoint === zeroPoint ? match.arg(source) : null;
+  return qparams?.kind === "perTensor" && qparams.scale === scale && qparams.zeroPoint === zeroPoint
+    ? match.arg(source)
+    : null;
 });
 
 const q = value();
@@ -43,7 +54,9 @@ const left = dequantized(q);
 /** What is left of dequantize nodes reads quantized tensors: f32(f32(q - z) f32(s)) in both. Stored weights stay. */
 const dequantize = rule("dequantize", left, (match, build) => {
   const { scale } = parametersOf(match.root);
-  return match.graph.tensorOf(match.arg(q)) || !(scale > 0) ? null : build.call(dequantizeOp, [asQuantized(build, match.root)]);
+  return match.graph.tensorOf(match.arg(q)) || !(scale > 0)
+    ? null
+    : build.call(dequantizeOp, [asQuantized(build, match.root)]);
 });
 
 /** The passes in order; for graphs without quantize and dequantize pairs they change nothing. */

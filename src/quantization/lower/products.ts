@@ -46,7 +46,9 @@ function quantizedWeight(match: Match, build: Builder): ReturnType<Builder["cons
   const integers = match.tensor(stored)!;
   const node = match.node(weight);
   const isPerChannel = node.target === PER_CHANNEL;
-  const zeros = isPerChannel ? (match.graph.tensorOf(node.args[2] ?? null)?.data ?? new Float64Array(integers.shape[0]!)) : null;
+  const zeros = isPerChannel
+    ? (match.graph.tensorOf(node.args[2] ?? null)?.data ?? new Float64Array(integers.shape[0]!))
+    : null;
   if (zeros && !zeros.every(Number.isInteger)) return null;
   const { scale, zeroPoint } = parametersOf(node);
   const qparams = zeros ? perChannel(match.graph.tensorOf(node.args[1]!)!.data, zeros, 0) : perTensor(scale, zeroPoint);
@@ -97,7 +99,10 @@ function floatProduct(targets: readonly string[], operator: { readonly name: str
 }
 
 /** For products without a quantize behind them; tried when the others are through. */
-export const floatProductRules: readonly Rule[] = [floatProduct(CONV, quantizedConvFloatOp), floatProduct(["linear"], quantizedLinearFloatOp)];
+export const floatProductRules: readonly Rule[] = [
+  floatProduct(CONV, quantizedConvFloatOp),
+  floatProduct(["linear"], quantizedLinearFloatOp),
+];
 
 export const productRules: readonly Rule[] = activations.flatMap((activation) => [
   product(CONV, quantizedConvOp, activation),

@@ -18,7 +18,15 @@ import type { Attrs } from "../../ops/op.ts";
 import { quantizedClampOp, quantizedReluOp } from "../../ops/quantized/activations.ts";
 import { quantizedCatOp } from "../../ops/quantized/joins.ts";
 import { quantizedAdaptiveAvgPools, quantizedAvgPools, quantizedMeanOp } from "../../ops/quantized/pools.ts";
-import { asQuantized, dequantizeBehind, dequantized, integersOf, parametersOf, quantized, sameParameters } from "./edges.ts";
+import {
+  asQuantized,
+  dequantizeBehind,
+  dequantized,
+  integersOf,
+  parametersOf,
+  quantized,
+  sameParameters,
+} from "./edges.ts";
 
 /** The integer operator of a float one, and its attributes. */
 interface Twin {
@@ -27,7 +35,16 @@ interface Twin {
 }
 
 /** Operators that take quantized tensors as they are. */
-const moving: readonly string[] = ["reshape", "permute", "slice", "maxPool1d", "maxPool2d", "maxPool3d", "adaptiveMaxPool1d", "adaptiveMaxPool2d"];
+const moving: readonly string[] = [
+  "reshape",
+  "permute",
+  "slice",
+  "maxPool1d",
+  "maxPool2d",
+  "maxPool3d",
+  "adaptiveMaxPool1d",
+  "adaptiveMaxPool2d",
+];
 
 const twins: readonly (readonly [target: string, twin: Twin])[] = [
   ...moving.map((target) => [target, { operator: target }] as const),
@@ -57,10 +74,16 @@ const join = op("cat").usedOnce();
 const cat = rule("quantizedCat", quantized(join), (match, build) => {
   const { args, attrs } = match.node(join);
   const output = parametersOf(match.root);
-  const parts = args.map(dequantizeBehind).filter((part): part is Node => part !== null && sameParameters(parametersOf(part), output));
+  const parts = args
+    .map(dequantizeBehind)
+    .filter((part): part is Node => part !== null && sameParameters(parametersOf(part), output));
   if (parts.length !== args.length) return null;
   const { scale, zeroPoint } = output;
-  const joined = build.call(quantizedCatOp, parts.map((part) => asQuantized(build, part)), { dim: attrs["dim"] as number, scale, zeroPoint, relu: false });
+  const joined = build.call(
+    quantizedCatOp,
+    parts.map((part) => asQuantized(build, part)),
+    { dim: attrs["dim"] as number, scale, zeroPoint, relu: false },
+  );
   return integersOf(build, joined, match.root);
 });
 

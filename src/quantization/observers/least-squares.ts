@@ -25,7 +25,11 @@ interface Moments {
 
 function momentsOf(histogram: ArrayLike<number>, center: (bin: number) => number): Moments {
   const bins = histogram.length;
-  const moments = { count: new Float64Array(bins + 1), first: new Float64Array(bins + 1), second: new Float64Array(bins + 1) };
+  const moments = {
+    count: new Float64Array(bins + 1),
+    first: new Float64Array(bins + 1),
+    second: new Float64Array(bins + 1),
+  };
   for (let i = 0; i < bins; i++) {
     const [w, v] = [histogram[i]!, center(i)];
     moments.count[i + 1] = moments.count[i]! + w;
@@ -42,7 +46,12 @@ function distance({ count, first, second }: Moments, from: number, to: number, l
 }
 
 /** Both ends of the range with the least squared error over a histogram of min..max, for `steps` steps. */
-export function leastSquaresRange(histogram: ArrayLike<number>, min: number, max: number, steps: number): [number, number] {
+export function leastSquaresRange(
+  histogram: ArrayLike<number>,
+  min: number,
+  max: number,
+  steps: number,
+): [number, number] {
   const bins = histogram.length;
   const width = (max - min) / bins;
   if (!(width > 0)) return [min, max];
@@ -74,7 +83,12 @@ export class LeastSquaresObserver extends HistogramObserver {
   /** @throws QuantError in captures: the search reads values. */
   override calculateQParams(): CalculatedQParams {
     if (!activeTracer() && !this.hasObserved) return unobservedQParams();
-    const [low, high] = leastSquaresRange(this.histogram.data, this.minVal.item(), this.maxVal.item(), this.quantMax - this.quantMin);
+    const [low, high] = leastSquaresRange(
+      this.histogram.data,
+      this.minVal.item(),
+      this.maxVal.item(),
+      this.quantMax - this.quantMin,
+    );
     return this.qparamsOf(scalar(low), scalar(high));
   }
 }
@@ -122,6 +136,12 @@ export class PerChannelLeastSquaresObserver extends PerChannelMinMaxObserver {
     const levels = this.quantMax;
     const stretch = (this.quantMax - this.quantMin) / 2 / levels;
     const limits = values.map((list) => bestLimit(list, levels) * stretch);
-    this.setStatistics(fromArray(limits.map((v) => -v), [channels]), fromArray(limits, [channels]));
+    this.setStatistics(
+      fromArray(
+        limits.map((v) => -v),
+        [channels],
+      ),
+      fromArray(limits, [channels]),
+    );
   }
 }

@@ -52,7 +52,8 @@ export function annotateOutputQspec(node: Node, spec: QSpec | null): void {
 
 /** A spec with every place it names put through `place`; the spec itself when it names none that changes. */
 function moved(spec: QSpec, place: (at: EdgeOrNode) => EdgeOrNode): QSpec {
-  if (spec.kind === "shared") return place(spec.edgeOrNode) === spec.edgeOrNode ? spec : new SharedQuantizationSpec(place(spec.edgeOrNode));
+  if (spec.kind === "shared")
+    return place(spec.edgeOrNode) === spec.edgeOrNode ? spec : new SharedQuantizationSpec(place(spec.edgeOrNode));
   if (spec.kind !== "derived" || spec.derivedFrom.every((at) => place(at) === at)) return spec;
   return new DerivedQuantizationSpec({ ...spec, derivedFrom: spec.derivedFrom.map(place) });
 }
@@ -63,7 +64,8 @@ export function moveReferences(graph: Graph, from: readonly [Value, Node], to: r
   for (const node of graph.nodes) {
     const annotation = annotationOf(node);
     if (!annotation) continue;
-    for (const [value, spec] of annotation.inputQspecMap) if (spec) annotation.inputQspecMap.set(value, moved(spec, place));
+    for (const [value, spec] of annotation.inputQspecMap)
+      if (spec) annotation.inputQspecMap.set(value, moved(spec, place));
     if (annotation.outputQspec) annotation.outputQspec = moved(annotation.outputQspec, place);
   }
 }

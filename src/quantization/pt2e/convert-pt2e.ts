@@ -40,6 +40,11 @@ export function convertPt2e(model: GraphModule, options: ConvertPt2eOptions = {}
   setMode(graph, false);
   dropDormantUpdates(graph);
   replaceObservers(graph, decomposedPairs(options));
-  const passes = [foldTrainedBatchNorms, duplicateDequantize, ...(options.foldQuantize === false ? [] : [foldQuantizedWeights]), ...(options.useReferenceRepresentation ? referenceRepresentation : [])];
+  const passes = [
+    foldTrainedBatchNorms,
+    duplicateDequantize,
+    ...(options.foldQuantize === false ? [] : [foldQuantizedWeights]),
+    ...(options.useReferenceRepresentation ? referenceRepresentation : []),
+  ];
   return new GraphModule(runPasses(graph, passes), false);
 }

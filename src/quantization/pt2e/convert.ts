@@ -95,18 +95,39 @@ export function decomposedPairs(options: ConvertOptions): PairBuilder {
   return (_graph, node, observed, build) => {
     const { dtype, quantMin, quantMax, qscheme, isDynamic, eps } = observed;
     const value = node.args[0] as Value;
-    if (isFloat(dtype)) return dtype === "float32" ? value : build.call(castOp, [build.call(castOp, [value], { dtype })], { dtype: "float32" });
+    if (isFloat(dtype))
+      return dtype === "float32"
+        ? value
+        : build.call(castOp, [build.call(castOp, [value], { dtype })], { dtype: "float32" });
     const outDType = value.type?.dtype ?? "float32";
     if (isDynamic) {
       const symmetric = qscheme === "per_tensor_symmetric";
-      const [scale, zeroPoint] = build.callMany(decomposedChooseQParamsOp, [value], { quantMin, quantMax, eps, dtype, symmetric });
-      const q = build.call(decomposedQuantizePerTensorOp, [value, scale!, zeroPoint!], { quantMin, quantMax, dtype, axis: null });
-      return build.call(decomposedDequantizePerTensorOp, [q, scale!, zeroPoint!], { quantMin, quantMax, dtype, axis: null, outDType });
+      const [scale, zeroPoint] = build.callMany(decomposedChooseQParamsOp, [value], {
+        quantMin,
+        quantMax,
+        eps,
+        dtype,
+        symmetric,
+      });
+      const q = build.call(decomposedQuantizePerTensorOp, [value, scale!, zeroPoint!], {
+        quantMin,
+        quantMax,
+        dtype,
+        axis: null,
+      });
+      return build.call(decomposedDequantizePerTensorOp, [q, scale!, zeroPoint!], {
+        quantMin,
+        quantMax,
+        dtype,
+        axis: null,
+        outDType,
+      });
     }
     const qparams = staticQParams(node, observed, options);
     const axis = isPerChannelScheme(qscheme) ? observed.chAxis : null;
     const scale = axis === null ? qparams.scale.item() : build.constant(qparams.scale.detach(), "_scale");
-    const zeroPoint = axis === null ? qparams.zeroPoint.item() : build.constant(qparams.zeroPoint.detach(), "_zero_point");
+    const zeroPoint =
+      axis === null ? qparams.zeroPoint.item() : build.constant(qparams.zeroPoint.detach(), "_zero_point");
     const [quantizeOp, dequantizeOp] =
       axis === null
         ? [decomposedQuantizePerTensorOp, decomposedDequantizePerTensorOp]

@@ -46,9 +46,16 @@ function shiftBias(graph: Graph, node: Node, shift: Float64Array): void {
   const [x, weight, bias] = node.args;
   const own = bias instanceof Value ? graph.tensorOf(bias) : null;
   if (bias instanceof Value && own?.dtype !== "float32") {
-    throw new QuantError("correctBias", { node: node.target, bias: bias.name }, "only float biases stored in the graph can be corrected");
+    throw new QuantError(
+      "correctBias",
+      { node: node.target, bias: bias.name },
+      "only float biases stored in the graph can be corrected",
+    );
   }
-  const corrected = fromArray(Array.from(shift, (v, c) => (own?.data[c] ?? 0) - v), [shift.length]);
+  const corrected = fromArray(
+    Array.from(shift, (v, c) => (own?.data[c] ?? 0) - v),
+    [shift.length],
+  );
   graph.setArgs(node, [x!, weight!, graph.attribute(graph.freeAttributeName("corrected_bias"), corrected)]);
 }
 
@@ -64,10 +71,19 @@ export function correctBias(converted: GraphModule, float: GraphModule, inputs: 
   foldBatchNorm.run(reference);
   const graph = converted.graph.clone();
   const wanted: { target: string; means: Float64Array }[] = [];
-  noGrad(() => interpret(reference, leaves, { onNode: (node, [y]) => void (isLayer(node) && wanted.push({ target: node.target, means: channelMeans(node, y!) })) }));
+  noGrad(() =>
+    interpret(reference, leaves, {
+      onNode: (node, [y]) =>
+        void (isLayer(node) && wanted.push({ target: node.target, means: channelMeans(node, y!) })),
+    }),
+  );
   const layers = graph.nodes.filter(isLayer).map(({ target }) => target);
   if (layers.join() !== wanted.map(({ target }) => target).join()) {
-    throw new QuantError("correctBias", { converted: layers.length, float: wanted.length }, "the graphs do not have the same layers in the same order");
+    throw new QuantError(
+      "correctBias",
+      { converted: layers.length, float: wanted.length },
+      "the graphs do not have the same layers in the same order",
+    );
   }
   const shifts: (readonly [Node, Float64Array])[] = [];
   noGrad(() =>

@@ -27,9 +27,15 @@ function isAnnotated(node: Node): boolean {
 
 function duplicateFor(graph: Graph, node: Node, reader: Node): void {
   const { kind, target, args, attrs, source, outputs } = node;
-  const copy = graph.insertAfter({ kind, target, args, attrs, source, types: [node.output.type], name: outputs[0]!.name }, node);
+  const copy = graph.insertAfter(
+    { kind, target, args, attrs, source, types: [node.output.type], name: outputs[0]!.name },
+    node,
+  );
   for (const [key, value] of node.meta) copy.meta.set(key, value);
-  graph.setArgs(reader, reader.args.map((arg) => (arg === node.output ? copy.output : arg)));
+  graph.setArgs(
+    reader,
+    reader.args.map((arg) => (arg === node.output ? copy.output : arg)),
+  );
 }
 
 export const duplicateDequantize: Pass = {

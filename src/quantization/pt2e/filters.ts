@@ -52,7 +52,8 @@ export function requireModuleName(where: string, graph: Graph, name: string): vo
   const known = [...new Set(graph.nodes.flatMap(({ source }) => ancestors(source.path)))];
   if (known.includes(name)) return;
   const near = nearNames(name, known);
-  const hint = near.length > 0 ? `Did you mean ${near.join(" or ")}?` : `The graph's modules are ${known.slice(0, 12).join(", ")}`;
+  const hint =
+    near.length > 0 ? `Did you mean ${near.join(" or ")}?` : `The graph's modules are ${known.slice(0, 12).join(", ")}`;
   throw new QuantError(where, { moduleName: name }, "no node of the graph comes from a module of that name", hint);
 }
 
@@ -63,5 +64,10 @@ export function requireModuleType(where: string, graph: Graph, type: ModuleType)
   const present = new Set(graph.nodes.flatMap(({ source }) => ancestors(source.path).map((path) => types.get(path))));
   if (present.has(name)) return;
   const known = [...present].filter((one) => one !== undefined);
-  throw new QuantError(where, { moduleType: name }, "no node of the graph comes from a module of that class", `Its classes are ${known.join(", ")}`);
+  throw new QuantError(
+    where,
+    { moduleType: name },
+    "no node of the graph comes from a module of that class",
+    `Its classes are ${known.join(", ")}`,
+  );
 }

@@ -1,5 +1,11 @@
 /** PT2E: quantizing captured graphs by annotation. */
-export { QuantizationAnnotation, annotate, annotateInputQspecMap, annotateOutputQspec, annotationOf } from "./annotation.ts";
+export {
+  QuantizationAnnotation,
+  annotate,
+  annotateInputQspecMap,
+  annotateOutputQspec,
+  annotationOf,
+} from "./annotation.ts";
 export { convertPt2e } from "./convert-pt2e.ts";
 export type { ConvertPt2eOptions } from "./convert-pt2e.ts";
 export { correctBias } from "./correct-bias.ts";
@@ -15,7 +21,12 @@ export { ComposableQuantizer, Quantizer } from "./quantizer.ts";
 export { getRecommendedQuantizationConfig } from "./recommended.ts";
 export { convertScalarsToAttributes } from "./scalars.ts";
 export { propagateAnnotation } from "./sharing-ops.ts";
-export { DerivedQuantizationSpec, FixedQParamsQuantizationSpec, QuantizationSpec, SharedQuantizationSpec } from "./spec.ts";
+export {
+  DerivedQuantizationSpec,
+  FixedQParamsQuantizationSpec,
+  QuantizationSpec,
+  SharedQuantizationSpec,
+} from "./spec.ts";
 export type { EdgeOrNode, QSpec } from "./spec.ts";
 export { X86Quantizer, getDefaultX86QuantizationConfig, getX86LinearDynamicFp16Config } from "./x86-quantizer.ts";
 export { XnnpackQuantizer, getSymmetricQuantizationConfig } from "./xnnpack-quantizer.ts";

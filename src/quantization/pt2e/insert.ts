@@ -34,11 +34,16 @@ function given(fields: Readonly<Record<string, unknown>>): Record<string, unknow
 function observedInstance(spec: QuantizationSpec): AnyModule {
   const factory = toFactory(spec.observerOrFakeQuantCtr);
   const { dtype, quantMin, quantMax, qscheme, chAxis, isDynamic } = spec;
-  const perChannel = factory.observer.prototype instanceof PerChannelMinMaxObserver || (factory.observer as unknown) === PerChannelMinMaxObserver;
+  const perChannel =
+    factory.observer.prototype instanceof PerChannelMinMaxObserver ||
+    (factory.observer as unknown) === PerChannelMinMaxObserver;
   return factory(given({ dtype, quantMin, quantMax, qscheme, chAxis: perChannel ? chAxis : null, isDynamic }));
 }
 
-function fixedInstance({ dtype, scale, zeroPoint, quantMin, quantMax, qscheme }: FixedQParamsQuantizationSpec, isQat: boolean): AnyModule {
+function fixedInstance(
+  { dtype, scale, zeroPoint, quantMin, quantMax, qscheme }: FixedQParamsQuantizationSpec,
+  isQat: boolean,
+): AnyModule {
   const settings = given({ dtype, scale, zeroPoint, quantMin, quantMax, qscheme });
   const observer = FixedQParamsObserver.withArgs(settings);
   return isQat ? new FixedQParamsFakeQuantize({ observer }) : observer();
@@ -54,14 +59,28 @@ function makeInstances(places: Places, isQat: boolean): Map<Place, AnyModule> {
     const root = groups.get(place)!;
     const known = byGroup.get(root);
     if (known) return known;
-    const owner = places.all.find((member) => groups.get(member) === root && member.spec && member.spec.kind !== "shared");
+    const owner = places.all.find(
+      (member) => groups.get(member) === root && member.spec && member.spec.kind !== "shared",
+    );
     const spec = owner?.spec;
     if (!owner || !spec || spec.kind === "shared") return null;
-    if (making.has(root)) throw new QuantError("prepare", { place: describePlace(place) }, "its derived specs are derived from one another in a circle");
+    if (making.has(root))
+      throw new QuantError(
+        "prepare",
+        { place: describePlace(place) },
+        "its derived specs are derived from one another in a circle",
+      );
     making.add(root);
-    const sources = spec.kind === "derived" ? spec.derivedFrom.map((at: EdgeOrNode) => instanceFor(places.named(at, owner)) as unknown as ObserverBase) : [];
+    const sources =
+      spec.kind === "derived"
+        ? spec.derivedFrom.map((at: EdgeOrNode) => instanceFor(places.named(at, owner)) as unknown as ObserverBase)
+        : [];
     const made =
-      spec.kind === "observed" ? observedInstance(spec) : spec.kind === "fixed" ? fixedInstance(spec, isQat) : new DerivedObserverOrFakeQuantize(spec, sources);
+      spec.kind === "observed"
+        ? observedInstance(spec)
+        : spec.kind === "fixed"
+          ? fixedInstance(spec, isQat)
+          : new DerivedObserverOrFakeQuantize(spec, sources);
     byGroup.set(root, made);
     return made;
   };
@@ -88,7 +107,10 @@ class Inserter {
   run(): void {
     const original = this.graph.nodes.map((node) => [node, node.args] as const);
     for (const [node, args] of original) {
-      this.graph.setArgs(node, args.map((arg) => this.input(node, arg)));
+      this.graph.setArgs(
+        node,
+        args.map((arg) => this.input(node, arg)),
+      );
       this.output(node);
     }
     this.graph.outputs = this.graph.outputs.map((output) => this.current(output));
@@ -109,7 +131,9 @@ class Inserter {
     const instance = this.instanceAt(arg, node);
     if (!instance) return current;
     if (this.observed.has(arg) && this.instanceAt(arg, null) === instance) return current;
-    const existing = current.users.find((user) => user.kind === "module" && this.graph.modules.get(user.target) === instance);
+    const existing = current.users.find(
+      (user) => user.kind === "module" && this.graph.modules.get(user.target) === instance,
+    );
     return existing ? existing.output : this.insert(current, instance);
   }
 
@@ -123,7 +147,10 @@ class Inserter {
     const name = this.graph.freeAttributeName(STEM);
     this.graph.modules.set(name, instance);
     const { source } = value.node;
-    return this.graph.insertAfter({ kind: "module", target: name, args: [value], types: [value.type], name, source }, value.node).output;
+    return this.graph.insertAfter(
+      { kind: "module", target: name, args: [value], types: [value.type], name, source },
+      value.node,
+    ).output;
   }
 }
 

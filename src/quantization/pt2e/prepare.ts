@@ -16,7 +16,12 @@ import type { Quantizer } from "./quantizer.ts";
 
 function copyOf(model: GraphModule): Graph {
   if (!(model instanceof GraphModule)) {
-    throw new QuantError("prepare", { given: (model as object).constructor.name }, "needs a captured graph", "Call capture(model, exampleInputs) first");
+    throw new QuantError(
+      "prepare",
+      { given: (model as object).constructor.name },
+      "needs a captured graph",
+      "Call capture(model, exampleInputs) first",
+    );
   }
   if ([...model.graph.modules.keys()].some((name) => name.startsWith("activation_post_process"))) {
     throw new QuantError("prepare", { graph: model.graph.name }, "the graph is already prepared");

@@ -51,9 +51,15 @@ function moveAnnotation(graph: Graph, conv: Node, from: Value, to: Value, bias: 
   const annotation = annotationOf(conv)!;
   const { inputQspecMap, outputQspec, allowImplicitSharing } = annotation;
   if (bias instanceof Value && inputQspecMap.get(bias)) {
-    throw new QuantError("prepareQatPt2e", { node: describe(conv) }, "the bias of a convolution with a batch norm cannot be quantized in training");
+    throw new QuantError(
+      "prepareQatPt2e",
+      { node: describe(conv) },
+      "the bias of a convolution with a batch norm cannot be quantized in training",
+    );
   }
-  const inputs = [...inputQspecMap].filter(([value]) => value !== bias).map(([value, spec]) => [value === from ? to : value, spec] as const);
+  const inputs = [...inputQspecMap]
+    .filter(([value]) => value !== bias)
+    .map(([value, spec]) => [value === from ? to : value, spec] as const);
   annotate(conv, new QuantizationAnnotation({ inputQspecMap: new Map(inputs), outputQspec, allowImplicitSharing }));
   moveReferences(graph, [from, conv], [to, conv]);
 }
@@ -72,7 +78,10 @@ function rewriteNorm(graph: Graph, conv: Node, norm: Node): void {
   const shape = along(1, rank);
   const result = behind.call(divOp, [conv.output, behind.call(reshapeOp, [k], { shape })]);
   const biased = bias === null ? result : behind.call(addOp, [result, behind.call(reshapeOp, [bias], { shape })]);
-  graph.setArgs(norm, norm.args.map((arg, i) => (i === 0 ? biased : arg)));
+  graph.setArgs(
+    norm,
+    norm.args.map((arg, i) => (i === 0 ? biased : arg)),
+  );
 }
 
 /** Rewrites every annotated convolution with a batch norm for training. @throws QuantError for a quantized bias. */
@@ -90,12 +99,19 @@ const [scale, zeroPoint] = [any(), any()];
 const x = any();
 const factor = op("div", any(), op("sqrt", op("add", variance, literal())));
 const scaled = op("mul", weight, op("reshape", factor));
-const quantize = op(["decomposedQuantizePerTensor", "decomposedQuantizePerChannel", "quantizePerTensor", "quantizePerChannel"], scaled, scale, zeroPoint);
+const quantize = op(
+  ["decomposedQuantizePerTensor", "decomposedQuantizePerChannel", "quantizePerTensor", "quantizePerChannel"],
+  scaled,
+  scale,
+  zeroPoint,
+);
 const dequantize = op(["decomposedDequantizePerTensor", "decomposedDequantizePerChannel", "dequantize"], quantize);
 const conv = op([...CONV, ...CONV_TRANSPOSE], x, oneOf(dequantize, scaled));
 const unscaled = op("div", conv, op("reshape", factor));
 const biased = op("add", unscaled, op("reshape", bias));
-const pattern = op("batchNorm", oneOf(biased, unscaled), gamma, beta, mean, variance).where(({ attrs }) => attrs["training"] === false);
+const pattern = op("batchNorm", oneOf(biased, unscaled), gamma, beta, mean, variance).where(
+  ({ attrs }) => attrs["training"] === false,
+);
 
 /** The weight's quantize and dequantize again, on the folded weight. */
 function requantized(match: Match, build: Builder, folded: Value): Value {
@@ -121,4 +137,6 @@ const fold: Rewrite = (match, build) => {
 };
 
 /** Turns the training form into a convolution with folded weight and bias; for graphs in eval mode. */
-export const foldTrainedBatchNorms: Pass = rewritePass("fold-trained-batch-norms", [rule("fold-trained-batch-norm", pattern, fold)]);
+export const foldTrainedBatchNorms: Pass = rewritePass("fold-trained-batch-norms", [
+  rule("fold-trained-batch-norm", pattern, fold),
+]);

@@ -20,7 +20,11 @@ const SYMMETRIC: readonly QScheme[] = ["per_tensor_symmetric", "per_channel_symm
 
 function checked(part: string, spec: QuantizationSpec | null, schemes: readonly QScheme[]): QuantizationSpec | null {
   if (!spec || spec.qscheme === null || schemes.includes(spec.qscheme)) return spec;
-  throw new ArgumentError("QuantizationConfig", { part, qscheme: spec.qscheme }, `the scheme must be one of ${schemes.join(", ")}`);
+  throw new ArgumentError(
+    "QuantizationConfig",
+    { part, qscheme: spec.qscheme },
+    `the scheme must be one of ${schemes.join(", ")}`,
+  );
 }
 
 /** The spec of values a layer reads. @throws ArgumentError unless it is per tensor. */

@@ -24,11 +24,16 @@ import { DEQUANTIZE, QUANTIZE, dequantizeBehind, dequantized, parametersOf, quan
 const { fround } = Math;
 
 const cast = (build: Builder, x: Argument, dtype: DType): Value => build.call(castOp, [x], { dtype });
-const limited = (build: Builder, x: Argument, { attrs }: Node): Value => build.call(clampOp, [x], { min: attrs["quantMin"] as number, max: attrs["quantMax"] as number });
+const limited = (build: Builder, x: Argument, { attrs }: Node): Value =>
+  build.call(clampOp, [x], { min: attrs["quantMin"] as number, max: attrs["quantMax"] as number });
 
 /** Integers of a dequantize or quantize node's dtype from int32 ones. */
 function stored(build: Builder, x: Value, node: Node, low = node.attrs["quantMin"] as number): Value {
-  return cast(build, build.call(clampOp, [x], { min: low, max: node.attrs["quantMax"] as number }), node.attrs["dtype"] as DType);
+  return cast(
+    build,
+    build.call(clampOp, [x], { min: low, max: node.attrs["quantMax"] as number }),
+    node.attrs["dtype"] as DType,
+  );
 }
 
 /** q - z in a wider dtype. */
@@ -61,9 +66,13 @@ const layer = op("linear", x, weight, bias).usedOnce();
 const linear = rule("reference-linear", quantized(layer), (match, build) => {
   const [ofX, ofWeight, output] = [match.node(x), match.node(weight), match.root].map(parametersOf);
   const unit = fround(fround(ofX!.scale) * fround(ofWeight!.scale));
-  const products = build.call(integerLinearOp, [centered(build, match.node(x), "int16"), centered(build, match.node(weight), "int16")]);
+  const products = build.call(integerLinearOp, [
+    centered(build, match.node(x), "int16"),
+    centered(build, match.node(weight), "int16"),
+  ]);
   const own = match.arg(bias);
-  const acc = own === null ? products : build.call(addOp, [products, cast(build, build.call(divOp, [own, unit]), "int32")]);
+  const acc =
+    own === null ? products : build.call(addOp, [products, cast(build, build.call(divOp, [own, unit]), "int32")]);
   const scaled = build.call(mulOp, [cast(build, acc, "float32"), fround(unit / fround(output!.scale))]);
   return stored(build, build.call(addOp, [cast(build, scaled, "int32"), output!.zeroPoint]), match.root);
 });
@@ -78,7 +87,8 @@ const dynamicLinear = rule("reference-dynamic-linear", dynamicLayer, (match, bui
   const x64 = build.call(subOp, [cast(build, q, "int64"), z]);
   const products = build.call(integerLinearOp, [x64, centered(build, match.node(weight), "int16")]);
   const own = match.arg(bias);
-  const acc = own === null ? products : build.call(addOp, [products, cast(build, build.call(divOp, [own, unit]), "int32")]);
+  const acc =
+    own === null ? products : build.call(addOp, [products, cast(build, build.call(divOp, [own, unit]), "int32")]);
   return cast(build, build.call(mulOp, [cast(build, acc, "float64"), unit]), "float32");
 });
 

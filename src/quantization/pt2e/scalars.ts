@@ -11,7 +11,9 @@ export function convertScalarsToAttributes(graph: Graph, operators: readonly str
   for (const node of [...graph.nodes]) {
     const isFloat = node.outputs[0]?.type?.dtype === "float32";
     if (node.kind !== "operator" || !isFloat || !operators.includes(node.target)) continue;
-    const args = node.args.map((arg) => (typeof arg === "number" ? graph.attribute(graph.freeAttributeName("_tensor_constant"), scalar(arg)) : arg));
+    const args = node.args.map((arg) =>
+      typeof arg === "number" ? graph.attribute(graph.freeAttributeName("_tensor_constant"), scalar(arg)) : arg,
+    );
     graph.setArgs(node, args);
   }
 }

@@ -36,7 +36,11 @@ export class Places {
       if (!annotation) continue;
       for (const [value, spec] of annotation.inputQspecMap) {
         if (!node.args.includes(value)) {
-          throw new QuantError("annotate", { node: describe(node), value: `%${value.name}` }, "an annotation names a value its node does not read");
+          throw new QuantError(
+            "annotate",
+            { node: describe(node), value: `%${value.name}` },
+            "an annotation names a value its node does not read",
+          );
         }
         this.add({ value, reader: node, spec });
       }
@@ -103,7 +107,12 @@ class Forest {
     let { spec } = place;
     const seen = new Set<QSpec>();
     for (let at = place; spec?.kind === "shared"; spec = at.spec) {
-      if (seen.has(spec)) throw new QuantError("prepare", { place: describePlace(place) }, "its shared specs point at one another in a circle");
+      if (seen.has(spec))
+        throw new QuantError(
+          "prepare",
+          { place: describePlace(place) },
+          "its shared specs point at one another in a circle",
+        );
       seen.add(spec);
       at = this.root(this.places.named(spec.edgeOrNode, at));
     }

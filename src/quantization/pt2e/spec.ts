@@ -91,7 +91,11 @@ export class FixedQParamsQuantizationSpec {
     const low = fields.quantMin ?? dtypeInfo[dtype].min;
     const high = fields.quantMax ?? dtypeInfo[dtype].max;
     if (!(scale > 0) || !(zeroPoint >= low && zeroPoint <= high)) {
-      throw new ArgumentError("FixedQParamsQuantizationSpec", { scale, zeroPoint, dtype }, "scale must be positive and zeroPoint an integer of the range");
+      throw new ArgumentError(
+        "FixedQParamsQuantizationSpec",
+        { scale, zeroPoint, dtype },
+        "scale must be positive and zeroPoint an integer of the range",
+      );
     }
     this.dtype = dtype;
     this.scale = scale;

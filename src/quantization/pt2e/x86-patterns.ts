@@ -81,7 +81,11 @@ export function exactlyOne(accepts: (node: Node) => boolean): PatternFilter {
   return (nodes) => {
     const found = nodes.filter(accepts);
     if (found.length <= 1) return found.length === 1;
-    throw new QuantError("X86Quantizer", { pattern: nodes.map(describe) }, "a pattern holds several operators that a setting names");
+    throw new QuantError(
+      "X86Quantizer",
+      { pattern: nodes.map(describe) },
+      "a pattern holds several operators that a setting names",
+    );
   };
 }
 
@@ -96,9 +100,11 @@ export class X86Annotator {
 
   /** Products first, then what can go on in integers behind them. A null config leaves the named nodes float. */
   apply(config: QuantizationConfig | null, filter: PatternFilter): void {
-    for (const row of [...(config === null || config.isQat ? qatProducts : []), ...products]) this.products(row, config, filter);
+    for (const row of [...(config === null || config.isQat ? qatProducts : []), ...products])
+      this.products(row, config, filter);
     for (const node of this.graph.nodes) if (node.target === "matmul") this.both(node, config, filter);
-    for (const node of this.graph.nodes) if (node.target === "mul" && (config === null || ofOneShape(node))) this.both(node, config, filter);
+    for (const node of this.graph.nodes)
+      if (node.target === "mul" && (config === null || ofOneShape(node))) this.both(node, config, filter);
     for (const node of this.graph.nodes) if (isIntegerOp(node)) this.propagate(node, config, filter);
   }
 
@@ -118,7 +124,11 @@ export class X86Annotator {
     for (const node of nodes) annotate(node, new QuantizationAnnotation());
   }
 
-  private products({ links, sum, observesOutput }: ProductRow, config: QuantizationConfig | null, filter: PatternFilter): void {
+  private products(
+    { links, sum, observesOutput }: ProductRow,
+    config: QuantizationConfig | null,
+    filter: PatternFilter,
+  ): void {
     for (const chain of findSequentialPartitions(this.graph, links)) {
       const at = chain.findIndex(({ target }) => target === "add");
       const before = chain[at - 1];
@@ -129,7 +139,10 @@ export class X86Annotator {
       this.product(chain[0]!, config);
       if (sum === "quantized") {
         const other = chain[at]!.inputs.find((value) => value.node !== before)!;
-        annotate(chain[at]!, new QuantizationAnnotation({ inputQspecMap: new Map([[other, getInputActQspec(config)]]) }));
+        annotate(
+          chain[at]!,
+          new QuantizationAnnotation({ inputQspecMap: new Map([[other, getInputActQspec(config)]]) }),
+        );
       }
       this.end(chain.at(-1), observesOutput ? getOutputActQspec(config) : null);
     }
@@ -137,7 +150,9 @@ export class X86Annotator {
 
   private product(node: Node, config: QuantizationConfig): void {
     const specs = [getInputActQspec(config), getWeightQspec(config), getBiasQspec(config)];
-    const inputs = node.args.slice(0, 3).flatMap((arg, i): [Value, QSpec | null][] => (arg instanceof Value ? [[arg, specs[i]!]] : []));
+    const inputs = node.args
+      .slice(0, 3)
+      .flatMap((arg, i): [Value, QSpec | null][] => (arg instanceof Value ? [[arg, specs[i]!]] : []));
     annotate(node, new QuantizationAnnotation({ inputQspecMap: new Map(inputs) }));
   }
 

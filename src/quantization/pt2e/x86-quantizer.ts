@@ -27,7 +27,11 @@ export interface X86ConfigOptions {
 }
 
 /** uint8 affine activations and int8 weights symmetric per output channel; scales of at least 2^-12. */
-export function getDefaultX86QuantizationConfig({ isQat = false, isDynamic = false, reduceRange = false }: X86ConfigOptions = {}): QuantizationConfig {
+export function getDefaultX86QuantizationConfig({
+  isQat = false,
+  isDynamic = false,
+  reduceRange = false,
+}: X86ConfigOptions = {}): QuantizationConfig {
   const activation = new QuantizationSpec({
     dtype: "uint8",
     quantMin: 0,
@@ -115,7 +119,11 @@ export class X86Quantizer extends Quantizer {
       const isInside = getModuleNameFilter(name);
       annotator.apply(config, (nodes) => nodes.every(isInside));
     }
-    for (const [operator, config] of this.operatorConfigs) annotator.apply(config, exactlyOne(({ target }) => target === operator));
+    for (const [operator, config] of this.operatorConfigs)
+      annotator.apply(
+        config,
+        exactlyOne(({ target }) => target === operator),
+      );
     if (this.globalConfig) annotator.apply(this.globalConfig, exactlyOne(isDefaultQuantizable));
     annotator.shareOutputs();
   }
@@ -127,7 +135,12 @@ export class X86Quantizer extends Quantizer {
     if (operator === undefined) {
       const known = Object.keys(operators);
       const near = nearNames(name, known);
-      throw new QuantError(`X86Quantizer.${where}`, { type: name }, "this type cannot be quantized", `Known are ${(near.length > 0 ? near : known).join(", ")}`);
+      throw new QuantError(
+        `X86Quantizer.${where}`,
+        { type: name },
+        "this type cannot be quantized",
+        `Known are ${(near.length > 0 ? near : known).join(", ")}`,
+      );
     }
     this.operatorConfigs.set(operator, config);
     return this;
@@ -142,7 +155,11 @@ export class X86Quantizer extends Quantizer {
       const bothActive = config.inputActivation !== null && earlier.inputActivation !== null;
       if (config.isQat === earlier.isQat && (isDynamic === wasDynamic || !bothActive)) continue;
       const fields = { isQat: config.isQat, wasQat: earlier.isQat, isDynamic, wasDynamic };
-      throw new QuantError(`X86Quantizer.${where}`, fields, "configs for training and not, or static and dynamic, cannot be mixed");
+      throw new QuantError(
+        `X86Quantizer.${where}`,
+        fields,
+        "configs for training and not, or static and dynamic, cannot be mixed",
+      );
     }
   }
 }

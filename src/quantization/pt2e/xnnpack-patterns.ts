@@ -68,12 +68,18 @@ function weighted({ links, claimsWeights }: WeightedRow): Row {
 function annotateWeighted(chain: readonly Node[], config: QuantizationConfig): void {
   const head = chain[0]!;
   const specs = [getInputActQspec(config), getWeightQspec(config), getBiasQspec(config)];
-  const inputs = head.args.slice(0, 3).flatMap((arg, i): [Value, QSpec | null][] => (arg instanceof Value ? [[arg, specs[i]!]] : []));
+  const inputs = head.args
+    .slice(0, 3)
+    .flatMap((arg, i): [Value, QSpec | null][] => (arg instanceof Value ? [[arg, specs[i]!]] : []));
   annotateEnds(chain, new Map(inputs), getOutputActQspec(config));
 }
 
 /** Input specs on the first node of a chain, the output spec on the last. */
-function annotateEnds(chain: readonly Node[], inputQspecMap: ReadonlyMap<Value, QSpec | null>, outputQspec: QSpec | null): void {
+function annotateEnds(
+  chain: readonly Node[],
+  inputQspecMap: ReadonlyMap<Value, QSpec | null>,
+  outputQspec: QSpec | null,
+): void {
   const [head, last] = [chain[0]!, chain.at(-1)!];
   if (head === last) return annotate(head, new QuantizationAnnotation({ inputQspecMap, outputQspec }));
   annotate(head, new QuantizationAnnotation({ inputQspecMap }));
@@ -107,7 +113,14 @@ const adaptiveAvgPool: Row = (graph, config, { includes }) => {
     const [x] = node.inputs;
     const producer = x && annotationOf(x.node)?.outputQspec;
     const input = producer ? new SharedQuantizationSpec(x) : getInputActQspec(config);
-    if (x) annotate(node, new QuantizationAnnotation({ inputQspecMap: new Map([[x, input]]), outputQspec: new SharedQuantizationSpec([x, node]) }));
+    if (x)
+      annotate(
+        node,
+        new QuantizationAnnotation({
+          inputQspecMap: new Map([[x, input]]),
+          outputQspec: new SharedQuantizationSpec([x, node]),
+        }),
+      );
   }
 };
 
@@ -118,7 +131,10 @@ const cat: Row = (graph, config, { includes }) => {
     const [first, ...others] = new Set(node.inputs);
     if (!first) continue;
     const shared = new SharedQuantizationSpec([first, node]);
-    const inputs = new Map<Value, QSpec | null>([[first, getInputActQspec(config)], ...others.map((value) => [value, shared] as const)]);
+    const inputs = new Map<Value, QSpec | null>([
+      [first, getInputActQspec(config)],
+      ...others.map((value) => [value, shared] as const),
+    ]);
     annotate(node, new QuantizationAnnotation({ inputQspecMap: inputs, outputQspec: shared }));
   }
 };

@@ -10,9 +10,20 @@ import { FakeQuantize } from "../fake-quantize/base.ts";
 import { FusedMovingAvgObsFakeQuantize } from "../fake-quantize/fused.ts";
 import type { FactoryLike } from "../factory.ts";
 import { HistogramObserver } from "../observers/histogram.ts";
-import { MinMaxObserver, MovingAverageMinMaxObserver, MovingAveragePerChannelMinMaxObserver, PerChannelMinMaxObserver } from "../observers/min-max.ts";
+import {
+  MinMaxObserver,
+  MovingAverageMinMaxObserver,
+  MovingAveragePerChannelMinMaxObserver,
+  PerChannelMinMaxObserver,
+} from "../observers/min-max.ts";
 import { PlaceholderObserver } from "../observers/passive.ts";
-import { getModuleNameFilter, getModuleTypeFilter, nameOfType, requireModuleName, requireModuleType } from "./filters.ts";
+import {
+  getModuleNameFilter,
+  getModuleTypeFilter,
+  nameOfType,
+  requireModuleName,
+  requireModuleType,
+} from "./filters.ts";
 import type { ModuleType } from "./filters.ts";
 import { isDynamicConfig } from "./quantization-config.ts";
 import type { QuantizationConfig } from "./quantization-config.ts";
@@ -38,14 +49,19 @@ export interface SymmetricConfigOptions {
 /** The observer or fake-quantize of activations in each of the four ways to use them. */
 export function activationObserver(isQat: boolean, isDynamic: boolean): FactoryLike {
   const eps = EPS_2_12;
-  if (isQat && isDynamic) return FakeQuantize.withArgs({ observer: MovingAverageMinMaxObserver.withArgs({ averagingConstant: 1 }), eps });
+  if (isQat && isDynamic)
+    return FakeQuantize.withArgs({ observer: MovingAverageMinMaxObserver.withArgs({ averagingConstant: 1 }), eps });
   if (isQat) return FusedMovingAvgObsFakeQuantize.withArgs({ eps });
   return isDynamic ? PlaceholderObserver.withArgs({ eps }) : HistogramObserver.withArgs({ eps });
 }
 
 function weightObserver(isQat: boolean, isPerChannel: boolean): FactoryLike {
   const eps = EPS_2_12;
-  if (isQat) return FusedMovingAvgObsFakeQuantize.withArgs({ eps, observer: isPerChannel ? MovingAveragePerChannelMinMaxObserver : MovingAverageMinMaxObserver });
+  if (isQat)
+    return FusedMovingAvgObsFakeQuantize.withArgs({
+      eps,
+      observer: isPerChannel ? MovingAveragePerChannelMinMaxObserver : MovingAverageMinMaxObserver,
+    });
   return isPerChannel ? PerChannelMinMaxObserver.withArgs({ eps }) : MinMaxObserver.withArgs({ eps });
 }
 
@@ -72,7 +88,13 @@ export function getSymmetricQuantizationConfig(options: SymmetricConfigOptions =
     chAxis: 0,
     observerOrFakeQuantCtr: weightObserver(isQat, isPerChannel),
   });
-  return Object.freeze({ inputActivation: activation, outputActivation: isDynamic ? null : activation, weight, bias: null, isQat });
+  return Object.freeze({
+    inputActivation: activation,
+    outputActivation: isDynamic ? null : activation,
+    weight,
+    bias: null,
+    isQat,
+  });
 }
 
 export class XnnpackQuantizer extends Quantizer {
@@ -102,7 +124,12 @@ export class XnnpackQuantizer extends Quantizer {
   /** For the module at a path and all inside it. @throws ArgumentError for null: leaving a module out is not supported. */
   setModuleName(name: string, config: QuantizationConfig): this {
     if ((config as QuantizationConfig | null) === null) {
-      throw new ArgumentError("XnnpackQuantizer.setModuleName", { name }, "a config of null is not supported", "Name the modules to quantize instead of setting a global config");
+      throw new ArgumentError(
+        "XnnpackQuantizer.setModuleName",
+        { name },
+        "a config of null is not supported",
+        "Name the modules to quantize instead of setting a global config",
+      );
     }
     this.nameConfigs.set(name, config);
     return this;
@@ -129,7 +156,8 @@ export class XnnpackQuantizer extends Quantizer {
       taken.push(includes);
     }
     const isFree: Scope["includes"] = (node) => !taken.some((includes) => includes(node));
-    for (const [operator, config] of this.operatorConfigs) annotateRows(graph, config, { includes: (node) => node.target === operator && isFree(node), isNamed: true });
+    for (const [operator, config] of this.operatorConfigs)
+      annotateRows(graph, config, { includes: (node) => node.target === operator && isFree(node), isNamed: true });
     const isLeft: Scope["includes"] = (node) => isFree(node) && !this.operatorConfigs.has(node.target);
     if (this.globalConfig) annotateRows(graph, this.globalConfig, { includes: isLeft, isNamed: false });
     propagateAnnotation(graph);

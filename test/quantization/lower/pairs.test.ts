@@ -12,7 +12,11 @@ import {
   adaptiveAvgPool2d, add, avgPool2d, cat, clamp, conv1d, conv2d, hardswish, hardtanh, leakyRelu, linear, maxPool2d, mean, mul, permute, relu, relu6,
   reshape, sigmoid,
 } from "../../../src/ops/index.ts"; // prettier-ignore
-import { decomposedDequantizePerChannel, decomposedDequantizePerTensor, decomposedQuantizePerTensor } from "../../../src/ops/quantize/decomposed.ts";
+import {
+  decomposedDequantizePerChannel,
+  decomposedDequantizePerTensor,
+  decomposedQuantizePerTensor,
+} from "../../../src/ops/quantize/decomposed.ts";
 import type { DecomposedAttrs } from "../../../src/ops/quantize/decomposed.ts";
 import { lowerQuantized } from "../../../src/quantization/lower/index.ts";
 import { fromArray } from "../../../src/tensor/create.ts";
@@ -98,12 +102,28 @@ function stored(random: Generator, shape: readonly number[], perChannel: boolean
   const weight = integers(random, "int8", shape);
   const attrs: DecomposedAttrs = { dtype: "int8", quantMin: -127, quantMax: 127 };
   if (!perChannel) return decomposedDequantizePerTensor(weight, 0.01, 0, attrs);
-  const scales = fromArray(Array.from({ length: shape[0]! }, () => 0.002 + random.uniform() / 64), [shape[0]!]);
-  return decomposedDequantizePerChannel(weight, scales, fromArray(Array.from(scales.data, () => 0), [shape[0]!], "int64"), 0, attrs);
+  const scales = fromArray(
+    Array.from({ length: shape[0]! }, () => 0.002 + random.uniform() / 64),
+    [shape[0]!],
+  );
+  return decomposedDequantizePerChannel(
+    weight,
+    scales,
+    fromArray(
+      Array.from(scales.data, () => 0),
+      [shape[0]!],
+      "int64",
+    ),
+    0,
+    attrs,
+  );
 }
 
 function biases(random: Generator, channels: number): Tensor {
-  return fromArray(Array.from({ length: channels }, () => random.uniform() * 2 - 1), [channels]);
+  return fromArray(
+    Array.from({ length: channels }, () => random.uniform() * 2 - 1),
+    [channels],
+  );
 }
 
 interface Pair {
@@ -135,7 +155,12 @@ const two = (name: string, integer: string, f: (x: Tensor, y: Tensor) => Tensor)
   shapes: [image, image],
   body: ({ a, b, out }, [p, q]) => out.write(f(a.read(p!), b.read(q!))),
 });
-const layer = (name: string, integer: string, shape: readonly number[], f: (x: Tensor, sides: Sides) => Tensor): Pair => ({
+const layer = (
+  name: string,
+  integer: string,
+  shape: readonly number[],
+  f: (x: Tensor, sides: Sides) => Tensor,
+): Pair => ({
   name,
   integer,
   shapes: [shape],
@@ -143,13 +168,27 @@ const layer = (name: string, integer: string, shape: readonly number[], f: (x: T
 });
 
 const pairs: readonly Pair[] = [
-  layer("conv2d", "quantizedConv", image, (x, { random }) => conv2d(x, stored(random, [4, 3, 3, 3], false), biases(random, 4), { padding: 1 })),
-  layer("conv2d, relu, weights by channel", "quantizedConv", image, (x, { random }) => relu(conv2d(x, stored(random, [4, 3, 3, 3], true), biases(random, 4), { stride: 2 }))),
-  layer("conv1d without bias", "quantizedConv", [2, 3, 9], (x, { random }) => conv1d(x, stored(random, [4, 3, 3], true), null)),
-  layer("grouped conv2d", "quantizedConv", [1, 4, 5, 5], (x, { random }) => conv2d(x, stored(random, [4, 1, 3, 3], true), biases(random, 4), { groups: 4 })),
-  layer("conv2d, relu6", "quantizedClamp", image, (x, { random }) => relu6(conv2d(x, stored(random, [4, 3, 3, 3], true), biases(random, 4)))),
-  layer("linear", "quantizedLinear", [5, 12], (x, { random }) => linear(x, stored(random, [7, 12], false), biases(random, 7))),
-  layer("linear, relu, weights by row", "quantizedLinear", [2, 5, 12], (x, { random }) => relu(linear(x, stored(random, [7, 12], true), null))),
+  layer("conv2d", "quantizedConv", image, (x, { random }) =>
+    conv2d(x, stored(random, [4, 3, 3, 3], false), biases(random, 4), { padding: 1 }),
+  ),
+  layer("conv2d, relu, weights by channel", "quantizedConv", image, (x, { random }) =>
+    relu(conv2d(x, stored(random, [4, 3, 3, 3], true), biases(random, 4), { stride: 2 })),
+  ),
+  layer("conv1d without bias", "quantizedConv", [2, 3, 9], (x, { random }) =>
+    conv1d(x, stored(random, [4, 3, 3], true), null),
+  ),
+  layer("grouped conv2d", "quantizedConv", [1, 4, 5, 5], (x, { random }) =>
+    conv2d(x, stored(random, [4, 1, 3, 3], true), biases(random, 4), { groups: 4 }),
+  ),
+  layer("conv2d, relu6", "quantizedClamp", image, (x, { random }) =>
+    relu6(conv2d(x, stored(random, [4, 3, 3, 3], true), biases(random, 4))),
+  ),
+  layer("linear", "quantizedLinear", [5, 12], (x, { random }) =>
+    linear(x, stored(random, [7, 12], false), biases(random, 7)),
+  ),
+  layer("linear, relu, weights by row", "quantizedLinear", [2, 5, 12], (x, { random }) =>
+    relu(linear(x, stored(random, [7, 12], true), null)),
+  ),
   two("add", "quantizedAdd", add),
   two("add, relu", "quantizedAdd", (x, y) => relu(add(x, y))),
   two("mul", "quantizedMul", mul),

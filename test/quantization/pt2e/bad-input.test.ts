@@ -45,46 +45,69 @@ function quantizer(write: (graph: Graph) => void): Quantizer {
   })();
 }
 
-const nodeOf = (graph: Graph, target: string): Graph["nodes"][number] => graph.nodes.find((node) => node.target === target)!;
+const nodeOf = (graph: Graph, target: string): Graph["nodes"][number] =>
+  graph.nodes.find((node) => node.target === target)!;
 
 describe("names that match nothing", () => {
   test("a module name, with near ones", () => {
-    expect(() => preparePt2e(captured(), new XnnpackQuantizer().setModuleName("hed", config))).toThrow(/hed.*Did you mean head\?/s);
-    expect(() => preparePt2e(captured(), new X86Quantizer().setModuleName("convs", null))).toThrow(/convs.*Did you mean conv\?/s);
+    expect(() => preparePt2e(captured(), new XnnpackQuantizer().setModuleName("hed", config))).toThrow(
+      /hed.*Did you mean head\?/s,
+    );
+    expect(() => preparePt2e(captured(), new X86Quantizer().setModuleName("convs", null))).toThrow(
+      /convs.*Did you mean conv\?/s,
+    );
   });
 
   test("a module type, with those there are", () => {
-    expect(() => preparePt2e(captured(), new XnnpackQuantizer().setModuleType(BatchNorm2d, config))).toThrow(/BatchNorm2d.*Conv2d, ReLU/s);
+    expect(() => preparePt2e(captured(), new XnnpackQuantizer().setModuleType(BatchNorm2d, config))).toThrow(
+      /BatchNorm2d.*Conv2d, ReLU/s,
+    );
   });
 
   test("a function that cannot be quantized", () => {
-    expect(() => new X86Quantizer().setFunctionType("linar", getDefaultX86QuantizationConfig())).toThrow(/linar.*linear/s);
+    expect(() => new X86Quantizer().setFunctionType("linar", getDefaultX86QuantizationConfig())).toThrow(
+      /linar.*linear/s,
+    );
   });
 });
 
 describe("settings apply to exactly what they name", () => {
   test("one module, and what only hands its values on", () => {
     const prepared = preparePt2e(captured(), new XnnpackQuantizer().setModuleName("conv", config));
-    const watched = prepared.graph.nodes.filter(({ kind }) => kind === "module").map(({ inputs }) => inputs[0]!.node.target);
+    const watched = prepared.graph.nodes
+      .filter(({ kind }) => kind === "module")
+      .map(({ inputs }) => inputs[0]!.node.target);
     expect(watched).toEqual(["x", "conv.weight", "conv2d", "relu"]);
   });
 
   test("one operator", () => {
     const prepared = preparePt2e(captured(), new XnnpackQuantizer().setOperatorType("linear", config));
-    const watched = prepared.graph.nodes.filter(({ kind }) => kind === "module").map(({ inputs }) => inputs[0]!.node.target);
+    const watched = prepared.graph.nodes
+      .filter(({ kind }) => kind === "module")
+      .map(({ inputs }) => inputs[0]!.node.target);
     expect(watched).toEqual(["head.weight", "reshape", "linear"]);
   });
 
   test("null leaves a module out", () => {
-    const prepared = preparePt2e(captured(), new X86Quantizer().setGlobal(getDefaultX86QuantizationConfig()).setModuleName("conv", null));
-    const watched = prepared.graph.nodes.filter(({ kind }) => kind === "module").map(({ inputs }) => inputs[0]!.node.target);
+    const prepared = preparePt2e(
+      captured(),
+      new X86Quantizer().setGlobal(getDefaultX86QuantizationConfig()).setModuleName("conv", null),
+    );
+    const watched = prepared.graph.nodes
+      .filter(({ kind }) => kind === "module")
+      .map(({ inputs }) => inputs[0]!.node.target);
     expect(watched).toEqual(["head.weight", "reshape"]);
   });
 });
 
 describe("annotations", () => {
   test("a value the node does not read", () => {
-    const foreign = quantizer((graph) => annotate(nodeOf(graph, "linear"), new QuantizationAnnotation({ inputQspecMap: new Map([[graph.inputs[0]!, spec]]) })));
+    const foreign = quantizer((graph) =>
+      annotate(
+        nodeOf(graph, "linear"),
+        new QuantizationAnnotation({ inputQspecMap: new Map([[graph.inputs[0]!, spec]]) }),
+      ),
+    );
     expect(() => preparePt2e(captured(), foreign)).toThrow(/names a value its node does not read/);
   });
 
@@ -92,16 +115,27 @@ describe("annotations", () => {
     const other = captured().graph;
     const foreign = quantizer((graph) => {
       const conv = nodeOf(graph, "conv2d");
-      annotate(conv, new QuantizationAnnotation({ inputQspecMap: new Map([[conv.inputs[0]!, new SharedQuantizationSpec(nodeOf(other, "relu").output)]]) }));
+      annotate(
+        conv,
+        new QuantizationAnnotation({
+          inputQspecMap: new Map([[conv.inputs[0]!, new SharedQuantizationSpec(nodeOf(other, "relu").output)]]),
+        }),
+      );
     });
-    expect(() => preparePt2e(captured(), foreign)).toThrow(/refers to an edge or node that has no annotation in this graph/);
+    expect(() => preparePt2e(captured(), foreign)).toThrow(
+      /refers to an edge or node that has no annotation in this graph/,
+    );
   });
 
   test("derived specs in a circle", () => {
     const circle = quantizer((graph) => {
       const [conv, linear] = [nodeOf(graph, "conv2d"), nodeOf(graph, "linear")];
       const derived = (from: typeof conv): DerivedQuantizationSpec =>
-        new DerivedQuantizationSpec({ ...int8, derivedFrom: [from.output], deriveQParamsFn: () => ({ scale: ones([1]), zeroPoint: full([1], 0, { dtype: "int32" }) }) });
+        new DerivedQuantizationSpec({
+          ...int8,
+          derivedFrom: [from.output],
+          deriveQParamsFn: () => ({ scale: ones([1]), zeroPoint: full([1], 0, { dtype: "int32" }) }),
+        });
       annotate(conv, new QuantizationAnnotation({ outputQspec: derived(linear) }));
       annotate(linear, new QuantizationAnnotation({ outputQspec: derived(conv) }));
     });
@@ -119,16 +153,24 @@ describe("annotations", () => {
 
 describe("specs", () => {
   test("parameters outside the dtype", () => {
-    expect(() => new FixedQParamsQuantizationSpec({ ...int8, scale: 0, zeroPoint: 0 })).toThrow(/scale must be positive/);
+    expect(() => new FixedQParamsQuantizationSpec({ ...int8, scale: 0, zeroPoint: 0 })).toThrow(
+      /scale must be positive/,
+    );
     expect(() => new FixedQParamsQuantizationSpec({ ...int8, scale: 1, zeroPoint: 300 })).toThrow(/zeroPoint/);
     expect(() => getSymmetricQuantizationConfig({ actQmin: -200 })).toThrow(/within the dtype/);
-    expect(() => new QuantizationSpec({ ...int8, chAxis: -1, observerOrFakeQuantCtr: MinMaxObserver })).toThrow(/chAxis/);
+    expect(() => new QuantizationSpec({ ...int8, chAxis: -1, observerOrFakeQuantCtr: MinMaxObserver })).toThrow(
+      /chAxis/,
+    );
   });
 
   test("configs that train and do not, or static and dynamic", () => {
     const static8 = getDefaultX86QuantizationConfig();
-    expect(() => new X86Quantizer().setGlobal(static8).setModuleName("fc", getDefaultX86QuantizationConfig({ isDynamic: true }))).toThrow(/cannot be mixed/);
-    expect(() => new X86Quantizer().setGlobal(static8).setModuleName("fc", getDefaultX86QuantizationConfig({ isQat: true }))).toThrow(/cannot be mixed/);
+    expect(() =>
+      new X86Quantizer().setGlobal(static8).setModuleName("fc", getDefaultX86QuantizationConfig({ isDynamic: true })),
+    ).toThrow(/cannot be mixed/);
+    expect(() =>
+      new X86Quantizer().setGlobal(static8).setModuleName("fc", getDefaultX86QuantizationConfig({ isQat: true })),
+    ).toThrow(/cannot be mixed/);
   });
 });
 
@@ -142,11 +184,16 @@ describe("the flow", () => {
   });
 
   test("inputs of another shape", () => {
-    expect(() => preparePt2e(captured(), new XnnpackQuantizer().setGlobal(config)).forward(randn([2, 4, 6, 6]))).toThrow(/captured/);
+    expect(() =>
+      preparePt2e(captured(), new XnnpackQuantizer().setGlobal(config)).forward(randn([2, 4, 6, 6])),
+    ).toThrow(/captured/);
   });
 
   test("train and eval keep the settings of dropout", () => {
-    const prepared = prepareQatPt2e(capture(new Net().train(), [example]), new XnnpackQuantizer().setGlobal(getSymmetricQuantizationConfig({ isQat: true })));
+    const prepared = prepareQatPt2e(
+      capture(new Net().train(), [example]),
+      new XnnpackQuantizer().setGlobal(getSymmetricQuantizationConfig({ isQat: true })),
+    );
     const dropout = (): unknown => nodeOf(prepared.graph, "dropout").attrs;
     const before = dropout();
     moveExportedModelToEval(prepared);

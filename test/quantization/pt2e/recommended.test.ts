@@ -3,7 +3,13 @@ import { capture } from "../../../src/graph/index.ts";
 import type { GraphModule } from "../../../src/graph/index.ts";
 import { BatchNorm2d, Conv2d, Linear, Module, ReLU } from "../../../src/nn/index.ts";
 import { flatten } from "../../../src/ops/index.ts";
-import { X86Quantizer, convertPt2e, correctBias, getRecommendedQuantizationConfig, preparePt2e } from "../../../src/quantization/pt2e/index.ts";
+import {
+  X86Quantizer,
+  convertPt2e,
+  correctBias,
+  getRecommendedQuantizationConfig,
+  preparePt2e,
+} from "../../../src/quantization/pt2e/index.ts";
 import { manualSeed } from "../../../src/tensor/context.ts";
 import { randn } from "../../../src/tensor/create.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
@@ -31,7 +37,10 @@ function converted(): GraphModule {
 
 function columnMeans(y: Tensor): number[] {
   const [rows, columns] = y.shape as [number, number];
-  return Array.from({ length: columns }, (_, c) => Array.from({ length: rows }, (_, r) => y.data[r * columns + c]!).reduce((a, b) => a + b, 0) / rows);
+  return Array.from(
+    { length: columns },
+    (_, c) => Array.from({ length: rows }, (_, r) => y.data[r * columns + c]!).reduce((a, b) => a + b, 0) / rows,
+  );
 }
 
 /** Float32 sums over 64 rows. */
