@@ -6,3 +6,6 @@ export { editsSummary, editsText } from "./place/edits.ts";
 export type { Edit, EditKind } from "./place/edits.ts";
 export { FunctionalCall } from "./place/functional-call.ts";
 export { PlacedModule } from "./place/placed-module.ts";
+export { doctor, doctorExitCode, findingsText } from "./doctor.ts";
+export type { DoctorOptions } from "./doctor.ts";
+export type { Finding, Target } from "./finding.ts";

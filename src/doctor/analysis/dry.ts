@@ -51,15 +51,17 @@ function isPrepared(model: AnyModule): boolean {
   return model.modules().some(isWatcher);
 }
 
+/** A model without any qconfig is left as it is: prepare would only warn. */
+function prepareOnce(copy: AnyModule, flow: Flow): AnyModule {
+  if (isPrepared(copy) || !copy.modules().some((module) => module.qconfig)) return copy;
+  const options = { inplace: true };
+  return flow === "qat" && copy.training ? prepareQat(copy, options) : prepare(copy, options);
+}
+
 /** Prepares and converts a copy of `model`, unit by unit. @throws QuantError as prepare does. */
 export function dryRun(model: AnyModule, flow: Flow): DryRun {
   const copy = model.clone();
-  const options = { inplace: true };
-  const root = isPrepared(copy)
-    ? copy
-    : flow === "qat" && copy.training
-      ? prepareQat(copy, options)
-      : prepare(copy, options);
+  const root = prepareOnce(copy, flow);
   feedAll(root);
   const prepared = new Map(outermostUnits(root));
   const converted = new Map<string, AnyModule>();

@@ -105,6 +105,10 @@ function runUnit(trace: Trace, dry: DryRun, node: Node, inputs: readonly OpInput
   const suffix = ".activationPostProcess";
   if (node.target.endsWith(suffix)) return [inputs[0] as Tensor];
   const unit = dry.converted.get(node.target) ?? trace.graph.modules.get(node.target)!;
+  const hasFloatWeights = unit === dry.prepared.get(node.target) && unit.parameters().length > 0;
+  if (hasFloatWeights && inputs.some((input) => input instanceof Tensor && input.isQuantized)) {
+    throw new DtypeError(node.target, { weights: "float32" }, "has float weights and got a quantized tensor");
+  }
   return callModule(unit, inputs);
 }
 
@@ -122,7 +126,8 @@ function runNode(trace: Trace, dry: DryRun, node: Node, inputs: readonly OpInput
 
 /** Path of the functional whose scalar form made this call. */
 export function scalarOwner(trace: Trace, node: Node): string | null {
-  return trace.scalarCalls.get(node.source.location) ?? null;
+  const isScalar = (node.target === "add" || node.target === "mul") && node.args.some((arg) => typeof arg === "number");
+  return isScalar ? (trace.scalarCalls.get(node.source.location) ?? null) : null;
 }
 
 function replayNode(trace: Trace, dry: DryRun, node: Node, inputs: readonly OpInput[], out: Mismatch[]): Tensor[] {

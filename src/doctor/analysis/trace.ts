@@ -11,6 +11,7 @@ import { callerLocation } from "../../graph/location.ts";
 import { FloatFunctional } from "../../nn/float-functional.ts";
 import type { AnyModule } from "../../nn/module.ts";
 import { QFunctional } from "../../nn/quantized/functional-modules.ts";
+import { activeTracer } from "../../tensor/context.ts";
 import { isUnit } from "./units.ts";
 
 /** A module called that is nowhere in the tree. */
@@ -50,24 +51,40 @@ function noteScalarCalls(path: string, functional: AnyModule, notes: Map<string,
   }
 }
 
+/** Notes calls of modules that are not in the tree: the running capture is asked to tell of every call. */
+function watchCalls(root: AnyModule, strays: Stray[]): void {
+  const paths = new Map(root.namedModules().map(([path, module]) => [module as object, path]));
+  const stack: string[] = [];
+  root.registerForwardPreHook(() => {
+    const tracer = activeTracer();
+    if (!tracer) return;
+    const callModule = tracer.callModule.bind(tracer);
+    tracer.callModule = (module, args, run) => {
+      const path = paths.get(module) ?? stack.at(-1) ?? "";
+      const location = callerLocation();
+      const isNew = !paths.has(module) && !strays.some((stray) => stray.location === location);
+      if (isNew) strays.push({ className: module.constructor.name, path, location });
+      stack.push(path);
+      try {
+        return callModule(module, args, run);
+      } finally {
+        stack.pop();
+      }
+    };
+  });
+}
+
 /** The graph of a copy of `model` with units as module nodes, or why there is none. */
 export function traceUnits(model: AnyModule, exampleInputs: readonly unknown[]): TraceResult {
   const copy = model.clone();
-  const known = new Set<AnyModule>(copy.modules());
   const strays: Stray[] = [];
   const scalarCalls = new Map<string, string>();
   for (const [path, module] of copy.namedModules()) {
     if (module instanceof FloatFunctional || module instanceof QFunctional) noteScalarCalls(path, module, scalarCalls);
   }
-  const leafModules = (module: AnyModule, path: string): boolean => {
-    if (known.has(module)) return isUnit(module);
-    if (![...strays].some((stray) => stray.location === callerLocation())) {
-      strays.push({ className: module.constructor.name, path, location: callerLocation() });
-    }
-    return false;
-  };
+  watchCalls(copy, strays);
   try {
-    const { graph } = capture(copy, exampleInputs, { leafModules });
+    const { graph } = capture(copy, exampleInputs, { leafModules: isUnit });
     return { trace: { graph, model: copy, strays, scalarCalls }, failure: null };
   } catch (error) {
     if (!(error instanceof Error)) throw error;

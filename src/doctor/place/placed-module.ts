@@ -4,17 +4,26 @@
  */
 
 import { GraphModule } from "../../graph/graph-module.ts";
+import { GraphError } from "../../errors.ts";
+import { flattenTree } from "../../graph/tree.ts";
 import type { Graph } from "../../graph/graph.ts";
 import { Module } from "../../nn/module.ts";
 import type { AnyModule } from "../../nn/module.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 
+/** The program is no module of the tree: neither hooks nor captures need know of its calls. */
+class Program extends GraphModule {
+  call(inputs: readonly unknown[]): unknown {
+    return super.forward(...inputs);
+  }
+}
+
 export class PlacedModule extends Module<unknown[], unknown> {
-  private readonly program: GraphModule;
+  private readonly program: Program;
 
   constructor(graph: Graph) {
     super();
-    this.program = new GraphModule(graph, false);
+    this.program = new Program(graph, false);
     this.training = false;
   }
 
@@ -25,12 +34,14 @@ export class PlacedModule extends Module<unknown[], unknown> {
 
   /** @throws as the model's own forward; ShapeError for inputs of other shapes than the captured (batch size aside). */
   override forward(...inputs: unknown[]): unknown {
-    return this.program.forward(...inputs);
+    return this.program.call(inputs);
   }
 
   /** `forward` for models that return one tensor. @throws GraphError when it returns something else. */
   run(...inputs: unknown[]): Tensor {
-    return this.program.run(...inputs);
+    const { leaves } = flattenTree([this.forward(...inputs)]);
+    if (leaves.length === 1) return leaves[0]!;
+    throw new GraphError(this.constructor.name, { outputs: leaves.length }, "does not return one tensor");
   }
 
   override ownTensors(): [string, Tensor][] {
@@ -46,7 +57,9 @@ export class PlacedModule extends Module<unknown[], unknown> {
   }
 
   override getSubmodule(path: string): AnyModule {
-    return this.graph.modules.get(path) ?? super.getSubmodule(path);
+    // Names of children hold dots themselves.
+    const found = this.namedModules().find(([known]) => known === path);
+    return found ? found[1] : super.getSubmodule(path);
   }
 
   override train(mode = true): this {
