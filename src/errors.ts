@@ -13,7 +13,7 @@ function show(value: unknown): string {
   if (typeof value === "string") return value;
   if (typeof value === "bigint") return value.toString();
   if (value === undefined) return "undefined";
-  return JSON.stringify(value) ?? String(value);
+  return JSON.stringify(value) ?? typeof value;
 }
 
 function compose(where: string, rule: string, fields: ErrorFields, hint?: string): string {

@@ -55,12 +55,13 @@ export class HistogramObserver extends UniformQuantizationObserverBase {
   }
 
   /** Infinite values and NaN need the values. */
-  override observeStatistics({ range, counts }: BatchStatistics): boolean {
+  override observeStatistics(batch: BatchStatistics): boolean {
+    const { range } = batch;
     if (!Number.isFinite(range.min) || !Number.isFinite(range.max)) return false;
     const before = this.hasObserved ? readHistogram(this.statistics) : null;
     const after = updateHistogram(before, range, (min, max) => {
       const edges = histogramEdges(range, min, max);
-      return counts(this.bins, edges.min, edges.max);
+      return batch.counts(this.bins, edges.min, edges.max);
     });
     this.store(...histogramTensors(after));
     return true;
