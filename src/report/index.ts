@@ -6,3 +6,7 @@ export { explanationText } from "./explain-text.ts";
 export { stageOf, stages, stubSentence } from "./stage.ts";
 export type { Stage } from "./stage.ts";
 export type { WatcherReport } from "./watcher.ts";
+export { compare, compareQConfigs } from "./compare.ts";
+export type { Comparison, LayerComparison, SideBySide } from "./compare.ts";
+export { comparisonText, sideBySideText } from "./compare-text.ts";
+export type { ValueHistogram } from "./value-histogram.ts";
