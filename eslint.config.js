@@ -13,6 +13,7 @@ export default tseslint.config(
       "golden/",
       "**/*.mjs",
       "eslint.config.js",
+      "vitest.config.ts",
       "tools/*.js",
     ],
   },

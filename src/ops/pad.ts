@@ -115,7 +115,7 @@ export const padOp: Op<readonly [Tensor], PadAttrs> = defineOp<readonly [Tensor]
     const { dtype, shape, qparams } = type!;
     if (shape.length === 0) return [new Tensor(dtype, shape, x.data.slice(), qparams)];
     const tables = sourceTables(x.shape, shape, attrs);
-    const inner = tables.at(-1);
+    const inner = tables[tables.length - 1]!;
     const fill = fillOf(x, attrs);
     const from = floatsOf(x);
     const out = new Float64Array(numel(shape)).fill(fill);
@@ -138,7 +138,7 @@ export const padBackwardOp: Op<readonly [Tensor], PadBackwardAttrs> = defineOp<r
     const out = new Float64Array(numel(attrs.shape));
     if (attrs.shape.length === 0) out[0] = dy.item();
     const tables = sourceTables(attrs.shape, dy.shape, attrs);
-    const inner = tables.at(-1);
+    const inner = tables[tables.length - 1]!;
     const from = floatsOf(dy);
     forEachPaddedRow(dy.shape, tables, (at, base) => {
       if (base < 0) return;

@@ -19,7 +19,7 @@ import type { Edit } from "./edits.ts";
 const LONGEST_SEQUENCE = 3;
 
 function lastName(path: string): string {
-  return path.split(".").at(-1);
+  return path.slice(path.lastIndexOf(".") + 1);
 }
 
 /** Path of the module that holds another. */
@@ -113,7 +113,9 @@ function fuseNodes(graph: Graph, nodes: readonly Node[], isQat: boolean): Edit {
   }
   const plain = rest.find(isPlainRelu);
   const list = `["${names.join('", "')}"]`;
-  const declared = plain ? `${lastName(names.at(-1))} = new ReLU();   // called instead of relu(...)\n` : "";
+  const declared = plain
+    ? `${lastName(names[names.length - 1]!)} = new ReLU();   // called instead of relu(...)\n`
+    : "";
   const call = isQat ? "fuseModulesQat" : "fuseModules";
   return {
     kind: "fusion",

@@ -53,7 +53,7 @@ function matchUnits(context: MatchContext, last: Unit, pattern: BackendPattern, 
   if (last.type !== type || (!isRoot && readCount(context.graph, last) > 1)) return null;
   if (chain.length === 1) return [last];
   const before = chain.slice(0, -1);
-  const operands = before.at(-1);
+  const operands = before[before.length - 1]!;
   if (typeof operands !== "string") {
     const found = matchOperands(context, last, operands);
     return found && [...found, last];

@@ -62,7 +62,7 @@ function foldedName(graph: Graph, layer: Node, parameter: string): string {
 
 /** Replaces layer and batch norm by the layer with other parameters. @throws QuantError in training mode. */
 function foldBatchNorm(graph: Graph, layer: Unit, norm: Unit): void {
-  const layerNode = layer.nodes.at(-1);
+  const layerNode = layer.nodes[layer.nodes.length - 1]!;
   const normNode = normOf(norm)!;
   if (normNode.attrs["training"] === true) {
     throw new QuantError(
