@@ -153,7 +153,7 @@ class Placement {
     const [first, ...others] = this.reads.get(unit)!;
     const mark = this.traceBack(first);
     if (!mark) return null;
-    if (unit.nodes.at(-1).target !== "cat") return mark.instance;
+    if (unit.nodes[unit.nodes.length - 1]!.target !== "cat") return mark.instance;
     for (const other of others) {
       const found = this.traceBack(other);
       if (!found) return null;

@@ -45,7 +45,7 @@ export class Unit {
 
   /** What the unit gives; of several outputs the first. */
   get output(): Value {
-    return this.nodes.at(-1).outputs[0]!;
+    return this.nodes[this.nodes.length - 1]!.outputs[0]!;
   }
 
   /**

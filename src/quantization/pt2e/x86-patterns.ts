@@ -144,7 +144,7 @@ export class X86Annotator {
           new QuantizationAnnotation({ inputQspecMap: new Map([[other, getInputActQspec(config)]]) }),
         );
       }
-      this.end(chain.at(-1), observesOutput ? getOutputActQspec(config) : null);
+      this.end(chain[chain.length - 1]!, observesOutput ? getOutputActQspec(config) : null);
     }
   }
 
