@@ -7,7 +7,8 @@ import type { PerAxis, SpatialRank } from "../../ops/conv-geometry.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { ConvTransposeNd } from "../conv-transpose.ts";
 import type { ConvTransposeLayerOptions } from "../conv-transpose.ts";
-import { loadQParams, observeWeightQParams, qparamsState, quantizeBy, roundBy } from "./weight.ts";
+import { withRoundedWeight } from "./rounded-weight.ts";
+import { observeWeightQParams } from "./weight.ts";
 import type { WeightQParams } from "./weight.ts";
 
 type Arguments = readonly [
@@ -31,9 +32,7 @@ function fromFloat<C extends ReferenceConvTranspose>(
 }
 
 /** What the three share: a float transposed convolution and the parameters of its weight's integers. */
-abstract class ReferenceConvTranspose extends ConvTransposeNd {
-  weightQParams: WeightQParams;
-
+abstract class ReferenceConvTranspose extends withRoundedWeight(ConvTransposeNd) {
   constructor(rank: SpatialRank, [inChannels, outChannels, kernelSize, options, weightQParams]: Arguments) {
     super(rank, inChannels, outChannels, kernelSize, options);
     this.weightQParams = weightQParams;
@@ -41,24 +40,6 @@ abstract class ReferenceConvTranspose extends ConvTransposeNd {
 
   override forward(x: Tensor, outputSize?: readonly number[]): Tensor {
     return this.convForward(x, this.getWeight(), this.bias, outputSize);
-  }
-
-  /** The weight rounded to its integers and back. */
-  getWeight(): Tensor {
-    return roundBy(this.weight, this.weightQParams);
-  }
-
-  getQuantizedWeight(): Tensor {
-    return quantizeBy(this.weight.detach(), this.weightQParams);
-  }
-
-  override extraState(): Record<string, Tensor> {
-    return qparamsState("weight", this.weightQParams);
-  }
-
-  override loadExtraState(state: ReadonlyMap<string, Tensor>): readonly string[] {
-    this.weightQParams = loadQParams("weight", this.weightQParams, state);
-    return Object.keys(this.extraState());
   }
 }
 

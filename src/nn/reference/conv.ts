@@ -8,7 +8,8 @@ import type { Tensor } from "../../tensor/tensor.ts";
 import { ConvNd } from "../conv.ts";
 import type { ConvLayerOptions } from "../conv.ts";
 import { convOptionsOf } from "../quantized/conv.ts";
-import { loadQParams, observeWeightQParams, qparamsState, quantizeBy, roundBy } from "./weight.ts";
+import { withRoundedWeight } from "./rounded-weight.ts";
+import { observeWeightQParams } from "./weight.ts";
 import type { WeightQParams } from "./weight.ts";
 
 type Arguments = readonly [
@@ -29,9 +30,7 @@ function fromFloat<C extends ReferenceConv>(target: new (...args: Arguments) => 
 }
 
 /** What the three share: a float convolution and the parameters of its weight's integers. */
-abstract class ReferenceConv extends ConvNd {
-  weightQParams: WeightQParams;
-
+abstract class ReferenceConv extends withRoundedWeight(ConvNd) {
   constructor(rank: SpatialRank, [inChannels, outChannels, kernelSize, options, weightQParams]: Arguments) {
     super(rank, inChannels, outChannels, kernelSize, options);
     this.weightQParams = weightQParams;
@@ -39,24 +38,6 @@ abstract class ReferenceConv extends ConvNd {
 
   override forward(x: Tensor): Tensor {
     return this.convForward(x, this.getWeight(), this.bias);
-  }
-
-  /** The weight rounded to its integers and back. */
-  getWeight(): Tensor {
-    return roundBy(this.weight, this.weightQParams);
-  }
-
-  getQuantizedWeight(): Tensor {
-    return quantizeBy(this.weight.detach(), this.weightQParams);
-  }
-
-  override extraState(): Record<string, Tensor> {
-    return qparamsState("weight", this.weightQParams);
-  }
-
-  override loadExtraState(state: ReadonlyMap<string, Tensor>): readonly string[] {
-    this.weightQParams = loadQParams("weight", this.weightQParams, state);
-    return Object.keys(this.extraState());
   }
 }
 

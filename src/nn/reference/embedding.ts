@@ -8,13 +8,12 @@ import { embedding } from "../../ops/embedding.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import * as float from "../embedding.ts";
 import type { EmbeddingBagLayerOptions, EmbeddingLayerOptions } from "../embedding.ts";
-import { loadQParams, observeWeightQParams, qparamsState, quantizeBy, roundBy } from "./weight.ts";
+import { withRoundedWeight } from "./rounded-weight.ts";
+import { observeWeightQParams } from "./weight.ts";
 import type { WeightQParams } from "./weight.ts";
 
 /** Rows by index. */
-export class Embedding extends float.Embedding {
-  weightQParams: WeightQParams;
-
+export class Embedding extends withRoundedWeight(float.Embedding) {
   constructor(
     numEmbeddings: number,
     embeddingDim: number,
@@ -27,24 +26,6 @@ export class Embedding extends float.Embedding {
 
   override forward(indices: Tensor): Tensor {
     return embedding(indices, this.getWeight(), { paddingIdx: this.paddingIdx });
-  }
-
-  /** The weight rounded to its integers and back. */
-  getWeight(): Tensor {
-    return roundBy(this.weight, this.weightQParams);
-  }
-
-  getQuantizedWeight(): Tensor {
-    return quantizeBy(this.weight.detach(), this.weightQParams);
-  }
-
-  override extraState(): Record<string, Tensor> {
-    return qparamsState("weight", this.weightQParams);
-  }
-
-  override loadExtraState(state: ReadonlyMap<string, Tensor>): readonly string[] {
-    this.weightQParams = loadQParams("weight", this.weightQParams, state);
-    return Object.keys(this.extraState());
   }
 
   static fromFloat(module: float.Embedding): Embedding {
@@ -61,9 +42,7 @@ export class Embedding extends float.Embedding {
 }
 
 /** Reduced bags of rows. */
-export class EmbeddingBag extends float.EmbeddingBag {
-  weightQParams: WeightQParams;
-
+export class EmbeddingBag extends withRoundedWeight(float.EmbeddingBag) {
   constructor(
     numEmbeddings: number,
     embeddingDim: number,
@@ -82,24 +61,6 @@ export class EmbeddingBag extends float.EmbeddingBag {
       paddingIdx: this.paddingIdx,
       includeLastOffset: this.includeLastOffset,
     });
-  }
-
-  /** The weight rounded to its integers and back. */
-  getWeight(): Tensor {
-    return roundBy(this.weight, this.weightQParams);
-  }
-
-  getQuantizedWeight(): Tensor {
-    return quantizeBy(this.weight.detach(), this.weightQParams);
-  }
-
-  override extraState(): Record<string, Tensor> {
-    return qparamsState("weight", this.weightQParams);
-  }
-
-  override loadExtraState(state: ReadonlyMap<string, Tensor>): readonly string[] {
-    this.weightQParams = loadQParams("weight", this.weightQParams, state);
-    return Object.keys(this.extraState());
   }
 
   static fromFloat(module: float.EmbeddingBag): EmbeddingBag {

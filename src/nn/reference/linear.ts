@@ -7,13 +7,12 @@ import { linear } from "../../ops/linear.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import * as float from "../linear.ts";
 import type { LinearOptions } from "../linear.ts";
-import { loadQParams, observeWeightQParams, qparamsState, quantizeBy, roundBy } from "./weight.ts";
+import { withRoundedWeight } from "./rounded-weight.ts";
+import { observeWeightQParams } from "./weight.ts";
 import type { WeightQParams } from "./weight.ts";
 
 /** x W^T + b with W rounded to its integers and back. */
-export class Linear extends float.Linear {
-  weightQParams: WeightQParams;
-
+export class Linear extends withRoundedWeight(float.Linear) {
   constructor(inFeatures: number, outFeatures: number, options: LinearOptions, weightQParams: WeightQParams) {
     super(inFeatures, outFeatures, options);
     this.weightQParams = weightQParams;
@@ -21,24 +20,6 @@ export class Linear extends float.Linear {
 
   override forward(x: Tensor): Tensor {
     return linear(x, this.getWeight(), this.bias);
-  }
-
-  /** The weight rounded to its integers and back. */
-  getWeight(): Tensor {
-    return roundBy(this.weight, this.weightQParams);
-  }
-
-  getQuantizedWeight(): Tensor {
-    return quantizeBy(this.weight.detach(), this.weightQParams);
-  }
-
-  override extraState(): Record<string, Tensor> {
-    return qparamsState("weight", this.weightQParams);
-  }
-
-  override loadExtraState(state: ReadonlyMap<string, Tensor>): readonly string[] {
-    this.weightQParams = loadQParams("weight", this.weightQParams, state);
-    return Object.keys(this.extraState());
   }
 
   static fromFloat(module: float.Linear): Linear {
