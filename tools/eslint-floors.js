@@ -37,6 +37,7 @@ export const floors = {
   "quantization/weights": 6,
   "quantization/suite": 6,
   onnx: 6,
+  "onnx/quantize": 7,
   report: 7,
   doctor: 7,
   cli: 8,
