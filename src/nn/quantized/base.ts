@@ -104,3 +104,20 @@ export function takeTensor(module: AnyModule, state: ReadonlyMap<string, Tensor>
   }
   return value.copy();
 }
+
+/** State entries of a weight and the bias it may have. */
+export function weightBiasState({ weight, bias }: WeightBias): StateEntries {
+  return { weight, ...(bias && { bias }) };
+}
+
+/** Takes a weight and the bias it may have; returns the keys that were read. @throws ModuleError, ShapeError, DtypeError */
+export function takeWeightBias(module: AnyModule & WeightBias, state: ReadonlyMap<string, Tensor>): readonly string[] {
+  module.weight = takeTensor(module, state, "weight", module.weight);
+  if (module.bias) module.bias = takeTensor(module, state, "bias", module.bias);
+  return Object.keys(weightBiasState(module));
+}
+
+interface WeightBias {
+  weight: Tensor;
+  bias: Tensor | null;
+}

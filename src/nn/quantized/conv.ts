@@ -12,7 +12,7 @@ import { zeros } from "../../tensor/create.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { ConvLayerOptions, PaddingMode } from "../conv.ts";
 import type { AnyModule } from "../module.ts";
-import { QuantizedOutputModule, requireQuantized, takeTensor } from "./base.ts";
+import { QuantizedOutputModule, requireQuantized, takeWeightBias, weightBiasState } from "./base.ts";
 import type { StateEntries } from "./base.ts";
 import { emptyWeight } from "./linear.ts";
 import { applyOutput, observedWeight, weightedLayer } from "./observed.ts";
@@ -92,13 +92,11 @@ export abstract class QuantizedConvNd extends QuantizedOutputModule<[x: Tensor, 
   }
 
   override extraState(): StateEntries {
-    return { weight: this.weight, ...(this.bias && { bias: this.bias }), ...super.extraState() };
+    return { ...weightBiasState(this), ...super.extraState() };
   }
 
   override loadExtraState(state: ReadonlyMap<string, Tensor>): readonly string[] {
-    this.weight = takeTensor(this, state, "weight", this.weight);
-    if (this.bias) this.bias = takeTensor(this, state, "bias", this.bias);
-    return ["weight", ...(this.bias ? ["bias"] : []), ...super.loadExtraState(state)];
+    return [...takeWeightBias(this, state), ...super.loadExtraState(state)];
   }
 }
 

@@ -12,7 +12,7 @@ import type { StateEntries } from "../base.ts";
 import { QuantizedConvNd, convOptionsOf } from "../conv.ts";
 import { observedWeight, weightedLayer } from "../observed.ts";
 import type { ConvLike, FromFloatOptions } from "../observed.ts";
-import { takeTensor } from "../base.ts";
+import { takeWeightBias, weightBiasState } from "../base.ts";
 
 /** What the three layers share. */
 abstract class DynamicConvNd extends QuantizedConvNd {
@@ -28,13 +28,11 @@ abstract class DynamicConvNd extends QuantizedConvNd {
   }
 
   override extraState(): StateEntries {
-    return { weight: this.weight, ...(this.bias && { bias: this.bias }) };
+    return weightBiasState(this);
   }
 
   override loadExtraState(state: ReadonlyMap<string, Tensor>): readonly string[] {
-    this.weight = takeTensor(this, state, "weight", this.weight);
-    if (this.bias) this.bias = takeTensor(this, state, "bias", this.bias);
-    return ["weight", ...(this.bias ? ["bias"] : [])];
+    return takeWeightBias(this, state);
   }
 }
 

@@ -140,77 +140,85 @@ function recurrentOptions({ numLayers, bias, batchFirst, dropout, bidirectional 
 
 export type DynamicRecurrentOptions = RecurrentOptions & { readonly dtype?: DynamicDType };
 
-/** Dynamically quantized LSTM; signature and shapes of the float layer. */
-export class LSTM extends float.LSTM {
-  engine: QEngine = DEFAULT_ENGINE;
-  readonly dtype: DynamicDType;
-  private cells: QuantizedCellWeights[];
+type FloatLayer = RecurrentLayer<never[], unknown>;
 
+/** What the dynamic layers add to the float ones. */
+interface DynamicLayer {
+  engine: QEngine;
+  readonly dtype: DynamicDType;
+  /** Layers and directions in PyTorch's order. */
+  cells: QuantizedCellWeights[];
+}
+
+// TypeScript accepts a class made from another only when its constructor takes any[].
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+type LayerClass<T> = abstract new (...args: any[]) => T;
+
+/** The float layer with quantized cells in place of its parameters. */
+function withDynamicCells<B extends LayerClass<FloatLayer>>(Base: B): B & LayerClass<DynamicLayer> {
+  abstract class Dynamic extends (Base as LayerClass<FloatLayer>) {
+    engine: QEngine = DEFAULT_ENGINE;
+    readonly dtype: DynamicDType;
+    cells: QuantizedCellWeights[];
+
+    constructor(inputSize: number, hiddenSize: number, options: DynamicRecurrentOptions = {}) {
+      super(inputSize, hiddenSize, options);
+      this.dtype = options.dtype ?? "qint8";
+      this.cells = replaceParameters(this, this.dtype);
+    }
+
+    override layerWeights(layer: number, direction = 0): CellWeights {
+      const cell = this.cells?.[layer * this.directions + direction];
+      return cell
+        ? { ...cell, product: dynamicProduct(this.dtype, this.engine) }
+        : super.layerWeights(layer, direction);
+    }
+
+    override extraState(): StateEntries {
+      return stateOf(this.cells);
+    }
+
+    override loadExtraState(state: ReadonlyMap<string, Tensor>): readonly string[] {
+      this.cells = loadCells(this, state, this.cells);
+      return Object.keys(this.extraState());
+    }
+  }
+  return Dynamic as unknown as B & LayerClass<DynamicLayer>;
+}
+
+function fromFloat<C extends FloatLayer & DynamicLayer>(
+  target: new (inputSize: number, hiddenSize: number, options: DynamicRecurrentOptions) => C,
+  module: FloatLayer,
+  { engine }: FromFloatOptions,
+): C {
+  const cells = cellsOf(module).map((weights) => quantizeCell(module, weights));
+  const { inputSize, hiddenSize } = module;
+  const layer = new target(inputSize, hiddenSize, { ...recurrentOptions(module), dtype: cells[0]!.dtype });
+  layer.cells = cells.map(({ weights }) => weights);
+  if (engine) layer.engine = engine;
+  return layer.train(module.training);
+}
+
+/** Dynamically quantized LSTM; signature and shapes of the float layer. */
+export class LSTM extends withDynamicCells(float.LSTM) {
   /** @throws QuantError without biases. */
   constructor(inputSize: number, hiddenSize: number, options: DynamicRecurrentOptions = {}) {
     super(inputSize, hiddenSize, options);
-    this.dtype = options.dtype ?? "qint8";
-    this.cells = replaceParameters(this, this.dtype);
-  }
-
-  override layerWeights(layer: number, direction = 0): CellWeights {
-    const cell = this.cells?.[layer * this.directions + direction];
-    return cell ? { ...cell, product: dynamicProduct(this.dtype, this.engine) } : super.layerWeights(layer, direction);
-  }
-
-  override extraState(): StateEntries {
-    return stateOf(this.cells);
-  }
-
-  override loadExtraState(state: ReadonlyMap<string, Tensor>): readonly string[] {
-    this.cells = loadCells(this, state, this.cells);
-    return Object.keys(this.extraState());
   }
 
   static fromFloat(module: float.LSTM, options: FromFloatOptions = {}): LSTM {
-    const cells = cellsOf(module).map((weights) => quantizeCell(module, weights));
-    const layer = new LSTM(module.inputSize, module.hiddenSize, {
-      ...recurrentOptions(module),
-      dtype: cells[0]!.dtype,
-    });
-    layer.cells = cells.map(({ weights }) => weights);
-    if (options.engine) layer.engine = options.engine;
-    return layer.train(module.training);
+    return fromFloat(LSTM, module, options);
   }
 }
 
 /** Dynamically quantized GRU; signature and shapes of the float layer. */
-export class GRU extends float.GRU {
-  engine: QEngine = DEFAULT_ENGINE;
-  readonly dtype: DynamicDType;
-  private cells: QuantizedCellWeights[];
-
+export class GRU extends withDynamicCells(float.GRU) {
   /** @throws QuantError without biases. */
   constructor(inputSize: number, hiddenSize: number, options: DynamicRecurrentOptions = {}) {
     super(inputSize, hiddenSize, options);
-    this.dtype = options.dtype ?? "qint8";
-    this.cells = replaceParameters(this, this.dtype);
-  }
-
-  override layerWeights(layer: number, direction = 0): CellWeights {
-    const cell = this.cells?.[layer * this.directions + direction];
-    return cell ? { ...cell, product: dynamicProduct(this.dtype, this.engine) } : super.layerWeights(layer, direction);
-  }
-
-  override extraState(): StateEntries {
-    return stateOf(this.cells);
-  }
-
-  override loadExtraState(state: ReadonlyMap<string, Tensor>): readonly string[] {
-    this.cells = loadCells(this, state, this.cells);
-    return Object.keys(this.extraState());
   }
 
   static fromFloat(module: float.GRU, options: FromFloatOptions = {}): GRU {
-    const cells = cellsOf(module).map((weights) => quantizeCell(module, weights));
-    const layer = new GRU(module.inputSize, module.hiddenSize, { ...recurrentOptions(module), dtype: cells[0]!.dtype });
-    layer.cells = cells.map(({ weights }) => weights);
-    if (options.engine) layer.engine = options.engine;
-    return layer.train(module.training);
+    return fromFloat(GRU, module, options);
   }
 }
