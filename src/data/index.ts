@@ -2,3 +2,5 @@
 export * from "./loader.ts";
 export * from "./npy.ts";
 export * from "./safetensors.ts";
+export * from "./preprocess.ts";
+export * from "./source.ts";

@@ -86,10 +86,24 @@ function fromFortran(tensor: Tensor): Tensor {
   return new Tensor(tensor.dtype, shape, out);
 }
 
+export interface NpyHeader {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly bigEndian: boolean;
+  readonly fortran: boolean;
+  /** Where the values begin. */
+  readonly dataStart: number;
+}
+
+/** What the beginning of a .npy file says of the rest. @throws FileFormatError */
+export function readNpyHeader(bytes: Uint8Array): NpyHeader {
+  const { text, dataStart } = headerText(bytes);
+  return { ...parseHeader(text), dataStart };
+}
+
 /** Reads one array. @throws FileFormatError */
 export function readNpy(bytes: Uint8Array): Tensor {
-  const { text, dataStart } = headerText(bytes);
-  const { dtype, bigEndian, fortran, shape } = parseHeader(text);
+  const { dtype, bigEndian, fortran, shape, dataStart } = readNpyHeader(bytes);
   const count = numel(shape);
   const data = bytes.subarray(dataStart);
   if (data.length !== wireSize(dtype, count)) {

@@ -97,18 +97,24 @@ function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && (size as number) >= 0);
 }
 
-function parseHeader(bytes: Uint8Array): { header: Record<string, unknown>; dataStart: number } {
+/** Bytes of the header behind the first eight, from these. @throws FileFormatError when they cannot be in the file. */
+export function safetensorsHeaderLength(bytes: Uint8Array, fileBytes = bytes.length): number {
   if (bytes.length < 8)
     throw new FileFormatError("safetensors", { bytes: bytes.length }, "the file ends inside its header length");
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
-  if (length > BigInt(Math.min(bytes.length - 8, HEADER_LIMIT))) {
+  if (length > BigInt(Math.min(fileBytes - 8, HEADER_LIMIT))) {
     throw new FileFormatError(
       "safetensors",
-      { headerBytes: length, fileBytes: bytes.length },
+      { headerBytes: length, fileBytes },
       "the header does not fit into the file",
     );
   }
-  const dataStart = 8 + Number(length);
+  return Number(length);
+}
+
+function parseHeader(bytes: Uint8Array, fileBytes: number): { header: Record<string, unknown>; dataStart: number } {
+  const length = safetensorsHeaderLength(bytes, fileBytes);
+  const dataStart = 8 + length;
   let header: unknown;
   try {
     header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, dataStart)));
@@ -177,12 +183,36 @@ function fromNote(name: string, note: unknown, bytes: Uint8Array): Tensor {
   return new Tensor(note.dtype, note.shape, decodeValues(note.dtype, bytes, numel(note.shape)), note.qparams);
 }
 
+/** A tensor of a file that has not been read yet. */
+export interface StoredTensor {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  /** Where its values begin in the file. */
+  readonly start: number;
+}
+
+/**
+ * Which tensors a file holds, from its beginning: eight bytes and the header.
+ * @throws FileFormatError as readSafetensors.
+ */
+export function readSafetensorsHeader(bytes: Uint8Array, fileBytes: number): Map<string, StoredTensor> {
+  const { header, dataStart } = parseHeader(bytes, fileBytes);
+  return new Map(
+    Object.entries(header)
+      .filter(([name]) => name !== "__metadata__")
+      .map(([name, value]) => {
+        const { entry, dtype } = checkEntry(name, value, fileBytes - dataStart);
+        return [name, { dtype, shape: entry.shape, start: dataStart + entry.data_offsets[0] }];
+      }),
+  );
+}
+
 /**
  * Reads a safetensors file held in memory.
  * @throws FileFormatError for anything that is not a whole, consistent file.
  */
 export function readSafetensors(bytes: Uint8Array): SafetensorsFile {
-  const { header, dataStart } = parseHeader(bytes);
+  const { header, dataStart } = parseHeader(bytes, bytes.length);
   const data = bytes.subarray(dataStart);
   const meta = header["__metadata__"];
   const metadata = isRecord(meta)
