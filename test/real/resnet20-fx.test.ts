@@ -16,7 +16,8 @@ import { compile } from "../../src/compile/index.ts";
 import { takeRows } from "../../src/data/index.ts";
 import { Engine } from "../../src/engine/index.ts";
 import type { GraphModule } from "../../src/graph/index.ts";
-import { FixedQParamsObserver, HistogramObserver } from "../../src/quantization/index.ts";
+import { FixedQParamsObserver } from "../../src/quantization/index.ts";
+import type { HistogramObserver } from "../../src/quantization/index.ts";
 import {
   convertFx,
   fuseFx,
