@@ -38,6 +38,7 @@ export const floors = {
   "quantization/suite": 6,
   onnx: 6,
   "onnx/quantize": 7,
+  "onnx/backend": 7,
   report: 7,
   doctor: 7,
   cli: 8,
