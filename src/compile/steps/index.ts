@@ -8,6 +8,7 @@ import { findOp, hasOp } from "../../ops/op.ts";
 import type { StepRule } from "../plan.ts";
 import { convRules } from "./conv.ts";
 import { elementwiseRules } from "./elementwise.ts";
+import { integerRules } from "./integers.ts";
 import { linearRules } from "./linear.ts";
 import { moveRules } from "./move.ts";
 import { emitObserver } from "./observe.ts";
@@ -30,6 +31,7 @@ const rules: ReadonlyMap<string, StepRule> = new Map([
   ...quantizedLinearRules,
   ...quantizedNormRules,
   ...quantizeRules,
+  ...integerRules,
   ...pairRules,
   ...moveRules,
   ...shapeRules,
