@@ -1,0 +1,36 @@
+/** Every candidate by name; each module is loaded in its own process only. */
+
+import type { Candidate } from "../lib/candidate.ts";
+
+type Load = () => Promise<Candidate>;
+
+const fewbit =
+  (options: { readonly build?: "simd" | "relaxed"; readonly threads?: number }): Load =>
+  async () =>
+    (await import("./fewbit.ts")).fewbit(options);
+
+const onnxruntime =
+  (kind: "web" | "node", threads: number): Load =>
+  async () =>
+    (await import("./onnxruntime.ts")).onnxruntime(kind, threads);
+
+export const candidates: ReadonlyMap<string, Load> = new Map<string, Load>([
+  ["fewbit", fewbit({})],
+  ["fewbit-simd", fewbit({ build: "simd" })],
+  ["fewbit-2t", fewbit({ threads: 2 })],
+  ["ort-web", onnxruntime("web", 1)],
+  ["ort-web-2t", onnxruntime("web", 2)],
+  ["ort-node", onnxruntime("node", 1)],
+  ["tfjs", async () => (await import("./tfjs.ts")).tfjs()],
+]);
+
+/** What the names stand for, for tables and docs. */
+export const candidateTitles: Readonly<Record<string, string>> = {
+  fewbit: "fewbit, relaxed SIMD build, one thread",
+  "fewbit-simd": "fewbit, plain SIMD build, one thread",
+  "fewbit-2t": "fewbit, relaxed SIMD build, two threads",
+  "ort-web": "onnxruntime-web, wasm, SIMD, one thread",
+  "ort-web-2t": "onnxruntime-web, wasm, SIMD, two threads",
+  "ort-node": "onnxruntime-node, native code, one thread (orientation)",
+  tfjs: "TensorFlow.js, wasm backend, SIMD, one thread",
+};

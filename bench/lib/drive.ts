@@ -1,0 +1,101 @@
+/**
+ * Drives the candidates through a case: all prepare it, then take turns, one batch each, for a number of rounds.
+ */
+
+import type { BenchCase } from "./case.ts";
+import { CandidateProcess } from "./child.ts";
+import type { CandidateResult, CaseResult } from "./results.ts";
+
+export interface DriveOptions {
+  readonly rounds: number;
+  readonly quick: boolean;
+  /** Only these candidates, if given. */
+  readonly wanted: readonly string[];
+}
+
+interface Entry {
+  readonly process: CandidateProcess;
+  readonly ms: number[];
+  output: Float32Array | null;
+  note: string;
+  skipped?: string;
+}
+
+function largestOf(values: Float32Array): number {
+  return values.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+}
+
+/** Largest difference of two outputs; Infinity when they differ in length. */
+export function largestDifference(a: Float32Array, b: Float32Array): number {
+  if (a.length !== b.length) return Infinity;
+  return a.reduce((most, v, i) => Math.max(most, Math.abs(v - b[i]!)), 0);
+}
+
+export class Driver {
+  private readonly processes = new Map<string, CandidateProcess>();
+  readonly descriptions: Record<string, string> = {};
+
+  async run(work: BenchCase, { rounds, quick, wanted }: DriveOptions): Promise<CaseResult> {
+    const names = work.candidates.filter((name) => wanted.length === 0 || wanted.includes(name));
+    const entries: Entry[] = [];
+    for (const name of names) entries.push(await this.prepare(name, work, quick));
+    for (let round = 0; round < rounds; round++) {
+      for (const entry of entries) {
+        if (entry.skipped !== undefined) continue;
+        const reply = await entry.process.ask({ type: "batch" });
+        if (reply.type === "time") entry.ms.push(reply.ms);
+        else this.drop(entry, reply.type === "failed" ? reply.error : reply.type);
+      }
+    }
+    for (const { process, skipped } of entries) if (skipped === undefined) await process.ask({ type: "release" });
+    const { name, group, amount, unit } = work;
+    const reference = entries.find(({ output }) => output)?.output ?? null;
+    const results = entries.map((entry): [string, CandidateResult] => [
+      entry.process.name,
+      {
+        ms: entry.ms,
+        error: reference && entry.output ? largestDifference(reference, entry.output) : null,
+        note: entry.note,
+        ...(entry.skipped !== undefined && { skipped: entry.skipped }),
+      },
+    ]);
+    return {
+      name, group, amount, unit,
+      date: new Date().toISOString().slice(0, 10),
+      largest: reference ? largestOf(reference) : null,
+      candidates: Object.fromEntries(results),
+    }; // prettier-ignore
+  }
+
+  stop(): void {
+    for (const process of this.processes.values()) process.stop();
+  }
+
+  /** A candidate that failed is out of this case; its process may be in any state, so the next case gets a new one. */
+  private drop(entry: Entry, reason: string): void {
+    entry.skipped = `failed: ${reason}`;
+    entry.ms.length = 0;
+    entry.process.stop();
+    this.processes.delete(entry.process.name);
+  }
+
+  private async start(name: string): Promise<CandidateProcess> {
+    const known = this.processes.get(name);
+    if (known) return known;
+    const process = new CandidateProcess(name);
+    this.processes.set(name, process);
+    const reply = await process.ask({ type: "describe" });
+    if (reply.type === "description") this.descriptions[name] = reply.text;
+    return process;
+  }
+
+  private async prepare(name: string, work: BenchCase, quick: boolean): Promise<Entry> {
+    const process = await this.start(name);
+    const entry: Entry = { process, ms: [], output: null, note: "" };
+    const reply = await process.ask({ type: "prepare", work, quick });
+    if (reply.type === "prepared") Object.assign(entry, { output: reply.output, note: reply.note });
+    else if (reply.type === "skipped") entry.skipped = reply.reason;
+    else this.drop(entry, reply.type === "failed" ? reply.error : reply.type);
+    return entry;
+  }
+}
