@@ -5,10 +5,16 @@
  * types of the converted model; rules read the results. Nothing is computed and the model is not changed.
  */
 
-import { FewbitError } from "../errors.ts";
+import { FewbitError, GraphError } from "../errors.ts";
+import { GraphModule } from "../graph/graph-module.ts";
+import { callerLocation, locationInStack } from "../graph/location.ts";
 import type { AnyModule } from "../nn/module.ts";
 import { propagateQConfig } from "../quantization/eager/propagate.ts";
 import { FakeQuantizeBase } from "../quantization/fake-quantize/base.ts";
+import type { BackendConfig } from "../quantization/fx/backend-config.ts";
+import type { PrepareCustomConfig } from "../quantization/fx/custom-config.ts";
+import { prepareFx, prepareQatFx } from "../quantization/fx/prepare.ts";
+import type { QConfigMapping } from "../quantization/fx/qconfig-mapping.ts";
 import { QConfig } from "../quantization/qconfig.ts";
 import { dryRun } from "./analysis/dry.ts";
 import type { Flow } from "./analysis/dry.ts";
@@ -16,6 +22,7 @@ import { replay } from "./analysis/replay.ts";
 import { callsByPath, locationOf, traceUnits } from "./analysis/trace.ts";
 import { outermostUnits } from "./analysis/units.ts";
 import type { Finding, Patient, Target } from "./finding.ts";
+import { examineGraph } from "./graph/examine.ts";
 import { rules } from "./rules/index.ts";
 
 export interface DoctorOptions {
@@ -25,6 +32,15 @@ export interface DoctorOptions {
   readonly target?: Target;
   /** Paths of a qconfig dictionary that is to be used, to be checked. */
   readonly qconfigDictKeys?: readonly string[];
+  /** Examine the model for FX: what prepareFx (or prepareQatFx, for a model in training mode and flow "qat") will be called with. */
+  readonly fx?: FxRequest;
+}
+
+export interface FxRequest {
+  readonly qconfigMapping: QConfigMapping;
+  readonly prepareCustomConfig?: PrepareCustomConfig;
+  /** What can run in integers; native by default. */
+  readonly backendConfig?: BackendConfig;
 }
 
 function flowOf(qconfigs: Iterable<unknown>): Flow {
@@ -50,12 +66,30 @@ function captureFailure(error: Error): Finding {
   return {
     code: readsValues ? "reads-values" : "forward-fails",
     path: "",
-    location: locationOf(error),
+    location: locationOf(error) || locationInStack(error.stack ?? ""),
     cause: error.message,
     fix: readsValues
       ? "Keep decisions about values out of the forward, or name the module that takes them in leafModules"
       : "Make forward run on the example inputs first",
   };
+}
+
+/** The user's line that made a module; of a fused one, the call of fuseModules. */
+function madeAt(module: AnyModule | undefined): string {
+  if (!module) return "";
+  const classes: string[] = [];
+  for (let one = module.constructor; one.name !== ""; one = Object.getPrototypeOf(one) as typeof one)
+    classes.unshift(one.name);
+  return locationInStack(module.madeAt.stack ?? "", classes);
+}
+
+/** Gives findings that no line of the forward is to blame for the line where their module is made, or the model. */
+function located(model: AnyModule, findings: readonly Finding[]): Finding[] {
+  const modules = new Map(model.namedModules());
+  return findings.map((finding) => {
+    if (finding.location !== "") return finding;
+    return { ...finding, location: madeAt(modules.get(finding.path)) || madeAt(model) };
+  });
 }
 
 /** The same mistake at one line is one finding. */
@@ -67,12 +101,42 @@ function unique(findings: readonly Finding[]): Finding[] {
   });
 }
 
-/**
- * Mistakes in a model about to be quantized, as data: which, in which module, at which line, why, and what to write
- * instead. An empty list means none was found.
- * @param exampleInputs the arguments of forward; only dtypes and shapes matter.
- */
-export function doctor(model: AnyModule, exampleInputs: readonly unknown[], options: DoctorOptions = {}): Finding[] {
+/** What prepareFx refuses, as a finding: it checks names itself and says which ones it knows. */
+function fxFailure(error: FewbitError, calledAt: string): Finding {
+  if (error instanceof GraphError) return captureFailure(error);
+  const aboutNames = "name" in error.fields || "known" in error.fields || "near" in error.fields;
+  return {
+    code: aboutNames ? "qconfig-matches-nothing" : "fx-refuses",
+    path: "",
+    location: locationOf(error) || calledAt,
+    cause: error.message,
+    fix: error.hint ?? "Correct the QConfigMapping (or the custom config) that prepareFx is given",
+  };
+}
+
+function examineFx(
+  model: AnyModule,
+  exampleInputs: readonly unknown[],
+  { fx, flow, target = "vnni" }: DoctorOptions,
+  calledAt: string,
+): Finding[] {
+  const { qconfigMapping, prepareCustomConfig = null, backendConfig = null } = fx!;
+  const prepareAs = flow === "qat" ? prepareQatFx : prepareFx;
+  try {
+    const prepared = prepareAs(model.clone(), qconfigMapping, exampleInputs, prepareCustomConfig, backendConfig);
+    return examineGraph(prepared, target);
+  } catch (error) {
+    if (error instanceof FewbitError) return [fxFailure(error, calledAt)];
+    throw error;
+  }
+}
+
+function examineModules(
+  model: AnyModule,
+  exampleInputs: readonly unknown[],
+  options: DoctorOptions,
+  calledAt: string,
+): Finding[] {
   const copy = model.clone();
   try {
     propagateQConfig(copy);
@@ -88,9 +152,25 @@ export function doctor(model: AnyModule, exampleInputs: readonly unknown[], opti
   const { trace, failure } = traceUnits(model, exampleInputs);
   const run = trace ? { trace, replay: replay(trace, dry), calls: callsByPath(trace.graph) } : null;
   const { target = "vnni", qconfigDictKeys = [] } = options;
-  const patient: Patient = { model, flow, target, qconfigDictKeys, qconfigs, units: outermostUnits(model), dry, run };
+  const units = outermostUnits(model);
+  const patient: Patient = { model, flow, target, qconfigDictKeys, calledAt, qconfigs, units, dry, run };
   const findings = rules.flatMap((rule) => rule(patient));
-  return unique(failure ? [captureFailure(failure), ...findings] : findings);
+  return failure ? [captureFailure(failure), ...findings] : findings;
+}
+
+/**
+ * Mistakes in a model about to be quantized, as data: which, in which module, at which line, why, and what to write
+ * instead. An empty list means none was found. Takes models at any stage of eager mode; graphs of FX and PyTorch 2
+ * Export, prepared or converted; and, with the option `fx`, models that prepareFx will be given.
+ * @param exampleInputs the arguments of forward; only dtypes and shapes matter. Graphs have their own.
+ */
+export function doctor(model: AnyModule, exampleInputs: readonly unknown[], options: DoctorOptions = {}): Finding[] {
+  const calledAt = callerLocation();
+  let findings: Finding[];
+  if (model instanceof GraphModule) findings = examineGraph(model, options.target ?? "vnni");
+  else if (options.fx) findings = examineFx(model, exampleInputs, options, calledAt);
+  else findings = examineModules(model, exampleInputs, options, calledAt);
+  return unique(located(model, findings));
 }
 
 /** 0 when there is nothing to mend, else 1: for CI. */

@@ -12,7 +12,10 @@ export interface Finding {
   readonly code: string;
   /** Path of the module at fault; "" is the root. */
   readonly path: string;
-  /** The user's file and line, `model.ts:14`; empty when no line of the forward is at fault. */
+  /**
+   * The user's file and line, `model.ts:14`: of the forward, or, when no line of it is at fault, where the module (or
+   * the model) is made. Empty only when the stack names no file.
+   */
   readonly location: string;
   readonly cause: string;
   /** What to write instead. */
@@ -28,6 +31,8 @@ export interface Patient {
   readonly flow: Flow;
   readonly target: Target;
   readonly qconfigDictKeys: readonly string[];
+  /** The line that called doctor: at fault for what it was given. */
+  readonly calledAt: string;
   /** The qconfig that reaches each module, by path; null: switched off; undefined: none. */
   readonly qconfigs: ReadonlyMap<string, QConfig | null | undefined>;
   readonly units: readonly (readonly [path: string, unit: AnyModule])[];

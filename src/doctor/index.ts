@@ -7,5 +7,5 @@ export type { Edit, EditKind } from "./place/edits.ts";
 export { FunctionalCall } from "./place/functional-call.ts";
 export { PlacedModule } from "./place/placed-module.ts";
 export { doctor, doctorExitCode, findingsText } from "./doctor.ts";
-export type { DoctorOptions } from "./doctor.ts";
+export type { DoctorOptions, FxRequest } from "./doctor.ts";
 export type { Finding, Target } from "./finding.ts";

@@ -13,14 +13,30 @@ function isLibraryFrame(frame: string): boolean {
   return inRoot || frame.includes(ownFile) || frame.includes("node:internal") || frame.includes("<anonymous>");
 }
 
-/** `model.ts:14` of the innermost frame outside this library, or "" when there is none. */
-export function callerLocation(): string {
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = STACK_DEPTH;
-  const stack = new Error().stack ?? "";
-  Error.stackTraceLimit = limit;
+/**
+ * `model.ts:14` of the innermost frame of a stack outside this library, or "" when there is none. Frames of the named
+ * classes' constructors are passed over, base class first: what is asked is who said `new`.
+ */
+export function locationInStack(stack: string, constructors: readonly string[] = []): string {
   const frames = stack.split("\n").slice(1);
+  for (const name of constructors) if (frames[0]?.trim().startsWith(`at new ${name} `)) frames.shift();
   const user = frames.find((frame) => !isLibraryFrame(frame));
   const place = user && /([^/\\()\s]+):(\d+):\d+\)?$/.exec(user.trim());
   return place ? `${place[1]!.replace(/\?.*$/, "")}:${place[2]!}` : "";
+}
+
+/** Runs `fn` with stacks deep enough for `locationInStack` to find the user's line in errors it throws. */
+export function withDeepStacks<T>(fn: () => T): T {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = STACK_DEPTH;
+  try {
+    return fn();
+  } finally {
+    Error.stackTraceLimit = limit;
+  }
+}
+
+/** Where the running code was called from, as `locationInStack` says it. */
+export function callerLocation(): string {
+  return locationInStack(withDeepStacks(() => new Error().stack ?? ""));
 }

@@ -52,6 +52,7 @@ function cloneInto<M extends AnyModule>(module: M, copies: Copies): M {
   copies.set(module, copy);
   const { pre, post } = module.forwardHooks;
   Object.defineProperty(copy, "hooks", { value: { pre: [...pre], post: [...post] }, configurable: true });
+  Object.defineProperty(copy, "madeAt", { value: module.madeAt, configurable: true });
   wrapForward(copy);
   for (const [name, value] of Object.entries(module)) {
     (copy as unknown as Record<string, unknown>)[name] = name === "qconfig" ? value : cloneValue(value, copies);

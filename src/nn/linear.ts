@@ -65,6 +65,9 @@ export class Bilinear extends Module<[Tensor, Tensor]> {
 
 /** Returns what it is given; stands where a layer was fused away. */
 export class Identity extends Module {
+  /** Left behind by a fusion: the path of the layer that does its work now. */
+  declare fusedInto?: string;
+
   forward(x: Tensor): Tensor {
     return x;
   }

@@ -48,9 +48,12 @@ export abstract class Module<In extends readonly unknown[] = [Tensor], Out = Ten
   static readonly optionalState: readonly string[] = [];
 
   declare private readonly hooks: Hooks;
+  /** The stack of the line that made the module, so that reports can name it; shared by copies, resolved when asked. */
+  declare readonly madeAt: Error;
 
   constructor() {
     Object.defineProperty(this, "hooks", { value: { pre: [], post: [] }, configurable: true });
+    Object.defineProperty(this, "madeAt", { value: new Error(), configurable: true });
     wrapForward(this);
   }
 

@@ -88,3 +88,14 @@ export function sameFactory(a: FactoryLike, b: FactoryLike): boolean {
     sameArgs(first.callableArgs, second.callableArgs)
   );
 }
+
+function showArgument(value: unknown): string {
+  if (isFactory(value)) return showFactory(value);
+  return typeof value === "function" ? value.name : String(value);
+}
+
+/** A constructor as text: `HistogramObserver(reduceRange=true)`. */
+export function showFactory({ observer, args }: Pick<ModuleFactory, "observer" | "args">): string {
+  const shown = Object.entries(args).map(([key, value]) => `${key}=${showArgument(value)}`);
+  return `${observer.name}(${shown.join(", ")})`;
+}

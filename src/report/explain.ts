@@ -15,7 +15,7 @@ import { QuantizedOutputModule } from "../nn/quantized/base.ts";
 import { propagateQConfig } from "../quantization/eager/propagate.ts";
 import { FakeQuantizeBase } from "../quantization/fake-quantize/base.ts";
 import { QConfig } from "../quantization/qconfig.ts";
-import type { ModuleFactory } from "../quantization/factory.ts";
+import { showFactory } from "../quantization/factory.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { stageOf, stubSentence } from "./stage.ts";
 import type { Stage } from "./stage.ts";
@@ -60,14 +60,6 @@ export interface ModuleReport {
 export interface Explanation {
   readonly stage: Stage;
   readonly modules: readonly ModuleReport[];
-}
-
-function showFactory({ observer, args }: ModuleFactory): string {
-  const shown = Object.entries(args).map(([key, value]) => {
-    const named = typeof value === "function" ? (value as { name: string }).name : String(value);
-    return `${key}=${named}`;
-  });
-  return `${observer.name}(${shown.join(", ")})`;
 }
 
 /** The outermost module from which an unbroken line of parents hands this qconfig down. */

@@ -8,6 +8,7 @@ import { FakeQuantizeBase } from "../../quantization/fake-quantize/base.ts";
 import { ObserverBase } from "../../quantization/observers/base.ts";
 import { prepare, prepareQat } from "../../quantization/eager/prepare.ts";
 import { swapModule } from "../../quantization/eager/convert.ts";
+import { removeObserver } from "../../quantization/eager/observer-hooks.ts";
 import { fromArray } from "../../tensor/create.ts";
 import { outermostUnits, isWatcher } from "./units.ts";
 
@@ -22,11 +23,11 @@ export interface DryRun {
   readonly refused: ReadonlyMap<string, Error>;
 }
 
-/** Any data with two signs: the parameters are thrown away. */
-const MADE_UP = [-1, 1];
+/** Any data with two signs, in two channels whatever the axis: the parameters are thrown away. */
+const MADE_UP = [-1, 1, -1, 1, -1, 1, -1, 1];
 
 function feed(watcher: AnyModule): void {
-  const x = fromArray(MADE_UP, [1, 1, MADE_UP.length]);
+  const x = fromArray(MADE_UP, [2, 2, 2]);
   if (watcher instanceof ObserverBase) watcher.observe(x);
   else if (watcher instanceof FakeQuantizeBase) watcher.forward(x);
 }
@@ -68,7 +69,10 @@ export function dryRun(model: AnyModule, flow: Flow): DryRun {
   const refused = new Map<string, Error>();
   for (const [path, unit] of prepared) {
     try {
-      converted.set(path, swapModule(unit, { uninitializedObservers: "ignore" }));
+      const swapped = swapModule(unit, { uninitializedObservers: "ignore" });
+      // convert takes observers off what it leaves as it is.
+      if (swapped === unit) removeObserver(unit);
+      converted.set(path, swapped);
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       refused.set(path, error);

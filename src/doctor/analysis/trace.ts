@@ -7,7 +7,7 @@ import { FewbitError } from "../../errors.ts";
 import { capture } from "../../graph/capture.ts";
 import { Value } from "../../graph/graph.ts";
 import type { Graph, Node } from "../../graph/graph.ts";
-import { callerLocation } from "../../graph/location.ts";
+import { callerLocation, withDeepStacks } from "../../graph/location.ts";
 import { FloatFunctional } from "../../nn/float-functional.ts";
 import type { AnyModule } from "../../nn/module.ts";
 import { QFunctional } from "../../nn/quantized/functional-modules.ts";
@@ -84,7 +84,7 @@ export function traceUnits(model: AnyModule, exampleInputs: readonly unknown[]):
   }
   watchCalls(copy, strays);
   try {
-    const { graph } = capture(copy, exampleInputs, { leafModules: isUnit });
+    const { graph } = withDeepStacks(() => capture(copy, exampleInputs, { leafModules: isUnit }));
     return { trace: { graph, model: copy, strays, scalarCalls }, failure: null };
   } catch (error) {
     if (!(error instanceof Error)) throw error;

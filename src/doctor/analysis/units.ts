@@ -13,6 +13,7 @@ import {
 } from "../../quantization/eager/mappings.ts";
 import { classOf } from "../../quantization/eager/types.ts";
 import type { ModuleClass } from "../../quantization/eager/types.ts";
+import { UniformQuantizationObserverBase } from "../../quantization/observers/base.ts";
 import { isLibraryLayer } from "../../quantization/fx/trace.ts";
 
 const custom = getDefaultCustomConfigDict();
@@ -34,6 +35,11 @@ const staticTable = getEmbeddingStaticQuantModuleMappings();
 /** Whether a module looks at tensors and returns them: an observer or a fake-quantize. */
 export function isWatcher(module: AnyModule): boolean {
   return module.isGraphLeaf && "calculateQParams" in module;
+}
+
+/** Whether a module learns parameters from calibration data: fixed and dynamic observers need none. */
+export function learnsFromData(module: AnyModule | undefined): module is UniformQuantizationObserverBase {
+  return module instanceof UniformQuantizationObserverBase && !module.isDynamic;
 }
 
 /** Whether a capture should call the module as a whole. */

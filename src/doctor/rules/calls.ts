@@ -2,9 +2,9 @@
 
 import { FloatFunctional } from "../../nn/float-functional.ts";
 import { QuantizedOutputModule } from "../../nn/quantized/base.ts";
-import { ObserverBase } from "../../quantization/observers/base.ts";
+import type { ObserverBase } from "../../quantization/observers/base.ts";
 import { functionalOf } from "../analysis/trace.ts";
-import { isSwappable, isWatcher } from "../analysis/units.ts";
+import { isSwappable, learnsFromData } from "../analysis/units.ts";
 import { DeQuantStub } from "../../quantization/stubs.ts";
 import { firstCall, nameOf } from "../finding.ts";
 import type { Finding, Patient, Rule } from "../finding.ts";
@@ -94,9 +94,7 @@ const deadBranches: Rule = (patient) => {
 
 /** After calibration: observers in the model's way that still saw nothing. */
 const uncalibrated: Rule = (patient) => {
-  const observers = patient.model
-    .namedModules()
-    .filter(([, module]) => isWatcher(module) && module instanceof ObserverBase);
+  const observers = patient.model.namedModules().filter(([, module]) => learnsFromData(module));
   const blank = observers.filter(([, module]) => !(module as ObserverBase).hasObserved);
   if (blank.length === 0 || blank.length === observers.length) return [];
   return blank

@@ -4,9 +4,8 @@ import { BatchNorm } from "../../nn/batch-norm.ts";
 import { FusedModule } from "../../nn/intrinsic/fused.ts";
 import { Identity } from "../../nn/linear.ts";
 import type { Graph, Node } from "../../graph/graph.ts";
-import type { AnyModule } from "../../nn/module.ts";
 import { fusibleStart } from "../place/own-modules.ts";
-import { isSwappable } from "../analysis/units.ts";
+import { isSwappable, isWatcher } from "../analysis/units.ts";
 import { firstCall, nameOf } from "../finding.ts";
 import type { Rule } from "../finding.ts";
 
@@ -45,33 +44,35 @@ const fusedForTraining: Rule = (patient) =>
       fix: "Use fuseModules on the model in eval mode, or prepareQat",
     }));
 
-/** The module that made a call's input, seen through Identities. */
-function makerOf(graph: Graph, node: Node): AnyModule | undefined {
+/** Path of the module that made a call's input, seen through what fusions left behind. */
+function makerOf(graph: Graph, node: Node): string | null {
   const before = node.inputs[0]?.node;
-  const module = before?.kind === "module" ? graph.modules.get(before.target) : undefined;
-  return before && module instanceof Identity ? makerOf(graph, before) : module;
+  if (before?.kind !== "module") return null;
+  const module = graph.modules.get(before.target)!;
+  return module instanceof Identity || isWatcher(module) ? makerOf(graph, before) : before.target;
 }
 
-/** What is left of a ReLU that was fused into one of the layers it served, and is gone for the others. */
-const sharedReluFused: Rule = (patient) => {
+/** Calls of what a fusion left behind, after another layer than the one that does its work now. */
+const illegalFusion: Rule = (patient) => {
   if (!patient.run) return [];
   const { graph } = patient.run.trace;
   return [...patient.run.calls].flatMap(([path, nodes]) => {
-    if (nodes.length < 2 || !(graph.modules.get(path) instanceof Identity) || path.endsWith("activationPostProcess"))
-      return [];
-    const orphan = nodes.find((node) => !(makerOf(graph, node) instanceof FusedModule));
-    const fusedElsewhere = orphan && nodes.some((node) => makerOf(graph, node) instanceof FusedModule);
-    if (!fusedElsewhere) return [];
+    const left = graph.modules.get(path);
+    const owner = left instanceof Identity ? left.fusedInto : undefined;
+    const orphan = owner === undefined ? undefined : nodes.find((node) => makerOf(graph, node) !== owner);
+    if (!orphan) return [];
+    const maker = makerOf(graph, orphan);
+    const where = maker === null ? "elsewhere" : `after "${maker}"`;
     return [
       {
         code: "illegal-fusion",
         path,
         location: orphan.source.location,
-        cause: `"${path}" was fused into one layer and is an Identity now, but is also called after another: there its work is lost`,
-        fix: "Give every layer a module of its own before fusing",
+        cause: `"${path}" was fused into "${owner}" and is an Identity now, but the forward also calls it ${where}: there its work is lost`,
+        fix: `Fuse only layers that follow each other in the forward, and give every layer a module of its own: another one in place of ${path} here`,
       },
     ];
   });
 };
 
-export const fusionRules: readonly Rule[] = [unfused, fusedForTraining, sharedReluFused];
+export const fusionRules: readonly Rule[] = [unfused, fusedForTraining, illegalFusion];

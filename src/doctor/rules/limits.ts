@@ -1,77 +1,46 @@
-/**
- * Limits of integer engines, from the packed weights: pairs of products that do not fit 16 bits, sums that do not fit 32.
- */
+/** Limits of integer engines, from the packed weights; see analysis/accumulation.ts. */
 
-import type { AnyModule } from "../../nn/module.ts";
+import type { Node } from "../../graph/graph.ts";
+import { QuantizedConvTransposeNd } from "../../nn/quantized/conv-transpose.ts";
+import { QuantizedOutputModule } from "../../nn/quantized/base.ts";
 import { Tensor } from "../../tensor/tensor.ts";
+import { activationMaxOf, excessOf, weightSums } from "../analysis/accumulation.ts";
 import { firstCall, nameOf } from "../finding.ts";
 import type { Finding, Patient, Rule } from "../finding.ts";
 
-const INT16_MAX = 32767;
-const INT32_MAX = 2 ** 31 - 1;
+const WATCHER = ".activationPostProcess";
 
-interface Extremes {
-  /** Largest |w0| + |w1| of weights whose products are added in 16 bits. */
-  readonly pair: number;
-  /** Largest sum of |w| of an output channel. */
-  readonly sum: number;
-}
-
-function extremesOf(weight: Tensor): Extremes {
-  const rows = weight.shape[0]!;
-  const length = weight.numel / rows;
-  let [pair, most] = [0, 0];
-  for (let row = 0; row < rows; row++) {
-    let sum = 0;
-    for (let i = 0; i < length; i++) {
-      const w = Math.abs(weight.data[row * length + i]!);
-      sum += w;
-      if (i % 2 === 1) pair = Math.max(pair, w + Math.abs(weight.data[row * length + i - 1]!));
-    }
-    most = Math.max(most, sum);
+/** Path of the module whose observer chose the range of a call's input: values keep it through pools and reshapes. */
+function rangeOwner(patient: Patient, node: Node): string | null {
+  let at = node.inputs[0]?.node;
+  while (at) {
+    const path = at.kind === "module" ? at.target.replace(WATCHER, "") : "";
+    if (path !== "" && patient.dry.converted.get(path) instanceof QuantizedOutputModule) return path;
+    at = at.inputs[0]?.node;
   }
-  return { pair, sum: most };
+  return null;
 }
 
-/** Largest integer an activation can be, its zero point apart. */
-function activationSpan(patient: Patient, path: string): number {
-  const watcher = patient.qconfigs.get(path)?.activation() as { quantMin?: number; quantMax?: number } | undefined;
-  return (watcher?.quantMax ?? 255) - (watcher?.quantMin ?? 0);
-}
-
-function check(patient: Patient, path: string, unit: AnyModule, weight: Tensor): Finding[] {
-  const span = activationSpan(patient, path);
-  const { pair, sum } = extremesOf(weight);
-  const common = { path, location: firstCall(patient, path) };
-  const name = nameOf(path, unit);
-  if (sum * span > INT32_MAX) {
-    const cause = `${name}: ${span} times the ${sum} of an output channel's weights exceeds ${INT32_MAX}`;
-    return [
-      {
-        ...common,
-        code: "int32-overflow",
-        cause,
-        fix: "Split the layer's input features, or reduce the activation's range",
-      },
-    ];
-  }
-  if (patient.target !== "avx2" || pair * span <= INT16_MAX) return [];
-  const cause = `${name}: two products can reach ${span} x ${pair} = ${span * pair}, more than the ${INT16_MAX} of 16-bit sums on avx2`;
-  return [
-    {
-      ...common,
-      code: "saturating-pair",
-      cause,
-      fix: 'Use getDefaultQConfig("x86"), whose activations have 7 bits (reduceRange)',
-    },
-  ];
+function check(patient: Patient, path: string, weight: Tensor, isTransposed: boolean): Finding[] {
+  const node = patient.run?.calls.get(path)?.[0];
+  const owner = node ? rangeOwner(patient, node) : null;
+  const observer = owner === null ? null : patient.qconfigs.get(owner)?.activation();
+  const excess = excessOf(weightSums(weight, isTransposed), activationMaxOf(observer), patient.target === "avx2");
+  if (!excess) return [];
+  const source = owner ?? "the module before it";
+  const name = nameOf(path, patient.model.getSubmodule(path));
+  const fix =
+    excess.code === "int32-overflow"
+      ? `Split the input features of ${path} over two layers, or give ${source} activations of fewer bits`
+      : `Give ${source} activations of 7 bits: ${source === owner ? `${owner}.` : ""}qconfig = getDefaultQConfig("x86"), whose observers have reduceRange`;
+  return [{ path, location: firstCall(patient, path), code: excess.code, cause: `${name}: ${excess.cause}`, fix }];
 }
 
 const accumulators: Rule = (patient) =>
   [...patient.dry.converted].flatMap(([path, unit]) => {
     const { weight } = unit as { weight?: unknown };
     if (!(weight instanceof Tensor) || weight.dtype !== "qint8" || !weight.isQuantized) return [];
-    return check(patient, path, patient.model.getSubmodule(path), weight);
+    return check(patient, path, weight, unit instanceof QuantizedConvTransposeNd);
   });
 
 export const limitRules: readonly Rule[] = [accumulators];

@@ -1,8 +1,11 @@
 /** QConfigs: none, unused, or such that convert refuses the module. */
 
 import { FakeQuantizeBase } from "../../quantization/fake-quantize/base.ts";
+import { getDefaultQConfigPropagationList } from "../../quantization/eager/mappings.ts";
 import { nearNames } from "../../quantization/eager/names.ts";
+import { classOf } from "../../quantization/eager/types.ts";
 import { DeQuantStub, QuantStub } from "../../quantization/stubs.ts";
+import { QuantizedModule } from "../../nn/quantized/base.ts";
 import { FloatFunctional } from "../../nn/float-functional.ts";
 import { isPerChannelScheme } from "../../tensor/qparams.ts";
 import type { QScheme } from "../../tensor/qparams.ts";
@@ -11,7 +14,8 @@ import { firstCall, nameOf } from "../finding.ts";
 import type { Finding, Patient, Rule } from "../finding.ts";
 
 const none: Rule = ({ qconfigs, model }) => {
-  if ([...qconfigs.values()].some((qconfig) => qconfig)) return [];
+  const isConverted = model.modules().some((module) => module instanceof QuantizedModule);
+  if (isConverted || [...qconfigs.values()].some((qconfig) => qconfig)) return [];
   const path = "";
   const cause = `no module of ${nameOf(path, model)} has a qconfig: prepare will observe nothing and convert change nothing`;
   return [{ code: "no-qconfig", path, location: "", cause, fix: "model.qconfig = getDefaultQConfig()" }];
@@ -35,7 +39,7 @@ const idleStubs: Rule = (patient) => {
     }));
 };
 
-const useless: Rule = ({ model }) =>
+const useless: Rule = ({ model, ...patient }) =>
   model
     .namedModules()
     .filter(([path, module]) => path !== "" && module.qconfig && !model.modules().some(isWatcher))
@@ -43,12 +47,12 @@ const useless: Rule = ({ model }) =>
     .map(([path, module]) => ({
       code: "unused-qconfig",
       path,
-      location: "",
+      location: firstCall({ model, ...patient }, path),
       cause: `${nameOf(path, module)} has a qconfig, and nothing in it has an integer form`,
       fix: `Remove ${path}.qconfig, or set it on the layer that was meant`,
     }));
 
-const unknownKeys: Rule = ({ model, qconfigDictKeys }) => {
+const unknownKeys: Rule = ({ model, qconfigDictKeys, calledAt }) => {
   const known = model.namedModules().map(([path]) => path);
   return qconfigDictKeys
     .filter((key) => !known.includes(key))
@@ -57,7 +61,7 @@ const unknownKeys: Rule = ({ model, qconfigDictKeys }) => {
       return {
         code: "qconfig-matches-nothing",
         path: key,
-        location: "",
+        location: calledAt,
         cause: `the qconfig for "${key}" matches no module`,
         fix: near.length > 0 ? `Did you mean ${near.join(", ")}?` : "Use a dotted path of namedModules()",
       };
@@ -120,6 +124,22 @@ function refusal(patient: Patient, path: string, error: Error): Finding {
 
 const refused: Rule = (patient) => [...patient.dry.refused].map(([path, error]) => refusal(patient, path, error));
 
+/** Recurrent layers with a dynamic form only: prepare hangs an observer on them all the same, which cannot take their output. */
+const dynamicOnly: Rule = (patient) => {
+  const observed = getDefaultQConfigPropagationList();
+  return [...(patient.run?.calls ?? [])]
+    .filter(([path, [node]]) => patient.qconfigs.get(path) && node!.outputs.length > 1)
+    .map(([path]) => [path, patient.model.getSubmodule(path)] as const)
+    .filter(([path, unit]) => observed.has(classOf(unit)) && !isSwappable(unit) && patient.dry.converted.has(path))
+    .map(([path, unit]) => ({
+      code: "dynamic-only",
+      path,
+      location: firstCall(patient, path),
+      cause: `${nameOf(path, unit)} has no static integer form, only a dynamic one: convert leaves it float, and the observer that prepare hangs on it cannot take its several outputs`,
+      fix: `Set ${path}.qconfig = null, pass integers through a DeQuantStub before it and its output through a QuantStub after it; quantizeDynamic can convert ${path} by itself`,
+    }));
+};
+
 const observersInTraining: Rule = (patient) => {
   if (patient.flow !== "qat") return [];
   const wrong = [...patient.qconfigs].find(
@@ -137,4 +157,12 @@ const observersInTraining: Rule = (patient) => {
   ];
 };
 
-export const qconfigRules: readonly Rule[] = [none, idleStubs, useless, unknownKeys, refused, observersInTraining];
+export const qconfigRules: readonly Rule[] = [
+  none,
+  idleStubs,
+  useless,
+  unknownKeys,
+  refused,
+  dynamicOnly,
+  observersInTraining,
+];

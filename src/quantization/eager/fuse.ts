@@ -71,7 +71,12 @@ function fuseList(model: AnyModule, list: readonly string[], isQat: boolean, opt
   const modules = list.map((name) => find(model, name, list));
   const { fuserFunc = fuseKnownModules, fuseCustomConfigDict = {} } = options;
   const replaced = fuserFunc(modules, isQat, fuseCustomConfigDict.additional_fuser_method_mapping ?? []);
-  list.forEach((name, i) => model.setSubmodule(name, replaced[i]!));
+  list.forEach((name, i) => {
+    const module = replaced[i]!;
+    // What is left of a fused part knows where its work went, so that reports can tell when it is called elsewhere.
+    if (module instanceof Identity) module.fusedInto = list[0]!;
+    model.setSubmodule(name, module);
+  });
 }
 
 function isListOfNames(lists: readonly string[] | readonly (readonly string[])[]): lists is readonly string[] {

@@ -3,12 +3,23 @@
  * remove them. What the observer returns replaces the tensor: an observer returns it unchanged, a fake-quantize rounded.
  */
 
+import { QuantError } from "../../errors.ts";
 import { Sequential } from "../../nn/container.ts";
 import type { AnyModule, ForwardHook, ForwardPreHook, Module } from "../../nn/module.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { Tensor } from "../../tensor/tensor.ts";
 
 function observerOf(module: AnyModule): Module | undefined {
   return (module as { activationPostProcess?: Module }).activationPostProcess;
+}
+
+/** Recurrent layers return several tensors, which one observer cannot watch. */
+function refuse(module: AnyModule): never {
+  throw new QuantError(
+    module.path || module.constructor.name,
+    { class: module.constructor.name },
+    "returns something else than one tensor, so its observer cannot watch it",
+    `Set ${module.path || "its"}${module.path ? "." : " "}qconfig = null before prepare; quantizeDynamic can convert it on its own`,
+  );
 }
 
 /**
@@ -17,6 +28,7 @@ function observerOf(module: AnyModule): Module | undefined {
  */
 export const observeOutput: ForwardHook = (module, _args, output) => {
   const observer = observerOf(module);
+  if (observer && !(output instanceof Tensor)) refuse(module);
   const once = observer?.forward(output as Tensor);
   return observer && module instanceof Sequential ? observer.forward(once!) : once;
 };
