@@ -181,6 +181,7 @@ export function buildPlan(
   const exchange: Exchange = { inputs: [], outputs: [] };
   let nextInput = 0;
   for (const node of graph.nodes) {
+    plan.reach(node);
     if (node.kind === "input") emitInput(plan, node, nextInput++, exchange);
     else if (node.kind !== "attribute" && !plan.absorbed.has(node)) emitNode(plan, node, options.fallback);
   }

@@ -121,6 +121,10 @@ export class PlanBuilder implements Machine {
   readonly steps: StepSpec[] = [];
   /** Nodes whose work an earlier step has taken over. */
   readonly absorbed = new Set<Node>();
+  /** Steps of a fusion, added when its last node is reached, where everything it reads exists. */
+  private readonly deferred = new Map<Node, () => void>();
+  /** Values that are only made when something reads them. */
+  private readonly onDemand = new Map<Value, () => void>();
   private readonly forms = new Map<Value, Buffer[]>();
   private readonly borders: ReadonlyMap<Value, Border>;
   private readonly convert: Converter;
@@ -155,6 +159,7 @@ export class PlanBuilder implements Machine {
   /** A buffer with the value in a form that satisfies the request, converted if need be. */
   read(arg: Argument, node: Node, request: FormRequest): Buffer {
     const value = arg as Value;
+    this.demand(value);
     const existing = this.forms.get(value) ?? [];
     const fitting = existing.find((buffer) => satisfies(buffer, request));
     if (fitting) return fitting;
@@ -199,6 +204,33 @@ export class PlanBuilder implements Machine {
       return { output: node.output, range: unlimited };
     this.absorbed.add(reader);
     return { output: reader.output, range };
+  }
+
+  /**
+   * Says that one step does the work of `nodes` (the first being emitted, the last in graph order the one whose output
+   * it writes); `add` is called at the last one. False when another fusion has one of them already.
+   */
+  defer(nodes: readonly Node[], add: () => void): boolean {
+    if (nodes.some((node) => this.absorbed.has(node) || this.deferred.has(node))) return false;
+    for (const node of nodes) this.absorbed.add(node);
+    this.deferred.set(nodes.at(-1)!, add);
+    return true;
+  }
+
+  /** Adds what waits for this node. */
+  reach(node: Node): void {
+    this.deferred.get(node)?.();
+  }
+
+  /** Says how to make a value, if anything reads it. */
+  makeOnDemand(value: Value, make: () => void): void {
+    this.onDemand.set(value, make);
+  }
+
+  private demand(value: Value): void {
+    const make = this.onDemand.get(value);
+    this.onDemand.delete(value);
+    make?.();
   }
 
   /** Says that `value` is the bytes of `buffer` in another shape. */

@@ -11,6 +11,8 @@ import type { MachineChoice } from "../../src/kernels/qgemm/gemm.ts";
 import { PartBlock } from "../../src/kernels/qgemm/parts.ts";
 import type { Epilogue } from "../../src/kernels/qgemm/post.ts";
 import { runParts } from "../../src/kernels/qgemm/run.ts";
+import { storageFlip } from "../../src/kernels/qgemm/variant.ts";
+import { sumOf } from "./gemm-cases.ts";
 import type { Host } from "./gemm-cases.ts";
 import { int8, integer, integers, seeded } from "./helpers.ts";
 import type { Random } from "./helpers.ts";
@@ -37,33 +39,57 @@ const CASES: readonly Case[] = [
   { size: [1, 1, 1], channels: [1, 1], padding: [1, 1] },
 ];
 
+function isDepthwise({ groups, inChannels, outChannels }: ConvShape): boolean {
+  return groups > 1 && groups === inChannels && groups === outChannels;
+}
+
 export function shapeOf(c: Case): ConvShape {
   const { kernel = [3, 3], stride = [1, 1], padding = [0, 0], dilation = [1, 1], groups = 1 } = c;
   return { inChannels: c.channels[0], outChannels: c.channels[1], kernel, stride, padding, dilation, groups };
 }
 
-export function convEpilogue(random: Random, channels: number, bytes: boolean): Epilogue {
+export function convEpilogue(
+  random: Random,
+  channels: number,
+  kind: "bytes" | "i32" | "sum",
+  flip: 0 | 0x80 = 0,
+): Epilogue {
   const zo = integer(random, 0, 255);
+  const bytes = { kind: "bytes", scale: 0.1, zeroPoint: zo, low: random() < 0.5 ? zo : 0, high: 255 } as const;
   return {
     inputScale: 0.02,
     inputZeroPoint: [0, 255, integer(random, 1, 254)][integer(random, 0, 2)] ?? 0,
     weightScales: Array.from({ length: random() < 0.5 ? channels : 1 }, () => 0.002 + random() * 0.01),
     bias: { kind: "float", values: Float32Array.from({ length: channels }, () => random() * 4 - 2) },
-    output: bytes
-      ? { kind: "bytes", scale: 0.1, zeroPoint: zo, low: random() < 0.5 ? zo : 0, high: 255 }
-      : { kind: "i32" },
+    output: kind === "bytes" ? bytes : kind === "sum" ? sumOf(random, bytes, flip) : { kind },
   };
 }
 
-/** Runs a problem; x is dense NHWC, the result too. `spare` channels surround the ones used. */
-function run(problem: ConvProblem, machine: MachineChoice, x: Uint8Array, transposed: boolean, host: Host): number[] {
+/** Runs a problem; x and a sum's other operand are dense NHWC, the result too. `spare` channels surround the ones used. */
+function run(
+  problem: ConvProblem,
+  machine: MachineChoice,
+  x: Uint8Array,
+  other: Uint8Array,
+  transposed: boolean,
+  host: Host,
+): number[] {
   const parts = (transposed ? transposedParts : convParts)(problem, machine);
   const block = new PartBlock(parts);
   const { input, output, epilogue, shape } = problem;
-  const wide = epilogue.output.kind === "bytes" ? 1 : 4;
+  const wide = epilogue.output.kind === "i32" ? 4 : 1;
+  const otherImage = problem.other ?? output;
   const flip = parts[0]?.flip ?? 0;
   return host.memory.scope((alloc) => {
     const [constants, xAt, yAt] = [alloc(block.bytes), alloc(imageSize(input)), alloc(imageSize(output) * wide)];
+    const otherAt = alloc(imageSize(otherImage));
+    const residual = host.memory.u8(otherAt, imageSize(otherImage)).fill(99);
+    eachPixel(otherImage, (n, y, i, dense) => {
+      for (let c = 0; c < shape.outChannels; c++) {
+        residual[pixelOffset(otherImage, n, y, i) + (problem.otherChannel ?? 0) + c] =
+          (other[dense * shape.outChannels + c] ?? 0) ^ flip;
+      }
+    });
     const stored = host.memory.u8(xAt, imageSize(input)).fill(epilogue.inputZeroPoint ^ flip);
     const canvas = host.memory.u8(yAt, imageSize(output) * wide).fill(77);
     eachPixel(input, (n, y, i, dense) => {
@@ -72,7 +98,7 @@ function run(problem: ConvProblem, machine: MachineChoice, x: Uint8Array, transp
           (x[dense * shape.inChannels + c] ?? 0) ^ flip;
       }
     });
-    runParts(host.kernels, block.write(new Uint8Array(host.memory.wasm.buffer), constants), xAt, yAt);
+    runParts(host.kernels, block.write(new Uint8Array(host.memory.wasm.buffer), constants, otherAt), xAt, yAt);
     const view = new DataView(canvas.buffer, yAt);
     const result: number[] = [];
     eachPixel(output, (n, y, i) => {
@@ -127,16 +153,21 @@ export function compareConv(
       const needed = (transposed ? transposedBorder : convBorder)(shape, bare, output);
       const input = { ...bare, border: widerBorder(needed, { top: 0, left: spare, bottom: spare, right: 1 }) };
       const count = (shape.inChannels / shape.groups) * shape.outChannels * shape.kernel[0] * shape.kernel[1];
+      const kinds = transposed || isDepthwise(shape) ? (["bytes", "i32"] as const) : (["bytes", "i32", "sum"] as const);
+      const kind = kinds[integer(random, 0, kinds.length - 1)]!;
       const problem: ConvProblem = {
         shape,
         input,
         output,
+        other: { ...output, border: { top: 0, left: 2, bottom: 1, right: 0 } },
+        otherChannel: spare,
         inputChannel: spare,
         outputChannel: spare,
         weights: int8(random, count, -weight, weight - 1),
-        epilogue: convEpilogue(random, shape.outChannels, random() < 0.7),
+        epilogue: convEpilogue(random, shape.outChannels, kind, storageFlip(machine.dot)),
       };
       const x = integers(random, n * h * w * shape.inChannels, xRange[0], xRange[1], Uint8Array);
+      const other = integers(random, n * oh * ow * shape.outChannels, 0, 255, Uint8Array);
       const { weights, epilogue } = problem;
       const expected = (transposed ? referenceTransposed : referenceConv)({
         shape,
@@ -145,8 +176,11 @@ export function compareConv(
         x,
         weights,
         epilogue,
+        other,
       });
-      expect(run(problem, machine, x, transposed, host), `${JSON.stringify(c)} spare=${spare}`).toEqual(expected);
+      expect(run(problem, machine, x, other, transposed, host), `${JSON.stringify(c)} spare=${spare} ${kind}`).toEqual(
+        expected,
+      );
     }
   }
 }

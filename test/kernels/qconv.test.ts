@@ -32,7 +32,7 @@ describe.each([
 it("refuses an input whose border is too small for the padding", () => {
   const shape = shapeOf({ size: [1, 4, 4], channels: [1, 1], padding: [1, 1] });
   const image = { n: 1, h: 4, w: 4, c: 1, border: NO_BORDER };
-  const epilogue = convEpilogue(seeded(1), 1, true);
+  const epilogue = convEpilogue(seeded(1), 1, "bytes");
   expect(() =>
     convParts({ shape, input: image, output: image, weights: new Int8Array(9), epilogue }, { dot: "unusable" }),
   ).toThrow(ShapeError);

@@ -13,18 +13,22 @@ const SCRATCH_AT = 5;
 /** Position of the first row among a sliding depthwise kernel's arguments. */
 const ROWS_AT = 1;
 
-/** Places a layer's constants (made for `engine.threads`) and returns the call that computes it; `operations` decide whether threads pay. */
+/**
+ * Places a layer's constants (made for `engine.threads`) and returns the call that computes it; `operations` decide
+ * whether threads pay, `other` is the second operand of a sum.
+ */
 export function bindParts(
   place: Place,
   block: PartBlock,
   input: Buffer,
   output: Buffer,
   operations: number,
+  other: Buffer | null = null,
 ): () => void {
   const { engine, at, constant } = place;
   // Allocating may grow the memory, which detaches views made before.
   const base = constant(block.bytes);
-  const placed = block.write(new Uint8Array(engine.memory.wasm.buffer), base);
+  const placed = block.write(new Uint8Array(engine.memory.wasm.buffer), base, other ? at(other) : 0);
   const [source, target] = [at(input), at(output)];
   const work = operations / placed.length;
   const runs = placed.map((part) =>

@@ -2,8 +2,10 @@
  * quantizePerTensor, the decomposed quantize whose integers become a quantized tensor, and dequantize: between f32 and stored bytes, transposing on the way where the layouts differ.
  */
 
-import type { Node, Value } from "../../graph/graph.ts";
+import { Value } from "../../graph/graph.ts";
+import type { Argument, Node } from "../../graph/graph.ts";
 import { pixelOffset, rowStride } from "../../kernels/qconv/image.ts";
+import { requantizeTable } from "../../kernels/qlut/reference.ts";
 import { D_BYTES, Q_BYTES } from "../../kernels/quantize/layout.ts";
 import { ruleCode, writeDequantizer, writeQuantizer } from "../../kernels/quantize/rules.ts";
 import type { Quantizer } from "../../kernels/quantize/rules.ts";
@@ -11,18 +13,8 @@ import type { TensorType } from "../../tensor/tensor.ts";
 import { elementOf, imageOf } from "../form.ts";
 import type { Buffer, Place, PlanBuilder, StepRule } from "../plan.ts";
 import { rowBlocks } from "../rows.ts";
-import { dequantizerOf, quantizerOf } from "./quantized-storage.ts";
-
-/** A record in the plan's constants. */
-export function constantRecord(
-  { engine, constant }: Place,
-  bytes: number,
-  write: (view: DataView, at: number) => void,
-): number {
-  const at = constant(bytes);
-  write(new DataView(engine.memory.wasm.buffer), at);
-  return at;
-}
+import { bindBytes } from "./quantized-elementwise.ts";
+import { constantRecord, dequantizerOf, quantizerOf } from "./quantized-storage.ts";
 
 function bindQuantize(place: Place, x: Buffer, y: Buffer, quantizer: Quantizer): () => void {
   const { engine, at } = place;
@@ -65,6 +57,35 @@ function bindQuantize(place: Place, x: Buffer, y: Buffer, quantizer: Quantizer):
   };
 }
 
+/** The bytes that a value is dequantized from, when that is all it is. */
+function bytesBehind(x: Argument, plan: PlanBuilder): Value | null {
+  const q = x instanceof Value && x.node.target === "dequantize" ? x.node.args[0] : null;
+  return q instanceof Value && !plan.constant(q) && isBytes(plan.type(q)) ? q : null;
+}
+
+function isBytes({ dtype, qparams }: TensorType): boolean {
+  return elementOf(dtype) === "byte" && qparams?.kind === "perTensor";
+}
+
+/** Bytes of one scale to bytes of another: each of the 256 has one result. */
+function addRequantize(node: Node, plan: PlanBuilder, q: Value, value: Value, quantizer: Quantizer): void {
+  const input = plan.read(q, node, { kind: "any" });
+  const output = plan.write(value, input.form.kind);
+  plan.step({
+    node,
+    kernel: "table of 256",
+    precision: "int8",
+    why: "",
+    operations: 0,
+    reads: [input],
+    writes: [output],
+    bind(place) {
+      const table = requantizeTable(dequantizerOf(plan.type(q), plan.flip, false), quantizer);
+      return bindBytes(place, table, input, output);
+    },
+  });
+}
+
 /** Adds the step from floats to the bytes of `value`, made by `rule`. */
 function addQuantize(
   node: Node,
@@ -76,6 +97,8 @@ function addQuantize(
   const type = plan.type(value);
   if (elementOf(type.dtype) !== "byte" || plan.type(x!).dtype !== "float32")
     return "only float32 to qint8 and quint8 has a kernel";
+  const behind = bytesBehind(x!, plan);
+  if (behind) return addRequantize(node, plan, behind, value, rule(type));
   const input = plan.read(x!, node, { kind: "any" });
   const wantsImage = input.form.kind === "image" || (plan.isReadAsImage(value) && imageOf(type.shape) !== null);
   const output = plan.write(value, wantsImage ? "image" : "flat");
@@ -95,23 +118,30 @@ function emitQuantize(node: Node, plan: PlanBuilder): string | void {
   return addQuantize(node, plan, node.output, (type) => quantizerOf(type, plan.flip, "addThenRound", { nan: "high" }));
 }
 
+/** How the quantize node's reals become the bytes that `made` makes of its integers, or why not in the engine. */
+export function decomposedQuantizer(quantize: Node, made: Node | undefined, plan: PlanBuilder): Quantizer | string {
+  const [, scale, zeroPoint] = quantize.args;
+  if (typeof scale !== "number" || typeof zeroPoint !== "number") return "the scale is chosen when the graph runs";
+  if (!made || made.target !== "makePerTensorQuantizedTensor" || plan.graph.useCount(quantize.output) !== 1)
+    return "plain integers do not live in the engine";
+  const { quantMin, quantMax } = quantize.attrs as { quantMin: number; quantMax: number };
+  return {
+    ...quantizerOf(plan.type(made.output), plan.flip, "roundThenAdd", { nan: "low" }),
+    low: quantMin,
+    high: quantMax,
+    inverse: Math.fround(1 / scale),
+  };
+}
+
 /**
  * The engine holds 8-bit integers as quantized tensors only, so the node that makes one of the integers is taken over.
  * Rounding first, then the zero point, in the range the operator names; f32(1 / s) is of the double scale.
  */
 function emitDecomposed(node: Node, plan: PlanBuilder): string | void {
-  const [, scale, zeroPoint] = node.args;
   const made = node.output.users[0];
-  if (typeof scale !== "number" || typeof zeroPoint !== "number") return "the scale is chosen when the graph runs";
-  if (!made || made.target !== "makePerTensorQuantizedTensor" || plan.graph.useCount(node.output) !== 1)
-    return "plain integers do not live in the engine";
-  const { quantMin, quantMax } = node.attrs as { quantMin: number; quantMax: number };
-  const refused = addQuantize(node, plan, made.output, (type) => ({
-    ...quantizerOf(type, plan.flip, "roundThenAdd", { nan: "low" }),
-    low: quantMin,
-    high: quantMax,
-    inverse: Math.fround(1 / scale),
-  }));
+  const quantizer = decomposedQuantizer(node, made, plan);
+  if (!made || typeof quantizer === "string") return quantizer as string;
+  const refused = addQuantize(node, plan, made.output, () => quantizer);
   if (refused === undefined) plan.absorbed.add(made);
   return refused;
 }
@@ -140,8 +170,13 @@ function bindDequantize(place: Place, x: Buffer, y: Buffer, flip: 0 | 0x80): () 
 function emitDequantize(node: Node, plan: PlanBuilder): string | void {
   const [x] = node.args;
   if (plan.constant(x!)) return "a stored tensor is dequantized";
-  if (elementOf(plan.type(x!).dtype) !== "byte" || plan.type(x!).qparams?.kind !== "perTensor")
-    return "only bytes quantized per tensor have a kernel";
+  if (!isBytes(plan.type(x!))) return "only bytes quantized per tensor have a kernel";
+  // Steps that take over what is done to the floats read the bytes themselves.
+  plan.makeOnDemand(node.output, () => addDequantize(node, plan));
+}
+
+function addDequantize(node: Node, plan: PlanBuilder): void {
+  const [x] = node.args;
   const input = plan.read(x!, node, { kind: "any" });
   const output = plan.write(node.output, input.form.kind);
   plan.step({

@@ -1,21 +1,24 @@
 /**
- * quantizedConv and quantizedConvFloat (one and two spatial axes) → the integer convolution over bordered images.
+ * quantizedConv and quantizedConvFloat (one and two spatial axes) → the integer convolution over bordered images, with a
+ * sum behind it in its epilogue.
  */
 
-import type { Node } from "../../graph/graph.ts";
-import { convBorder, convParts } from "../../kernels/qconv/conv.ts";
+import type { Node, Value } from "../../graph/graph.ts";
+import { convBorder, convParts, isDepthwise } from "../../kernels/qconv/conv.ts";
 import type { ConvShape } from "../../kernels/qconv/conv.ts";
 import { NO_BORDER } from "../../kernels/qconv/image.ts";
 import type { Border } from "../../kernels/qconv/image.ts";
 import { PartBlock } from "../../kernels/qgemm/parts.ts";
+import type { Epilogue } from "../../kernels/qgemm/post.ts";
 import type { QuantizedConvAttrs } from "../../ops/quantized/conv.ts";
 import { convRounding } from "../../ops/quantized/engines.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import { numel } from "../../tensor/shape.ts";
-import type { TensorType } from "../../tensor/tensor.ts";
+import type { Tensor, TensorType } from "../../tensor/tensor.ts";
 import { imageOf } from "../form.ts";
 import type { PlanBuilder, StepRule } from "../plan.ts";
 import { bindParts } from "./parts.ts";
+import { isBounded, sumBehind } from "./quantized-sum.ts";
 import { epilogueOf, refuseQuantized, weightZeroPoints } from "./quantized-epilogue.ts";
 
 /** A spatial attribute as [height, width]; one axis is the width. */
@@ -65,31 +68,51 @@ function emit(node: Node, plan: PlanBuilder): string | void {
   const isFloat = plan.type(node.output).dtype === "float32";
   if (!isFloat && convRounding(attrs.engine, weight.qparams!, attrs.groups) !== "fbgemm")
     return `the kernels round as fbgemm does, not as ${attrs.engine}`;
-  const shape = convShapeOf(weight.shape, attrs);
-  const output = plan.write(node.output, "image");
-  const input = plan.read(x!, node, { kind: "image", border: borderOf(node, 0, weight.shape) });
+  const epilogue = epilogueOf(type, weight, bias, plan.type(node.output), !isFloat && attrs.relu);
+  const sum = isDepthwise(convShapeOf(weight.shape, attrs)) ? null : sumBehind(node, plan);
+  const output = sum?.sum(epilogue.output);
+  if (sum && output && isBounded({ ...epilogue, output }, weight, weightZeroPoints(weight))) {
+    const add = (): void => addConv(node, plan, { weight, epilogue: { ...epilogue, output }, ...sum });
+    if (plan.defer(sum.nodes, add)) return;
+  }
+  addConv(node, plan, { weight, epilogue, output: node.output, other: null });
+}
+
+interface ConvStep {
+  readonly weight: Tensor;
+  readonly epilogue: Epilogue;
+  readonly output: Value;
+  /** The second operand, when the output is a sum. */
+  readonly other: Value | null;
+}
+
+function addConv(node: Node, plan: PlanBuilder, { weight, epilogue, ...step }: ConvStep): void {
+  const input = plan.read(node.args[0]!, node, { kind: "image", border: borderOf(node, 0, weight.shape) });
+  const other = step.other && plan.read(step.other, node, { kind: "image" });
+  const output = plan.write(step.output, "image");
   const parts = convParts(
     {
-      shape,
+      shape: convShapeOf(weight.shape, node.attrs as QuantizedConvAttrs),
       input: input.image,
       output: output.image,
+      ...(other && { other: other.image }),
       weights: weight.data as Int8Array,
       weightZeroPoints: weightZeroPoints(weight),
-      epilogue: epilogueOf(type, weight, bias, output.type, !isFloat && attrs.relu),
+      epilogue,
     },
     { dot: plan.engine.dot },
   );
   const block = new PartBlock(parts, plan.engine.threads);
-  const operations = convOperations(output.type, weight.shape);
+  const operations = convOperations(plan.type(node.output), weight.shape);
   plan.step({
     node,
-    kernel: parts[0] ? `qconv ${parts[0].weights.variant}` : "qconv",
+    kernel: `qconv ${parts[0]?.weights.variant ?? ""}${other ? " + add" : ""}`,
     precision: "int8",
     why: "",
     operations,
-    reads: [input],
+    reads: other ? [input, other] : [input],
     writes: [output],
-    bind: (place) => bindParts(place, block, input, output, operations),
+    bind: (place) => bindParts(place, block, input, output, operations, other),
   });
 }
 

@@ -12,8 +12,7 @@ import { Tensor } from "../../tensor/tensor.ts";
 import { elementOf } from "../form.ts";
 import type { Buffer, Place, PlanBuilder, StepRule } from "../plan.ts";
 import { rowBlocks } from "../rows.ts";
-import { constantRecord } from "./quantize.ts";
-import { dequantizerOf, quantizerOf } from "./quantized-storage.ts";
+import { constantRecord, dequantizerOf, quantizerOf } from "./quantized-storage.ts";
 import { bindTail } from "./tail.ts";
 
 const BYTES = 256;
@@ -40,13 +39,14 @@ function withTail(run: () => void, tail: (() => void) | null): () => void {
   };
 }
 
-function bindTable(place: Place, node: Node, x: Buffer, y: Buffer, flip: number): () => void {
+/** y = values[x], byte by byte. */
+export function bindBytes(place: Place, values: Uint8Array, x: Buffer, y: Buffer): () => void {
   const { engine, at, constant } = place;
   const table = constant(BYTES);
-  engine.memory.u8(table, BYTES).set(tableOf(node, x, y, flip));
+  engine.memory.u8(table, BYTES).set(values);
   const [source, target] = [at(x), at(y)];
   const blocks = rowBlocks([x, y]);
-  const run = (): void => {
+  return () => {
     for (const { rows, count, offsets, strides } of blocks) {
       engine.kernels.qlut_rows(
         rows,
@@ -59,6 +59,10 @@ function bindTable(place: Place, node: Node, x: Buffer, y: Buffer, flip: number)
       );
     }
   };
+}
+
+function bindTable(place: Place, node: Node, x: Buffer, y: Buffer, flip: number): () => void {
+  const run = bindBytes(place, tableOf(node, x, y, flip), x, y);
   return withTail(run, bindTail(place, node, [x], y, flip));
 }
 

@@ -10,7 +10,7 @@ import { unsignedZeroPoint } from "../form.ts";
 /** Largest value of the unsigned form of a byte. */
 const BYTE_MAX = 255;
 
-/** Epilogue of a layer: with 8-bit output in fbgemm's order, relu as a lower clamp at the zero point; or with float output. */
+/** Epilogue of a layer: with 8-bit output in fbgemm's order, relu as a lower clamp at the zero point; or with float output in two roundings. */
 export function epilogueOf(
   x: TensorType,
   weight: Tensor,
@@ -29,7 +29,7 @@ export function epilogueOf(
     bias: floatBias,
     output:
       output.dtype === "float32"
-        ? { kind: "f32" }
+        ? { kind: "f32Twice" }
         : { kind: "bytes", scale: outputScale, zeroPoint, low: relu ? zeroPoint : 0, high: BYTE_MAX },
   };
 }

@@ -13,8 +13,7 @@ import type { Shape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { elementOf } from "../form.ts";
 import type { Buffer, Place, PlanBuilder, StepRule } from "../plan.ts";
-import { constantRecord } from "./quantize.ts";
-import { dequantizerOf, quantizerOf } from "./quantized-storage.ts";
+import { constantRecord, dequantizerOf, quantizerOf } from "./quantized-storage.ts";
 
 const FLOAT = 4;
 

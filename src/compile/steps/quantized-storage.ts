@@ -4,6 +4,7 @@
 
 import type { Dequantizer, Quantizer, RoundingRule } from "../../kernels/quantize/rules.ts";
 import { dtypeInfo } from "../../tensor/dtype.ts";
+import type { Place } from "../plan.ts";
 import type { TensorType } from "../../tensor/tensor.ts";
 
 function offsetOf({ dtype }: TensorType): 0 | 128 {
@@ -35,4 +36,15 @@ export function quantizerOf(
   const { scale, zeroPoint } = parametersOf(type);
   const { min, max } = dtypeInfo[type.dtype];
   return { rule, scale, zeroPoint, low: relu ? zeroPoint : min, high: max, nan, offset: offsetOf(type), flip };
+}
+
+/** A record in the plan's constants. */
+export function constantRecord(
+  { engine, constant }: Place,
+  bytes: number,
+  write: (view: DataView, at: number) => void,
+): number {
+  const at = constant(bytes);
+  write(new DataView(engine.memory.wasm.buffer), at);
+  return at;
 }

@@ -49,20 +49,27 @@ function groupSize({ n, h, w }: Image): number {
   return n === 0 || best * h * w < LEAST_TABLE_PIXELS ? Math.max(1, n) : best;
 }
 
+/** One input and one output channel a group: these have kernels of their own. */
+export function isDepthwise({ groups, inChannels, outChannels }: ConvShape): boolean {
+  return groups > 1 && inChannels === groups && outChannels === groups;
+}
+
 /**
  * Parts of a convolution, one a group; a depthwise convolution is one part.
  * @throws ShapeError when the images do not fit; ArgumentError when the weights do not.
  */
 export function convParts(problem: ConvProblem, machine: MachineChoice): Part[] {
   const { shape, input, output } = problem;
-  if (shape.groups > 1 && shape.inChannels === shape.groups && shape.outChannels === shape.groups)
-    return [depthwisePart(problem, machine)];
+  if (isDepthwise(shape)) return [depthwisePart(problem, machine)];
   checkConv("conv", problem, convBorder(shape, input, output));
   const bytes = outputBytes(problem.epilogue);
   const n = groupSize(output);
   const tables = {
     pixIn: windowTable(shape, { ...input, n }, { ...output, n }),
     pixOut: pixelTable({ ...output, n }, bytes),
+    other: problem.other
+      ? { pixels: pixelTable({ ...problem.other, n }, 1), stride: n * imageStride(problem.other) }
+      : null,
     taps: convTaps(shape, input),
     repeat: { groups: output.n / n, xStride: n * imageStride(input), yStride: n * imageStride(output) * bytes },
   };

@@ -27,6 +27,9 @@ export interface ConvProblem {
   readonly inputChannel?: number;
   readonly output: Image;
   readonly outputChannel?: number;
+  /** Where the other operand of a sum lies, and its first channel that is read. */
+  readonly other?: Image;
+  readonly otherChannel?: number;
   /** PyTorch's order: [out, in / groups, kh, kw]; transposed convolutions [in, out / groups, kh, kw]. */
   readonly weights: Int8Array | Uint8Array;
   readonly weightZeroPoints?: ArrayLike<number>;

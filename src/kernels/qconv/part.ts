@@ -22,6 +22,8 @@ export interface PartTables {
   readonly pixOut: Int32Array;
   readonly taps: Taps;
   readonly repeat: Repeat;
+  /** Of the other operand of a sum: its pixels, and bytes from a group of images to the next. */
+  readonly other: { readonly pixels: Int32Array; readonly stride: number } | null;
 }
 
 /** The slice of an epilogue that belongs to some channels. */
@@ -69,6 +71,7 @@ export function partOf(
     weights,
     post: packPost(sliceEpilogue(epilogue, first, first + channels), weights, zeroPoint),
     output: epilogue.output,
+    other: tables.other && { ...tables.other, offset: (problem.otherChannel ?? 0) + first },
     flip,
     xOffset: (problem.inputChannel ?? 0) + group * (shape.inChannels / shape.groups),
     yOffset: ((problem.outputChannel ?? 0) + first) * outputBytes(epilogue),

@@ -17,6 +17,8 @@ export interface ReferenceConv {
   readonly weights: ArrayLike<number>;
   readonly weightZeroPoints?: ArrayLike<number>;
   readonly epilogue: Epilogue;
+  /** The other operand of a sum, dense bytes of the unsigned form, as the result lies. */
+  readonly other?: ArrayLike<number>;
 }
 
 /** Sums products over the taps for which `source` gives an input coordinate. */
@@ -58,7 +60,7 @@ function everyOutput(
     for (let oy = 0; oy < h; oy++) {
       for (let ox = 0; ox < w; ox++) {
         for (let o = 0; o < problem.shape.outChannels; o++)
-          y.push(referenceOutput(problem.epilogue, o, value(n, oy, ox, o)));
+          y.push(referenceOutput(problem.epilogue, o, value(n, oy, ox, o), problem.other?.[y.length]));
       }
     }
   }

@@ -108,7 +108,12 @@ export function transposedParts(problem: ConvProblem, machine: MachineChoice): P
   const parts: Part[] = [];
   for (let py = 0; py < shape.stride[0]; py++) {
     for (let px = 0; px < shape.stride[1]; px++) {
-      const tables = { ...phaseTables(problem, [py, px]), taps: phaseTaps(shape, input, [py, px]), repeat: ONCE };
+      const tables = {
+        ...phaseTables(problem, [py, px]),
+        taps: phaseTaps(shape, input, [py, px]),
+        repeat: ONCE,
+        other: null,
+      };
       if (tables.pixIn.length === 0) continue;
       for (let group = 0; group < shape.groups; group++) {
         parts.push(partOf(problem, machine, group, tables, { base: group * perGroup, channelStride: area }));

@@ -162,6 +162,7 @@ export function depthwisePart(problem: ConvProblem, machine: MachineChoice, form
     weights,
     post: packPost(epilogue, weights, readZeroPoint(epilogue.inputZeroPoint, variant, flip)),
     output: epilogue.output,
+    other: null,
     flip,
     xOffset: problem.inputChannel ?? 0,
     yOffset: (problem.outputChannel ?? 0) * outputBytes(epilogue),

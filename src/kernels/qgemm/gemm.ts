@@ -24,6 +24,8 @@ export interface GemmProblem {
   /** Bytes between rows of x and of y; by default rows are dense. */
   readonly xStride?: number;
   readonly yStride?: number;
+  /** Bytes between rows of the other operand of a sum; by default rows are dense. */
+  readonly otherStride?: number;
 }
 
 export interface MachineChoice {
@@ -41,7 +43,7 @@ export function readZeroPoint(zeroPoint: number, variant: Variant, flip: 0 | 0x8
 
 /** Bytes of one output element. */
 export function outputBytes(epilogue: Epilogue): 1 | 4 {
-  return epilogue.output.kind === "bytes" ? 1 : 4;
+  return epilogue.output.kind === "bytes" || epilogue.output.kind === "sum" ? 1 : 4;
 }
 
 /** 0, step, 2 * step, ... */
@@ -83,6 +85,10 @@ export function gemmPart(problem: GemmProblem, machine: MachineChoice): Part {
     weights: packed,
     post: packPost(epilogue, packed, readZeroPoint(epilogue.inputZeroPoint, variant, flip)),
     output: epilogue.output,
+    other:
+      epilogue.output.kind === "sum"
+        ? { pixels: arithmetic(rows, problem.otherStride ?? channels), stride: 0, offset: 0 }
+        : null,
     flip,
     xOffset: 0,
     yOffset: 0,

@@ -52,15 +52,41 @@ export const GATHER = 96;
 export const GROUP_TILES = 100;
 export const GROUP_X = 104;
 export const GROUP_Y = 108;
-export const DESCRIPTOR_BYTES = 112;
+/** i32: bytes at the start of scratch that hold the accumulators of one block of tiles for shared/product-finish.as.ts; 0 for other outputs. */
+export const ACC_BYTES = 112;
+/** i32 addresses, for OUT_SUM: the other operand; byte offset into it of every output pixel, as PIX_OUT; the record below. */
+export const OTHER = 116;
+export const PIX_OTHER = 120;
+export const SUM = 124;
+/** i32: bytes of the other operand from a group to the next. */
+export const GROUP_OTHER = 128;
+export const DESCRIPTOR_BYTES = 144;
 
 /** Bits of 1.5 * 2^23 as f32. */
 export const MAGIC_BITS = 0x4b400000;
 
-/** Output forms: bytes by requantization, raw 32-bit accumulators, or f32 `acc * multiplier + bias`. */
+/**
+ * Output forms: bytes by requantization, raw 32-bit accumulators, f32 `acc * multiplier + bias` in one rounding; and
+ * the forms that shared/product-finish.as.ts makes, the same in two roundings and bytes of a sum with another tensor.
+ */
 export const OUT_BYTES = 0;
 export const OUT_I32 = 1;
 export const OUT_F32 = 2;
+export const OUT_F32_TWICE = 3;
+export const OUT_SUM = 4;
+
+/** Record of a sum. i32: 1 when the layer's result passes through bytes before it is added. */
+export const SUM_THROUGH = 0;
+/** Those bytes: f32 1.5 * 2^23 minus their zero point, clamps, scale and addend, all of the dtype's own integers. */
+export const SUM_ZERO = 4;
+export const SUM_LOW = 8;
+export const SUM_HIGH = 12;
+export const SUM_SCALE = 16;
+export const SUM_ADDEND = 20;
+/** Dequantizer of the other operand and quantizer of the sum (quantize/layout.ts). */
+export const SUM_OTHER = 32;
+export const SUM_OUTPUT = 64;
+export const SUM_BYTES = 112;
 
 /** One epilogue block: i32 accumulator start [8], f32 bias [8], f32 multiplier [8], f64 bias [8]. */
 export const POST_BIAS = 32;

@@ -54,6 +54,8 @@ export interface Part {
   readonly weights: PackedWeights;
   readonly post: PackedPost;
   readonly output: Output;
+  /** Of a sum: byte offset of every output pixel (of one group) in the other operand, from a group to the next, and of the first channel. */
+  readonly other: { readonly pixels: Int32Array; readonly stride: number; readonly offset: number } | null;
   readonly flip: 0 | 0x80;
   /** Added to x and y of a call: the group's first channel. */
   readonly xOffset: number;
@@ -68,6 +70,8 @@ export interface PlacedPart {
   readonly pixels: number;
   readonly tiles: number;
   readonly panels: number;
+  /** Whether the output is made from the accumulators of tiles, which the vector form does not have. */
+  readonly tiled: boolean;
   readonly xOffset: number;
   readonly yOffset: number;
   /** Scratch memory of the first thread; every thread has `scratchBytes` of its own, one behind the other. */
@@ -104,13 +108,23 @@ function gathers({ runBytes, runs }: Part): boolean {
   return runs.length > 1 && runBytes % UNROLLED !== 0;
 }
 
-/** Bytes of the dense rows of one block of tiles: i16 in plain SIMD, bytes (and what gathering spills) otherwise. */
+/** Pixels of one block of tiles. */
+function blockPixels(part: Part): number {
+  return Math.min(tileBlock(part), Math.ceil(part.pixIn.length / at.MR)) * at.MR;
+}
+
+/** Bytes of the accumulators of one block of tiles and one panel, where shared/product-finish.as.ts makes the output. */
+function accumulatorBytes(part: Part): number {
+  const finished = part.output.kind === "sum" || part.output.kind === "f32Twice";
+  return finished && part.form.kind === "product" ? blockPixels(part) * at.NR * Int32Array.BYTES_PER_ELEMENT : 0;
+}
+
+/** Those, and the dense rows of one block of tiles: i16 in plain SIMD, bytes (and what gathering spills) otherwise. */
 function scratchBytes(part: Part): number {
-  if (part.form.kind !== "product" || part.pixIn.length <= 1) return 0;
-  const pixels = Math.min(tileBlock(part), Math.ceil(part.pixIn.length / at.MR)) * at.MR;
-  const bytes = pixels * part.runBytes * part.runs.length;
-  if (part.weights.wide !== null) return aligned(bytes * 2) + ALIGN;
-  return gathers(part) ? aligned(bytes) + ALIGN : 0;
+  if (part.form.kind !== "product" || part.pixIn.length === 0) return 0;
+  const bytes = blockPixels(part) * part.runBytes * part.runs.length;
+  const rows = part.weights.wide !== null ? aligned(bytes * 2) + ALIGN : gathers(part) ? aligned(bytes) + ALIGN : 0;
+  return accumulatorBytes(part) + rows;
 }
 
 /** Collects byte blocks, each kept once however many parts use it. */
@@ -143,7 +157,16 @@ function bytesOf(table: Int32Array): Uint8Array {
 export class PartBlock {
   readonly #parts: readonly Part[];
   readonly #blocks = new Blocks();
-  readonly #places: { pixIn: number; pixOut: number; runs: number; narrow: number; wide: number; post: number }[];
+  readonly #places: {
+    pixIn: number;
+    pixOut: number;
+    runs: number;
+    narrow: number;
+    wide: number;
+    post: number;
+    other: number;
+    sum: number;
+  }[];
 
   readonly #scratchBytes: number;
   readonly #threads: number;
@@ -169,6 +192,8 @@ export class PartBlock {
         narrow: this.#panels(part.weights.narrow),
         wide: this.#panels(part.weights.wide),
         post: this.#blocks.add(part.post, () => part.post.bytes),
+        other: part.other ? table(part.other.pixels) : 0,
+        sum: part.post.sum ? this.#blocks.add(part.post.sum, () => part.post.sum!.bytes) : 0,
       };
     });
   }
@@ -183,8 +208,8 @@ export class PartBlock {
     return this.#parts.length * at.DESCRIPTOR_BYTES + this.#blocks.bytes + this.#threads * this.#scratchBytes;
   }
 
-  /** Writes everything at `base` (16-byte aligned) of `memory`, a view of the whole engine memory. */
-  write(memory: Uint8Array, base: number): PlacedPart[] {
+  /** Writes everything at `base` (16-byte aligned) of `memory`, a view of the whole engine memory; `other` is the address of a sum's other operand. */
+  write(memory: Uint8Array, base: number, other: number = 0): PlacedPart[] {
     const view = new DataView(memory.buffer, memory.byteOffset);
     const start = base + this.#parts.length * at.DESCRIPTOR_BYTES;
     this.#blocks.copyTo(memory, start);
@@ -212,6 +237,11 @@ export class PartBlock {
       set(at.GROUP_X, part.repeat.xStride);
       set(at.GROUP_Y, part.repeat.yStride);
       set(at.NO_OFFSET, 0);
+      set(at.ACC_BYTES, accumulatorBytes(part));
+      set(at.OTHER, other + (part.other?.offset ?? 0));
+      set(at.PIX_OTHER, start + place.other);
+      set(at.GROUP_OTHER, part.other?.stride ?? 0);
+      set(at.SUM, start + place.sum);
       set(at.GATHER, gathers(part) ? 1 : 0);
       set(at.BOUNDED, part.post.bounded ? 1 : 0);
       set(at.WIDE_BIAS, part.post.wideBias ? 1 : 0);
@@ -223,6 +253,7 @@ export class PartBlock {
         pixels: part.pixIn.length * part.repeat.groups,
         tiles: tiles * part.repeat.groups,
         panels: Math.ceil(part.weights.sums.length / at.NR),
+        tiled: part.output.kind === "sum",
         xOffset: part.xOffset,
         yOffset: part.yOffset,
         scratch: start + this.#blocks.bytes,
@@ -233,7 +264,13 @@ export class PartBlock {
 }
 
 function writeOutput(view: DataView, descriptor: number, output: Output): void {
-  const forms = { bytes: at.OUT_BYTES, i32: at.OUT_I32, f32: at.OUT_F32 };
+  const forms = {
+    bytes: at.OUT_BYTES,
+    i32: at.OUT_I32,
+    f32: at.OUT_F32,
+    f32Twice: at.OUT_F32_TWICE,
+    sum: at.OUT_SUM,
+  };
   view.setInt32(descriptor + at.OUT, forms[output.kind], true);
   if (output.kind !== "bytes") return;
   view.setFloat32(descriptor + at.LOW, output.low - output.zeroPoint, true);

@@ -9,6 +9,8 @@
  */
 
 import { ArgumentError } from "../../errors.ts";
+import { packSum } from "./sum.ts";
+import type { BytesOutput, PackedSum, SumOutput } from "./sum.ts";
 import { NR, POST_BIAS, POST_BYTES, POST_MULTIPLIER, POST_WIDE_BIAS } from "./layout.ts";
 
 /** Added to the accumulators: nothing, f32 in real units (PyTorch), or int32 in units of sx * sw (ONNX). */
@@ -17,17 +19,18 @@ export type Bias =
   | { readonly kind: "float"; readonly values: ArrayLike<number> }
   | { readonly kind: "int32"; readonly values: ArrayLike<number> };
 
-/** Where results go: bytes of the unsigned form clamped to low..high, raw accumulators, or f32 (dynamic quantization). */
+/**
+ * Where results go: bytes, raw accumulators, f32 of one rounding (dynamic quantization) or of two (layers between
+ * integers and floats), or bytes of a sum with another tensor.
+ */
 export type Output =
-  | {
-      readonly kind: "bytes";
-      readonly scale: number;
-      readonly zeroPoint: number;
-      readonly low: number;
-      readonly high: number;
-    }
-  | { readonly kind: "i32" }
-  | { readonly kind: "f32" };
+  BytesOutput | SumOutput | { readonly kind: "i32" } | { readonly kind: "f32" } | { readonly kind: "f32Twice" };
+
+/** The requantization of the layer itself, if its output has one. */
+function requantized(output: Output): BytesOutput | null {
+  if (output.kind === "bytes") return output;
+  return output.kind === "sum" && output.through ? output.through.bytes : null;
+}
 
 export interface Epilogue {
   readonly inputScale: number;
@@ -67,9 +70,10 @@ export function channelPost(epilogue: Epilogue, o: number, weightSum: number, re
   const start = (integer - readZeroPoint * weightSum) | 0;
   if (output.kind === "i32") return { start, bias: 0, multiplier: 1 };
   const real = bias.kind === "float" ? f32(value) : 0;
-  if (output.kind === "f32") return { start, bias: real, multiplier: scale };
+  const bytes = requantized(output);
+  if (!bytes) return { start, bias: real, multiplier: scale };
   const inUnits = perTensor ? real * f32(1 / scale) : f32(real / scale);
-  return { start, bias: real === 0 ? 0 : inUnits, multiplier: f32(scale / f32(output.scale)) };
+  return { start, bias: real === 0 ? 0 : inUnits, multiplier: f32(scale / f32(bytes.scale)) };
 }
 
 /** Sums of a layer's weights, one a channel. */
@@ -85,6 +89,8 @@ export interface PackedPost {
   readonly bounded: boolean;
   /** Some bias is no f32 and must be added in one rounding. */
   readonly wideBias: boolean;
+  /** The record of a sum, where that is the output. */
+  readonly sum: PackedSum | null;
 }
 
 /** Half of what MAGIC can round, which leaves room for the rounding of the bound itself. */
@@ -113,8 +119,11 @@ export function packPost(epilogue: Epilogue, { sums, magnitudes }: WeightSums, r
   checkPost(epilogue, sums.length);
   const bytes = new Uint8Array(Math.ceil(sums.length / NR) * POST_BYTES);
   const view = new DataView(bytes.buffer);
+  const { output } = epilogue;
+  const isByte = requantized(output) !== null;
   let bounded = true;
   let wideBias = false;
+  let most = 0;
   sums.forEach((sum, o) => {
     const block = Math.floor(o / NR) * POST_BYTES + (o % NR) * 4;
     const post = channelPost(epilogue, o, sum, readZeroPoint);
@@ -124,8 +133,10 @@ export function packPost(epilogue: Epilogue, { sums, magnitudes }: WeightSums, r
     view.setFloat64(Math.floor(o / NR) * POST_BYTES + POST_WIDE_BIAS + (o % NR) * 8, post.bias, true);
     wideBias ||= f32(post.bias) !== post.bias;
     const integer = epilogue.bias.kind === "int32" ? Math.abs(epilogue.bias.values[o] ?? 0) : 0;
-    const largest = LARGEST_INPUT * (magnitudes[o] ?? 0) + integer + Math.abs(post.bias);
-    bounded &&= largest * post.multiplier < BOUND;
+    const largest = LARGEST_INPUT * (magnitudes[o] ?? 0) + integer;
+    if (isByte) bounded &&= (largest + Math.abs(post.bias)) * post.multiplier < BOUND;
+    else most = Math.max(most, largest * post.multiplier + Math.abs(post.bias));
   });
-  return { bytes, bounded, wideBias };
+  const sum = output.kind === "sum" ? packSum(output, most) : null;
+  return { bytes, bounded: bounded && (sum?.bounded ?? true), wideBias, sum };
 }

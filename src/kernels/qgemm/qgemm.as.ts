@@ -6,11 +6,14 @@
 // every panel then reads. Runs too short for the unrolled loop are gathered into dense rows likewise. The
 // guarded kernel looks at the activations of each block and takes i16 or i32.
 import { bounded16, bounded4, MAGIC, storeRow, wide16 } from "../shared/product-epilogue.as";
+import { finishPanel } from "../shared/product-finish.as";
 import {
+  ACC_BYTES,
   BOUNDED,
   CHANNELS,
   FLIP,
   GATHER,
+  GROUP_OTHER,
   GROUP_TILES,
   GROUP_X,
   GROUP_Y,
@@ -18,8 +21,11 @@ import {
   LOW_BYTES,
   MAGIC_ZERO,
   NO_OFFSET,
+  OTHER,
   OUT,
   OUT_BYTES,
+  OUT_F32,
+  OUT_SUM,
   PANEL_BYTES,
   PIX_IN,
   PIX_OUT,
@@ -120,10 +126,10 @@ function gatherPixels(d: usize, x: usize, pi: usize, end: usize, s: usize): void
   }
 }
 
-/** One tile: six rows of input from x0..x5 on, output at the table entries po, the 8 channels of one panel. */
+/** One tile: six rows of input from x0..x5 on, output at the table entries po, the 8 channels of one panel; or, when `raw` is not 0, the accumulators there. */
 // prettier-ignore
 @inline
-function tile<V>(d: usize, x0: usize, x1: usize, x2: usize, x3: usize, x4: usize, x5: usize, run: usize, runsEnd: usize, runBytes: usize, y: usize, po: usize, w: usize, post: usize, full: bool, n: i32): void {
+function tile<V>(d: usize, x0: usize, x1: usize, x2: usize, x3: usize, x4: usize, x5: usize, run: usize, runsEnd: usize, runBytes: usize, y: usize, po: usize, w: usize, post: usize, full: bool, n: i32, raw: usize): void {
   let a0 = v128.load(post), c0 = v128.load(post, 16);
   let a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0;
   let c1 = c0, c2 = c0, c3 = c0, c4 = c0, c5 = c0;
@@ -173,6 +179,12 @@ function tile<V>(d: usize, x0: usize, x1: usize, x2: usize, x3: usize, x4: usize
       v = v128.load32_splat(p5); a5 = dot<V>(b, v, a5, ones); c5 = dot<V>(e, v, c5, ones); p5 += 4;
     }
   }
+  if (raw != 0) {
+    v128.store(raw, a0); v128.store(raw, c0, 16); v128.store(raw, a1, 32); v128.store(raw, c1, 48);
+    v128.store(raw, a2, 64); v128.store(raw, c2, 80); v128.store(raw, a3, 96); v128.store(raw, c3, 112);
+    v128.store(raw, a4, 128); v128.store(raw, c4, 144); v128.store(raw, a5, 160); v128.store(raw, c5, 176);
+    return;
+  }
   if (!full) {
     storeRow(d, post, y + load<i32>(po), a0, c0, n);
     storeRow(d, post, y + load<i32>(po, 4), a1, c1, n);
@@ -210,48 +222,52 @@ function tile<V>(d: usize, x0: usize, x1: usize, x2: usize, x3: usize, x4: usize
   v128.store64_lane(y + load<i32>(po, 20), u, 1);
 }
 
-/** Tiles first <= t < last, all panels. When `dense`, x holds their rows one behind the other, in tile order. */
+/** Tiles first <= t < last, all panels. When `dense`, x holds their rows one behind the other, in tile order. acc and r: see shared/product-finish.as.ts. */
 // prettier-ignore
-function panels<V>(d: usize, x: usize, y: usize, first: usize, last: usize, dense: bool): void {
+function panels<V>(d: usize, x: usize, y: usize, r: usize, first: usize, last: usize, dense: bool, acc: usize): void {
   const wide = sizeof<V>() == 4, panelBytes = load<usize>(d, wide ? WIDE_PANEL_BYTES : PANEL_BYTES), depth = panelBytes >> 3;
-  const bytes = load<i32>(d, OUT) == OUT_BYTES, bounded = bytes && load<i32>(d, BOUNDED) != 0, lane = bytes ? 0 : 2;
+  const out = load<i32>(d, OUT), bytes = out == OUT_BYTES, bounded = bytes && load<i32>(d, BOUNDED) != 0, lane = bytes || out == OUT_SUM ? 0 : 2;
+  const raw = out > OUT_F32;
   const run = dense ? d + NO_OFFSET : load<usize>(d, RUNS);
   const runsEnd = run + (dense ? 4 : load<usize>(d, RUN_COUNT) << 2), runBytes = dense ? panelBytes : load<usize>(d, RUN_BYTES) << 3;
   let w = load<usize>(d, wide ? WIDE_WEIGHTS : WEIGHTS), post = load<usize>(d, POST);
   for (let left = load<i32>(d, CHANNELS); left > 0; left -= 8) {
     const n = min(left, 8), full = bounded && n == 8;
-    let pi = load<usize>(d, PIX_IN) + first * 24, po = load<usize>(d, PIX_OUT) + first * 24, s = x;
+    let pi = load<usize>(d, PIX_IN) + first * 24, po = load<usize>(d, PIX_OUT) + first * 24, s = x, a = raw ? acc : 0;
     for (let t = first; t < last; t++) {
       let x0 = s, x1 = s + depth, x2 = s + 2 * depth, x3 = s + 3 * depth, x4 = s + 4 * depth, x5 = s + 5 * depth;
       if (!dense) {
         x0 = x + load<i32>(pi); x1 = x + load<i32>(pi, 4); x2 = x + load<i32>(pi, 8);
         x3 = x + load<i32>(pi, 12); x4 = x + load<i32>(pi, 16); x5 = x + load<i32>(pi, 20);
       }
-      tile<V>(d, x0, x1, x2, x3, x4, x5, run, runsEnd, runBytes, y, po, w, post, full, n);
-      s += 6 * depth; pi += 24; po += 24;
+      tile<V>(d, x0, x1, x2, x3, x4, x5, run, runsEnd, runBytes, y, po, w, post, full, n, a);
+      s += 6 * depth; pi += 24; po += 24; a += raw ? 192 : 0;
     }
-    w += panelBytes; post += POST_BYTES; y += 8 << lane;
+    if (raw) finishPanel(d, post, acc, y, r, first, last, n);
+    w += panelBytes; post += POST_BYTES; y += 8 << lane; r += 8;
   }
 }
 
 /** One block of tiles: rows made dense where they must be, then all panels. */
 @inline
-function block<V>(d: usize, x: usize, y: usize, first: usize, last: usize, scratch: usize): void {
+function block<V>(d: usize, x: usize, y: usize, r: usize, first: usize, last: usize, acc: usize): void {
+  const scratch = acc + load<usize>(d, ACC_BYTES);
   const table = load<usize>(d, PIX_IN);
   if (sizeof<V>() == 4) {
     widenPixels(d, x, table + first * 24, table + last * 24, scratch);
-    panels<V>(d, scratch, y, first, last, true);
+    panels<V>(d, scratch, y, r, first, last, true, acc);
   } else if (load<i32>(d, GATHER)) {
     gatherPixels(d, x, table + first * 24, table + last * 24, scratch);
-    panels<V>(d, scratch, y, first, last, true);
+    panels<V>(d, scratch, y, r, first, last, true, acc);
   } else {
-    panels<V>(d, x, y, first, last, false);
+    panels<V>(d, x, y, r, first, last, false, acc);
   }
 }
 
 /** One block of tiles by the 16-bit dot where its activations are at most 127, else in plain SIMD. */
 @inline
-function guardedBlock(d: usize, x: usize, y: usize, first: usize, last: usize, scratch: usize): void {
+function guardedBlock(d: usize, x: usize, y: usize, r: usize, first: usize, last: usize, acc: usize): void {
+  const scratch = acc + load<usize>(d, ACC_BYTES);
   const pi = load<usize>(d, PIX_IN) + first * 24;
   const end = pi + (last - first) * 24;
   const gather = load<i32>(d, GATHER) != 0;
@@ -265,9 +281,9 @@ function guardedBlock(d: usize, x: usize, y: usize, first: usize, last: usize, s
   }
   if (high) {
     widenPixels(d, x, pi, end, scratch);
-    panels<i32>(d, scratch, y, first, last, true);
+    panels<i32>(d, scratch, y, r, first, last, true, acc);
   } else {
-    panels<i16>(d, gather ? scratch : x, y, first, last, gather);
+    panels<i16>(d, gather ? scratch : x, y, r, first, last, gather, acc);
   }
 }
 
@@ -282,15 +298,17 @@ function product<V, G>(d: usize, x: usize, y: usize, tile0: usize, tile1: usize,
     const last = min(min(tile + step, start + size), tile1);
     const gx = x + group * load<usize>(d, GROUP_X);
     const gy = y + group * load<usize>(d, GROUP_Y);
-    if (sizeof<G>() == 1) block<V>(d, gx, gy, tile - start, last - start, scratch);
-    else guardedBlock(d, gx, gy, tile - start, last - start, scratch);
+    const gr = load<usize>(d, OTHER) + group * load<usize>(d, GROUP_OTHER);
+    if (sizeof<G>() == 1) block<V>(d, gx, gy, gr, tile - start, last - start, scratch);
+    else guardedBlock(d, gx, gy, gr, tile - start, last - start, scratch);
     tile = last;
   }
 }
 
 /**
- * y[pixel][channel] = post(start + sum of w * x), tiles tile0 <= t < tile1. y must not overlap x; scratch holds the
- * rows of one block of tiles when they are gathered.
+ * y[pixel][channel] = post(start + sum of w * x), tiles tile0 <= t < tile1. y must not overlap x (nor the other operand
+ * of a sum); scratch holds the accumulators of one block of tiles where shared/product-finish.as.ts makes the output, and behind
+ * them its rows when they are gathered.
  */
 export function qgemm_6x8c4__relaxed_dot(d: usize, x: usize, y: usize, tile0: usize, tile1: usize, scratch: usize): void {
   if (ASC_FEATURE_RELAXED_SIMD) product<i8, i8>(d, x, y, tile0, tile1, scratch);

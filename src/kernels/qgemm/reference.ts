@@ -11,13 +11,16 @@
  *
  * where acc = sum of (qx - zx) * (qw - zw) in int32, and relu raises the lower clamp to zo. An int32
  * bias (ONNX, qnnpack) is added to acc instead, and b is 0. A dynamic layer gives
- * f32(f32(acc) * a + b) with one rounding, because fbgemm fuses the two. The onednn engine, which
+ * f32(f32(acc) * a + b) with one rounding, because fbgemm fuses the two; a layer between integers and floats
+ * f32(f32(f32(acc) * a) + b), which costs the same on every machine. The onednn engine, which
  * torch picks for convolutions on machines with AVX-512 VNNI, differs by at most one step near ties.
  */
 
 import { rint } from "../../tensor/rounding.ts";
+import { dequantizeReference, quantizeReference } from "../quantize/rules.ts";
 import { accumulatorScale } from "./post.ts";
 import type { Epilogue } from "./post.ts";
+import type { SumOutput } from "./sum.ts";
 
 const f32 = Math.fround;
 
@@ -28,8 +31,12 @@ export function referenceDot(x: ArrayLike<number>, zx: number, w: ArrayLike<numb
   return acc;
 }
 
-/** One output of channel `o` from its accumulator: a byte of the unsigned form, an int32, or an f32. */
-export function referenceOutput(epilogue: Epilogue, o: number, acc: number): number {
+/**
+ * One output of channel `o` from its accumulator: a byte of the unsigned form, an int32, or an f32. `other` is the
+ * unsigned form of a sum's other operand.
+ */
+export function referenceOutput(epilogue: Epilogue, o: number, acc: number, other: number = 0): number {
+  if (epilogue.output.kind === "sum") return referenceSum(epilogue, epilogue.output, o, acc, other);
   const { weightScales, bias, output } = epilogue;
   const perTensor = weightScales.length === 1;
   const a = accumulatorScale(epilogue.inputScale, weightScales[perTensor ? 0 : o] ?? NaN);
@@ -38,9 +45,25 @@ export function referenceOutput(epilogue: Epilogue, o: number, acc: number): num
   const real = bias.kind === "float" ? f32(value) : 0;
   if (output.kind === "i32") return total;
   if (output.kind === "f32") return f32(f32(total) * a + real);
+  if (output.kind === "f32Twice") return f32(f32(f32(total) * a) + real);
   const biased = f32(f32(total) + (perTensor ? real * f32(1 / a) : f32(real / a)));
   const q = rint(f32(biased * f32(a / f32(output.scale)))) + output.zeroPoint;
   return Math.min(Math.max(q, output.low), output.high);
+}
+
+/** Storage of unsigned forms as they are. */
+const unflipped = { flip: 0 } as const;
+
+function referenceSum(epilogue: Epilogue, output: SumOutput, o: number, acc: number, other: number): number {
+  const { through } = output;
+  const layer = through
+    ? dequantizeReference(referenceOutput({ ...epilogue, output: through.bytes }, o, acc), {
+        ...through.dequantizer,
+        ...unflipped,
+      })
+    : referenceOutput({ ...epilogue, output: { kind: "f32Twice" } }, o, acc);
+  const sum = f32(layer + dequantizeReference(other, { ...output.other, ...unflipped }));
+  return quantizeReference(sum, { ...output.output, ...unflipped });
 }
 
 export interface ReferenceGemm {
@@ -52,6 +75,8 @@ export interface ReferenceGemm {
   readonly weights: ArrayLike<number>;
   readonly weightZeroPoints?: ArrayLike<number>;
   readonly epilogue: Epilogue;
+  /** The other operand of a sum, bytes of the unsigned form, [rows, channels]. */
+  readonly other?: ArrayLike<number>;
 }
 
 /** y[row, channel] of a linear layer. */
@@ -64,7 +89,7 @@ export function referenceGemm(problem: ReferenceGemm): number[] {
       const zeros = problem.weightZeroPoints;
       const zw = zeros === undefined ? 0 : (zeros[zeros.length === 1 ? 0 : o] ?? 0);
       const w = Array.from({ length: depth }, (_, k) => problem.weights[o * depth + k] ?? 0);
-      y.push(referenceOutput(epilogue, o, referenceDot(x, epilogue.inputZeroPoint, w, zw)));
+      y.push(referenceOutput(epilogue, o, referenceDot(x, epilogue.inputZeroPoint, w, zw), problem.other?.[y.length]));
     }
   }
   return y;

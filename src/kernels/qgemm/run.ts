@@ -49,9 +49,13 @@ const ROWS = {
 } as const;
 
 /** The kernel of a part that is not of form `rows`. */
-export function rangeKernel({ form, pixels, variant }: PlacedPart): RangeName {
-  if (form.kind === "taps") return TAPS[variant];
-  return (pixels === 1 ? VECTOR : MATRIX)[variant];
+export function rangeKernel(part: PlacedPart): RangeName {
+  if (part.form.kind === "taps") return TAPS[part.variant];
+  return (isVector(part) ? VECTOR : MATRIX)[part.variant];
+}
+
+function isVector({ pixels, tiled }: PlacedPart): boolean {
+  return pixels === 1 && !tiled;
 }
 
 /** The kernel that computes a part. */
@@ -60,10 +64,11 @@ export function kernelOf(part: PlacedPart): QgemmName | DepthwiseName {
 }
 
 /** Steps a part can be split into among threads: tiles, panels (vector form), pixels (taps) or rows of an image. */
-export function stepsOf({ form, pixels, panels, tiles }: PlacedPart): number {
+export function stepsOf(part: PlacedPart): number {
+  const { form, pixels, panels, tiles } = part;
   if (form.kind === "rows") return form.geometry.h;
   if (form.kind === "taps") return pixels;
-  return pixels === 1 ? panels : tiles;
+  return isVector(part) ? panels : tiles;
 }
 
 /** Arguments of a sliding depthwise kernel. */

@@ -11,6 +11,7 @@ import {
   MAGIC_ZERO,
   OUT,
   OUT_BYTES,
+  OUT_F32_TWICE,
   OUT_I32,
   POST_BIAS,
   POST_MULTIPLIER,
@@ -48,6 +49,12 @@ function biased4(d: usize, acc: v128, post: usize, half: usize): v128 {
 @inline
 function scaled(sum: v128, multiplier: v128, magic: v128, magicZero: v128): v128 {
   return i32x4.sub(f32x4.add(f32x4.mul(sum, multiplier), magic), magicZero);
+}
+
+/** Four sums plus the f64 biases at `wide`, for outputs that are finished elsewhere. */
+@inline
+export function wideSum4(acc: v128, wide: usize): v128 {
+  return wide4(acc, wide);
 }
 
 function wideBytes(d: usize, post: usize, a: v128, b: v128, c: v128, e: v128): v128 {
@@ -137,6 +144,12 @@ function storeLanes(y: usize, low: v128, high: v128, n: i32): void {
   if (n & 1) v128.store32_lane(y, low, 0);
 }
 
+/** The first n (1..8) of eight reals at y. */
+@inline
+export function storeLanes8(y: usize, low: v128, high: v128, n: i32): void {
+  storeLanes(y, low, high, n);
+}
+
 /** Two lanes (the low ones): f32(f32(acc) * multiplier + bias), rounded once. */
 @inline
 function scaled2(acc: v128, multiplier: v128, bias: v128): v128 {
@@ -165,6 +178,11 @@ function finishRow(d: usize, post: usize, y: usize, low: v128, high: v128, n: i3
     const r1 = round4(biased4(d, high, post, 1), scale1, least, most, magic);
     const zeroPoint = i16x8.splat(<i16>load<i32>(d, ZERO_POINT));
     return storeBytes(y, bytes8(r0, r1, zeroPoint, v128.load32_splat(d, FLIP)), n);
+  }
+  if (out == OUT_F32_TWICE) {
+    const r0 = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(low), scale0), bias0);
+    const r1 = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(high), scale1), bias1);
+    return storeLanes(y, r0, r1, n);
   }
   storeLanes(y, scaled4(low, scale0, bias0), scaled4(high, scale1, bias1), n);
 }

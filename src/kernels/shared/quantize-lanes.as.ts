@@ -24,7 +24,7 @@ export function fused4(a: v128, b: v128, c: v128): v128 {
 
 /** Splat of an f32 field, widened when the arithmetic is. */
 @inline
-function splat(wide: bool, p: usize): v128 {
+export function splat(wide: bool, p: usize): v128 {
   return wide ? f64x2.splat(<f64>load<f32>(p)) : v128.load32_splat(p);
 }
 
@@ -105,13 +105,18 @@ export function addendOf<F>(d: usize): v128 {
   return splat(sizeof<F>() == 2, d + D_OFFSET);
 }
 
+/** Reals of four integers u - D_SUBTRACT, given as floats. */
+@inline
+export function real4<F>(q: v128, scale: v128, addend: v128): v128 {
+  if (sizeof<F>() == 1) return f32x4.mul(q, scale);
+  if (sizeof<F>() == 4) return madd(q, scale, addend);
+  return fused4(q, scale, addend);
+}
+
 /** Reals of four integers u - D_SUBTRACT. */
 @inline
 export function dequantize4<F>(q: v128, scale: v128, addend: v128): v128 {
-  const real = f32x4.convert_i32x4_s(q);
-  if (sizeof<F>() == 1) return f32x4.mul(real, scale);
-  if (sizeof<F>() == 4) return madd(real, scale, addend);
-  return fused4(real, scale, addend);
+  return real4<F>(f32x4.convert_i32x4_s(q), scale, addend);
 }
 
 /** Whether a record is to be dequantized in one rounding, F = i16 or i32. */

@@ -91,10 +91,12 @@ export function quantizeTo(call: Call, x: Tensor, given: Parameters, dtype: DTyp
 
 export function dequantizeFrom(call: Call, q: Tensor, given: Parameters, outDType: DType): Tensor {
   const { scale, zeroPoint, axis, block } = given;
-  if (isSingle(given))
-    return unfolded(() =>
-      decomposedDequantizePerTensor(q, literal(scale), literal(zeroPoint), { ...range(q.dtype), outDType }),
-    );
+  if (isSingle(given)) {
+    const dequantize = (): Tensor =>
+      decomposedDequantizePerTensor(q, literal(scale), literal(zeroPoint), { ...range(q.dtype), outDType });
+    // A stored single number is no weight but, say, what a Pad pads with, which its rule wants to know.
+    return q.numel === 1 ? dequantize() : unfolded(dequantize);
+  }
   if (scale.rank === 1)
     return unfolded(() => decomposedDequantizePerChannel(q, scale, zeroPoint, axis, { ...range(q.dtype), outDType }));
   const size = q.shape[axis]!;

@@ -121,3 +121,13 @@ export function scaleSums(sums: Sums, scales: Float32Array, bias: TypedArray | n
   });
   return out;
 }
+
+/** Float results of the sums in two roundings, f32(f32(f32(acc) * a) + b). */
+export function realSums(sums: Sums, scales: Float32Array, bias: TypedArray | null): Float32Array {
+  const out = new Float32Array(sums.values.length);
+  forEachRun(sums, (from, to, c) => {
+    const [a, b] = [scales[c]!, bias ? bias[c]! : 0];
+    for (let i = from; i < to; i++) out[i] = fround(fround(sums.values[i]!) * a) + b;
+  });
+  return out;
+}

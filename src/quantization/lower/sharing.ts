@@ -1,8 +1,10 @@
 /**
  * Operators between equal parameters on both sides.
  *
- *     choosing and moving   q → dequantize → move → quantize gives q back: f32(f32((q - z) s) / s) is within 1/2 of
- *                           q - z, so that rounding finds it again. Moving the integers is the same, exactly.
+ *     choosing and moving   of numbers is choosing and moving of their integers, exactly; padding with 0 is padding
+ *                           with z. So they are done before the dequantize, whatever is behind it
+ *     nothing               q → dequantize → quantize gives q back: f32(f32((q - z) s) / s) is within 1/2 of q - z, so that
+ *                           rounding finds it again
  *     relu                  rne(max((q - z) s, 0) / s) + z = max(q, z), exactly
  *     clamp                 the limits are quantized first, by quantizePerTensor's rule: one step at most, at a tie
  *     averages              float: the mean of dequantized numbers; integer: the sum of q - z, exact, times 1/n (each
@@ -11,14 +13,16 @@
  */
 
 import type { Node } from "../../graph/graph.ts";
-import { op } from "../../graph/match.ts";
+import { op, value } from "../../graph/match.ts";
 import { rule } from "../../graph/rewrite.ts";
 import type { Rule } from "../../graph/rewrite.ts";
 import type { Attrs } from "../../ops/op.ts";
 import { quantizedClampOp, quantizedReluOp } from "../../ops/quantized/activations.ts";
 import { quantizedCatOp } from "../../ops/quantized/joins.ts";
 import { quantizedAdaptiveAvgPools, quantizedAvgPools, quantizedMeanOp } from "../../ops/quantized/pools.ts";
+import { intReprOp } from "../../ops/quantize/native.ts";
 import {
+  DEQUANTIZE,
   asQuantized,
   dequantizeBehind,
   dequantized,
@@ -44,10 +48,10 @@ const moving: readonly string[] = [
   "maxPool3d",
   "adaptiveMaxPool1d",
   "adaptiveMaxPool2d",
+  "pad",
 ];
 
 const twins: readonly (readonly [target: string, twin: Twin])[] = [
-  ...moving.map((target) => [target, { operator: target }] as const),
   ["relu", { operator: quantizedReluOp }],
   ["relu6", { operator: quantizedClampOp, attrs: () => ({ min: 0, max: 6 }) }],
   ["hardtanh", { operator: quantizedClampOp, attrs: ({ minVal, maxVal }) => ({ min: minVal, max: maxVal }) }],
@@ -69,6 +73,32 @@ function keeping(target: string, { operator, attrs = (own) => own }: Twin): Rule
   });
 }
 
+/** Whether a move brings in no numbers but 0. */
+function movesOnly({ target, attrs, outputs }: Node): boolean {
+  return outputs.length === 1 && (target !== "pad" || attrs["mode"] !== "constant" || attrs["value"] === 0);
+}
+
+const source = value();
+const numbers = dequantized(source);
+const moved = op(moving, numbers).where(movesOnly);
+
+const moveIntegers = rule("move-integers", moved, (match, build) => {
+  const dequantize = match.node(numbers);
+  if (match.graph.tensorOf(match.arg(source))) return null;
+  const { target, attrs } = match.root;
+  const integers = build.call(intReprOp, [build.call(target, [asQuantized(build, dequantize)], attrs)]);
+  return build.call(DEQUANTIZE, [integers, ...dequantize.args.slice(1)], dequantize.attrs);
+});
+
+const same = dequantized();
+
+/** Quantizing as it was before only limits the range. */
+const again = rule("quantize-again", quantized(same), (match, build) =>
+  sameParameters(parametersOf(match.node(same)), parametersOf(match.root))
+    ? integersOf(build, asQuantized(build, match.node(same)), match.root)
+    : null,
+);
+
 const join = op("cat").usedOnce();
 
 const cat = rule("quantizedCat", quantized(join), (match, build) => {
@@ -87,4 +117,9 @@ const cat = rule("quantizedCat", quantized(join), (match, build) => {
   return integersOf(build, joined, match.root);
 });
 
-export const sharingRules: readonly Rule[] = [...twins.map(([target, twin]) => keeping(target, twin)), cat];
+export const sharingRules: readonly Rule[] = [
+  ...twins.map(([target, twin]) => keeping(target, twin)),
+  cat,
+  moveIntegers,
+  again,
+];

@@ -9,8 +9,8 @@ import { GraphModule, capture } from "../../../src/graph/index.ts";
 import { runPasses } from "../../../src/graph/rewrite.ts";
 import { Module } from "../../../src/nn/index.ts";
 import {
-  adaptiveAvgPool2d, add, avgPool2d, cat, clamp, conv1d, conv2d, hardswish, hardtanh, leakyRelu, linear, maxPool2d, mean, mul, permute, relu, relu6,
-  reshape, sigmoid,
+  adaptiveAvgPool2d, add, avgPool2d, cat, clamp, conv1d, conv2d, hardswish, hardtanh, leakyRelu, linear, maxPool2d, mean, mul, pad, permute, relu, relu6,
+  reshape, sigmoid, slice,
 } from "../../../src/ops/index.ts"; // prettier-ignore
 import {
   decomposedDequantizePerChannel,
@@ -196,6 +196,8 @@ const pairs: readonly Pair[] = [
   one("relu", "quantizedRelu", relu, { exact: true }),
   one("maxPool2d", "maxPool2d", (x) => maxPool2d(x, 2), { exact: true }),
   one("reshape", "reshape", (x) => reshape(x, [2, -1]), { exact: true }),
+  one("pad", "pad", (x) => pad(x, [1, 2, 0, 1, 0, 3]), { exact: true }),
+  one("two moves", "pad", (x) => pad(slice(x, 2, 0, 6, 2), [0, 0, 0, 0, 1, 1]), { exact: true }),
   one("permute", "permute", (x) => permute(x, [0, 2, 3, 1]), { exact: true }),
   one("relu6", "quantizedClamp", relu6),
   one("hardtanh", "quantizedClamp", (x) => hardtanh(x, { minVal: -0.3, maxVal: 0.7 })),
