@@ -25,6 +25,8 @@ import type { Instance, Mark } from "./place.ts";
 import type { QConfigMapping } from "./qconfig-mapping.ts";
 import { isWeightSupported } from "./support.ts";
 import { producers, unitsOf } from "./units.ts";
+import { unsupportedSettings } from "./unsupported.ts";
+import type { UnsupportedSetting } from "./unsupported.ts";
 import type { Unit } from "./units.ts";
 import { observing, Plans, Roles } from "./wanted.ts";
 import type { Observing } from "./wanted.ts";
@@ -77,6 +79,8 @@ class Writer {
 }
 
 export class FxQuantizer extends Quantizer {
+  /** Settings of the annotated graph that have no effect. */
+  unsupported: readonly UnsupportedSetting[] = [];
   private readonly options: FxQuantizerOptions;
 
   constructor(options: FxQuantizerOptions) {
@@ -101,7 +105,8 @@ export class FxQuantizer extends Quantizer {
     for (const unit of [...standalone.keys(), ...custom]) matches.delete(unit);
     const qconfigs = assignQConfigs(mapping, units);
     const roles = new Roles(backend);
-    const plans = new Plans(units, matches, qconfigs, roles, new Set([...standalone.keys(), ...custom]));
+    const alone = new Set([...standalone.keys(), ...custom]);
+    const plans = new Plans(units, matches, qconfigs, roles, alone);
     const quantizedInputs = new Set(graph.inputs.filter((_, i) => inputQuantizedIndexes.includes(i)));
     const placed = placeObservers({
       graph,
@@ -122,6 +127,7 @@ export class FxQuantizer extends Quantizer {
       unit.record.isObserved = placed.observed.has(unit);
       if (this.options.isQat) this.observeWeights(graph, unit, writer);
     }
+    this.unsupported = unsupportedSettings({ units, matches, qconfigs, plans, mapping, backend, alone });
   }
 
   /** In training a layer's weight is fake-quantized; a layer called twice has one fake-quantize. */

@@ -26,6 +26,8 @@ import { ObservedGraphModule } from "./state.ts";
 import { symbolicTrace } from "./trace.ts";
 import { renewRecords, unitsOf } from "./units.ts";
 import type { Unit } from "./units.ts";
+import { handleUnsupported } from "./unsupported.ts";
+import type { OnUnsupported } from "./unsupported.ts";
 
 interface Request {
   readonly model: AnyModule;
@@ -35,9 +37,18 @@ interface Request {
   readonly backend: BackendConfig;
   readonly isQat: boolean;
   readonly equalize?: boolean;
+  readonly onUnsupported: OnUnsupported;
 }
 
-export interface PrepareFxOptions {
+export interface PrepareQatFxOptions {
+  /**
+   * What to do when a qconfig asks for what the backend does not run, so that a layer stays float: keep it in
+   * `unsupported` of the result (default), refuse, or call a function.
+   */
+  readonly onUnsupported?: OnUnsupported;
+}
+
+export interface PrepareFxOptions extends PrepareQatFxOptions {
   /** Also scale the input channels of layers to the ranges of their weights' columns (input-weight equalization). */
   readonly equalize?: boolean;
 }
@@ -98,6 +109,7 @@ function replaceModules(
         custom: inner,
         backend: config.backendConfig ?? backend,
         isQat,
+        onUnsupported: request.onUnsupported,
       };
       graph.modules.set(path, prepare(child));
       standalone.set(path, inner.inputQuantizedIndexes);
@@ -131,6 +143,7 @@ function prepare(request: Request): ObservedGraphModule {
     customClasses: new Set(custom.floatToObservedMapping.keys()),
   });
   quantizer.annotate(graph);
+  handleUnsupported(quantizer.unsupported, request.onUnsupported);
   insertObservers(graph, { isQat });
   if (request.equalize) insertEqualization(graph);
   removeDead(graph);
@@ -142,6 +155,7 @@ function prepare(request: Request): ObservedGraphModule {
     isQat,
     standalone: [...standalone.keys()],
     observedModules: observed,
+    unsupported: quantizer.unsupported,
   };
   return keepAttributes(new ObservedGraphModule(graph, model.training, state), model, custom.preservedAttributes);
 }
@@ -151,6 +165,7 @@ function prepare(request: Request): ObservedGraphModule {
  * @param mapping which part is quantized how; `getDefaultQConfigMapping(backend)` to start from.
  * @param exampleInputs what the model is traced with; only dtypes and shapes matter.
  * @param custom exceptions. @param backend what can run in integers; native by default.
+ * What a qconfig asks for and the backend does not run stays float and is listed in `unsupported` of the result.
  * @throws QuantError for names that match nothing, a batch norm in training mode, fused parts whose qconfigs differ;
  * GraphError when the model cannot be traced.
  */
@@ -160,7 +175,7 @@ export function prepareFx(
   exampleInputs: readonly unknown[],
   custom: PrepareCustomConfig | null = null,
   backend: BackendConfig | null = null,
-  { equalize = false }: PrepareFxOptions = {},
+  { equalize = false, onUnsupported = "report" }: PrepareFxOptions = {},
 ): ObservedGraphModule {
   const [customConfig, backendConfig] = [custom ?? new PrepareCustomConfig(), backend ?? getNativeBackendConfig()];
   return prepare({
@@ -171,6 +186,7 @@ export function prepareFx(
     backend: backendConfig,
     isQat: false,
     equalize,
+    onUnsupported,
   });
 }
 
@@ -185,6 +201,7 @@ export function prepareQatFx(
   exampleInputs: readonly unknown[],
   custom: PrepareCustomConfig | null = null,
   backend: BackendConfig | null = null,
+  { onUnsupported = "report" }: PrepareQatFxOptions = {},
 ): ObservedGraphModule {
   return prepare({
     model,
@@ -193,5 +210,6 @@ export function prepareQatFx(
     custom: custom ?? new PrepareCustomConfig(),
     backend: backend ?? getNativeBackendConfig(),
     isQat: true,
+    onUnsupported,
   });
 }

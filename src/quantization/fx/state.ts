@@ -8,6 +8,7 @@ import type { BackendConfig } from "./backend-config.ts";
 import type { PrepareCustomConfig } from "./custom-config.ts";
 import { holdFrozen } from "./qat.ts";
 import type { QConfigMapping } from "./qconfig-mapping.ts";
+import type { UnsupportedSetting } from "./unsupported.ts";
 
 export interface PreparedState {
   readonly mapping: QConfigMapping;
@@ -18,6 +19,8 @@ export interface PreparedState {
   readonly standalone: readonly string[];
   /** Paths of the modules replaced by their observed form. */
   readonly observedModules: readonly string[];
+  /** Settings that had no effect. */
+  readonly unsupported: readonly UnsupportedSetting[];
 }
 
 /** A prepared model: calibrate it (or train it) by calling it, then `convertFx`. */
@@ -28,6 +31,11 @@ export class ObservedGraphModule extends GraphModule {
   constructor(graph: Graph, training: boolean, prepared: PreparedState) {
     super(graph, training);
     this.prepared = Object.freeze(prepared);
+  }
+
+  /** Layers and operators that stay float although their qconfig asks for integers, and why. */
+  get unsupported(): readonly UnsupportedSetting[] {
+    return this.prepared.unsupported;
   }
 
   override train(mode = true): this {

@@ -39,22 +39,26 @@ function fixedQParams(factory: ModuleFactory): { scale: number; zeroPoint: numbe
   return { scale: observer.scale.item(), zeroPoint: observer.zeroPoint.item() };
 }
 
-/** Whether an observer's range, smallest scale and (fixed) parameters lie within a constraint. */
-function satisfies(factory: ModuleFactory, constraint: DTypeWithConstraints): boolean {
+/** What of an observer's range, smallest scale and (fixed) parameters breaks a constraint; null when nothing does. */
+function broken(factory: ModuleFactory, constraint: DTypeWithConstraints): string | null {
   const { quantMinLowerBound, quantMaxUpperBound, scaleMinLowerBound, scaleExactMatch, zeroPointExactMatch } =
     constraint;
   const made = madeBy(toFactory(factory));
-  if (!made) return true;
-  if (quantMinLowerBound !== undefined && made.quantMin < quantMinLowerBound) return false;
-  if (quantMaxUpperBound !== undefined && made.quantMax > quantMaxUpperBound) return false;
-  if (scaleMinLowerBound !== undefined && made.eps < scaleMinLowerBound) return false;
-  if (scaleExactMatch === undefined && zeroPointExactMatch === undefined) return true;
+  if (!made) return null;
+  const { quantMin, quantMax, eps } = made;
+  if (quantMinLowerBound !== undefined && quantMin < quantMinLowerBound)
+    return `quantMin is ${quantMin}, and must be at least ${quantMinLowerBound}`;
+  if (quantMaxUpperBound !== undefined && quantMax > quantMaxUpperBound)
+    return `quantMax is ${quantMax}, and must be at most ${quantMaxUpperBound}`;
+  if (scaleMinLowerBound !== undefined && eps < scaleMinLowerBound)
+    return `the smallest scale (eps) is ${eps}, and must be at least ${scaleMinLowerBound}`;
+  if (scaleExactMatch === undefined && zeroPointExactMatch === undefined) return null;
   const fixed = fixedQParams(factory);
-  return (
+  const matches =
     fixed !== null &&
     fixed.scale === Math.fround(scaleExactMatch ?? fixed.scale) &&
-    fixed.zeroPoint === (zeroPointExactMatch ?? fixed.zeroPoint)
-  );
+    fixed.zeroPoint === (zeroPointExactMatch ?? fixed.zeroPoint);
+  return matches ? null : `the parameters must be fixed at scale ${scaleExactMatch}, zero point ${zeroPointExactMatch}`;
 }
 
 /** What a unit is asked to be: targets of its input, output and (operators only) weight and bias. */
@@ -68,24 +72,42 @@ export interface Wanted {
   readonly readsActivations: boolean;
 }
 
-function runs(config: DTypeConfig, wanted: Wanted, qconfig: NonNullable<MappedQConfig>): boolean {
+function named({ dtype, isDynamic }: Target): string {
+  return isDynamic ? `dynamic ${dtype}` : dtype;
+}
+
+type Asked = NonNullable<MappedQConfig>;
+
+/** Why one combination of dtypes does not fit; null when it does. */
+function misfit(config: DTypeConfig, wanted: Wanted, qconfig: Asked): string | null {
   const { input, output, weight, bias, isDynamic } = config;
   if (input && wanted.readsActivations) {
-    const fits =
-      input.dtype === wanted.input.dtype &&
-      isDynamic === wanted.input.isDynamic &&
-      satisfies(qconfig.activation, input);
-    if (!fits) return false;
+    const [has, wants] = [named({ dtype: input.dtype, isDynamic }), named(wanted.input)];
+    if (has !== wants) return `input ${has}, not ${wants}`;
+    const why = broken(qconfig.activation, input);
+    if (why) return `input ${has}: ${why}`;
   }
-  if (weight && wanted.weight && !(weight.dtype === wanted.weight.dtype && satisfies(qconfig.weight, weight)))
-    return false;
-  if (bias && wanted.bias && bias !== wanted.bias) return false;
+  if (weight && wanted.weight) {
+    if (weight.dtype !== wanted.weight.dtype) return `weight ${weight.dtype}, not ${wanted.weight.dtype}`;
+    const why = broken(qconfig.weight, weight);
+    if (why) return `weight ${weight.dtype}: ${why}`;
+  }
+  if (bias && wanted.bias && bias !== wanted.bias) return `bias ${bias}, not ${wanted.bias}`;
+  if (output === null) return null;
   const given = wanted.output.isDynamic ? "float32" : wanted.output.dtype;
-  return output === null || (output.dtype === given && satisfies(qconfig.activation, output));
+  if (output.dtype !== given) return `output ${output.dtype}, not ${given}`;
+  const why = broken(qconfig.activation, output);
+  return why && `output ${output.dtype}: ${why}`;
 }
 
 export function isSupported(configs: readonly DTypeConfig[], wanted: Wanted, qconfig: MappedQConfig): boolean {
-  return qconfig !== null && configs.some((config) => runs(config, wanted, qconfig));
+  return qconfig !== null && configs.some((config) => misfit(config, wanted, qconfig) === null);
+}
+
+/** What the backend offers instead of what is wanted, one clause a combination of dtypes. */
+export function whyUnsupported(configs: readonly DTypeConfig[], wanted: Wanted, qconfig: Asked): string {
+  const reasons = configs.map((config) => misfit(config, wanted, qconfig)).filter((reason) => reason !== null);
+  return reasons.length > 0 ? [...new Set(reasons)].join("; or ") : "it lists no dtypes for this pattern";
 }
 
 /** Whether a backend converts a layer's weight: asked of its whole qconfig when the layer is converted. */

@@ -14,7 +14,7 @@ import { ObservationType } from "./backend-config.ts";
 import type { BackendConfig } from "./backend-config.ts";
 import type { ChainMatch } from "./chains.ts";
 import type { MappedQConfig } from "./qconfig-mapping.ts";
-import { FLOAT_TARGET, isSupported, targetOf } from "./support.ts";
+import { FLOAT_TARGET, isSupported, targetOf, whyUnsupported } from "./support.ts";
 import type { Target, Wanted } from "./support.ts";
 import type { Unit } from "./units.ts";
 
@@ -95,6 +95,8 @@ export type Matches = ReadonlyMap<Unit, ChainMatch>;
 /** Plans of all units, and which patterns the backend runs as planned. */
 export class Plans {
   private readonly plans = new Map<Unit, UnitPlan>();
+  /** Patterns the backend does not run as asked, by their last unit, and why; they stay float. */
+  readonly unsupported = new Map<Unit, string>();
   private readonly roles: Roles;
   private readonly matches: Matches;
 
@@ -119,7 +121,10 @@ export class Plans {
     }
     for (const unit of units) {
       const match = matches.get(unit);
-      if (!match || this.supports(unit, qconfigs.get(unit) ?? null)) continue;
+      const qconfig = qconfigs.get(unit) ?? null;
+      if (!match || this.supports(unit, qconfig)) continue;
+      const last = match.units.at(-1)!;
+      if (qconfig && !this.unsupported.has(last)) this.unsupported.set(last, this.reasonAgainst(match, qconfig));
       for (const part of match.units) this.plans.delete(part);
     }
   }
@@ -134,6 +139,10 @@ export class Plans {
     if (!match) return true;
     const { units, config } = match;
     return isSupported(config.dtypeConfigs, this.wanted(units[0]!, units.at(-1)!), qconfig);
+  }
+
+  private reasonAgainst({ units, config }: ChainMatch, qconfig: NonNullable<MappedQConfig>): string {
+    return whyUnsupported(config.dtypeConfigs, this.wanted(units[0]!, units.at(-1)!), qconfig);
   }
 
   private wanted(first: Unit, last: Unit): Wanted {
