@@ -12,6 +12,11 @@ const HANDLE = "debugHandle";
 /** Nodes that carry values from one number format to another; they are nobody's counterpart. */
 const plumbing = /^(decomposed)?(quantize|dequantize|chooseQParams)|^cast$/i;
 
+/** Whether a node makes integers of floats and does nothing else. */
+export function isQuantizing({ kind, target }: Node): boolean {
+  return kind === "operator" && /^(decomposedQ|q)uantize(PerTensor|PerChannel)/.test(target);
+}
+
 /** `quantizedConv`, `conv2d` → `conv`; `quantizedAdaptiveAvgPool2d` → `adaptiveAvgPool`. */
 function baseName(target: string): string {
   const plain = target.replace(/^quantized(?=[A-Z])/, "").replace(/\dd$/, "");
