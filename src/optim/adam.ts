@@ -7,7 +7,7 @@
 import type { TypedArray } from "../tensor/dtype.ts";
 import type { Parameter } from "../tensor/tensor.ts";
 import { Optimizer, checkRange } from "./optimizer.ts";
-import type { GroupOptions, ParamGroup, ParamsArgument, Slot } from "./optimizer.ts";
+import type { GroupOptions, OptimizerKernel, ParamGroup, ParamsArgument, Slot } from "./optimizer.ts";
 
 export interface AdamOptions extends GroupOptions {
   betas: readonly [number, number];
@@ -28,6 +28,19 @@ const defaults: AdamOptions = {
   weightDecay: 0,
   amsgrad: false,
   maximize: false,
+};
+
+const kernel: OptimizerKernel<AdamGroup> = {
+  arrays: ({ amsgrad }) => ["exp_avg", "exp_avg_sq", ...(amsgrad ? ["max_exp_avg_sq"] : [])],
+  run(kernels, n, values, gradient, [m = 0, v = 0, peak = 0], step, { lr, betas, eps, weightDecay, decoupled }) {
+    const [beta1, beta2] = betas;
+    const [decay, shrink] = decoupled ? [0, 1 - lr * weightDecay] : [weightDecay, 1];
+    const stepSize = lr / (1 - beta1 ** step);
+    const rootCorrection = Math.sqrt(1 - beta2 ** step);
+    kernels.f32_adam_step(
+      n, values, gradient, m, v, peak, stepSize, rootCorrection, beta1, beta2, eps, decay, shrink,
+    ); // prettier-ignore
+  },
 };
 
 export class Adam extends Optimizer<AdamGroup> {
@@ -63,6 +76,10 @@ export class Adam extends Optimizer<AdamGroup> {
       const denominator = round(round(Math.sqrt(peak ? peak[i]! : v[i]!) / rootCorrection) + eps);
       values[i] = values[i]! - stepSize * round(m[i]! / denominator);
     }
+  }
+
+  override kernelFor({ maximize }: ParamGroup<AdamGroup>): OptimizerKernel<AdamGroup> | null {
+    return maximize ? null : kernel;
   }
 }
 

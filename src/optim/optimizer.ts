@@ -5,10 +5,11 @@
  * list of typed arrays per parameter, in the order of the groups, so that it can be saved and loaded.
  */
 
+import type { KernelExports } from "../engine/generated/exports.ts";
 import { ArgumentError } from "../errors.ts";
 import type { TypedArray } from "../tensor/dtype.ts";
-import { allocate } from "../tensor/dtype.ts";
-import { Parameter } from "../tensor/tensor.ts";
+import { Parameter, emptyLike } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 
 export interface GroupOptions {
   /** Learning rate; schedulers change it. */
@@ -25,15 +26,36 @@ export interface OptimizerState {
   readonly slots: readonly (readonly [index: number, step: number, arrays: Readonly<Record<string, number[]>>])[];
 }
 
-/** State of one parameter: how often it was stepped, and named arrays of its size. */
+/** State of one parameter: how often it was stepped, and named tensors of its size. */
 export class Slot {
   step = 0;
-  readonly arrays: Record<string, TypedArray> = {};
+  readonly tensors: Record<string, Tensor> = {};
 
-  /** The named array, zero-filled when asked for the first time. */
-  array(name: string, parameter: Parameter): TypedArray {
-    return (this.arrays[name] ??= allocate(parameter.dtype, parameter.numel));
+  /** The named tensor, zero-filled when asked for the first time. */
+  tensor(name: string, parameter: Parameter): Tensor {
+    return (this.tensors[name] ??= emptyLike(parameter));
   }
+
+  /** Its values. */
+  array(name: string, parameter: Parameter): TypedArray {
+    return this.tensor(name, parameter).data;
+  }
+}
+
+/** An update rule as a kernel of the engine, which compiled training steps call instead of `update`. */
+export interface OptimizerKernel<O extends GroupOptions> {
+  /** Names of the state arrays with these options, in the order in which `run` gets their addresses. */
+  arrays(options: O): readonly string[];
+  /** Updates `n` float32 values at `values` by the gradient at `gradient`; addresses in the engine's memory. */
+  run(
+    kernels: KernelExports,
+    n: number,
+    values: number,
+    gradient: number,
+    arrays: readonly number[],
+    step: number,
+    options: O,
+  ): void;
 }
 
 /** @throws ArgumentError naming the option, unless it lies in `min`..`max`. */
@@ -42,6 +64,14 @@ export function checkRange(where: string, options: Readonly<Record<string, numbe
     if (value >= min && value <= max) continue;
     throw new ArgumentError(where, { [name]: value }, `${name} must lie in ${min}..${max}`);
   }
+}
+
+/** What a compiled training step needs of an optimizer, whatever its options are. */
+export interface SteppedOptimizer {
+  readonly paramGroups: readonly (GroupOptions & { readonly params: readonly Parameter[] })[];
+  step(): void;
+  advance(parameter: Parameter): Slot;
+  kernelFor(options: never): OptimizerKernel<never> | null;
 }
 
 export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
@@ -68,13 +98,22 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
   step(): void {
     for (const group of this.paramGroups) {
       for (const parameter of group.params) {
-        if (!parameter.grad) continue;
-        const slot = this.slots.get(parameter) ?? new Slot();
-        this.slots.set(parameter, slot);
-        slot.step++;
-        this.update(parameter, parameter.grad.data, slot, group);
+        if (parameter.grad) this.update(parameter, parameter.grad.data, this.advance(parameter), group);
       }
     }
+  }
+
+  /** Counts one more step of a parameter and returns its state; for compiled steps, which update it themselves. */
+  advance(parameter: Parameter): Slot {
+    const slot = this.slots.get(parameter) ?? new Slot();
+    this.slots.set(parameter, slot);
+    slot.step++;
+    return slot;
+  }
+
+  /** The kernel that does the same as `update` with these options, bit for bit; null when there is none. */
+  kernelFor(_options: ParamGroup<O>): OptimizerKernel<O> | null {
+    return null;
   }
 
   /** The update rule of one parameter; changes `parameter.data` in place. */
@@ -93,7 +132,7 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
         const slot = this.slots.get(parameter);
         if (!slot) return [];
         const arrays = Object.fromEntries(
-          Object.entries(slot.arrays).map(([name, values]) => [name, Array.from(values)]),
+          Object.entries(slot.tensors).map(([name, { data }]) => [name, Array.from(data)]),
         );
         return [[index, slot.step, arrays] as const];
       }),

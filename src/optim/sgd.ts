@@ -7,7 +7,7 @@ import { ArgumentError } from "../errors.ts";
 import type { TypedArray } from "../tensor/dtype.ts";
 import type { Parameter } from "../tensor/tensor.ts";
 import { Optimizer, checkRange } from "./optimizer.ts";
-import type { GroupOptions, ParamGroup, ParamsArgument, Slot } from "./optimizer.ts";
+import type { GroupOptions, OptimizerKernel, ParamGroup, ParamsArgument, Slot } from "./optimizer.ts";
 
 export interface SGDOptions extends GroupOptions {
   momentum: number;
@@ -18,6 +18,14 @@ export interface SGDOptions extends GroupOptions {
 }
 
 const defaults: SGDOptions = { lr: 1e-3, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, maximize: false };
+
+const kernel: OptimizerKernel<SGDOptions> = {
+  arrays: ({ momentum }) => (momentum === 0 ? [] : ["momentum_buffer"]),
+  run(kernels, n, values, gradient, [buffer = 0], step, { lr, weightDecay, momentum, dampening, nesterov }) {
+    const [isNesterov, isFirst] = [Number(nesterov), Number(step === 1)];
+    kernels.f32_sgd_step(n, values, gradient, buffer, lr, weightDecay, momentum, dampening, isNesterov, isFirst);
+  },
+};
 
 export class SGD extends Optimizer<SGDOptions> {
   /** @throws ArgumentError for options out of range, or Nesterov without momentum or with dampening. */
@@ -47,5 +55,9 @@ export class SGD extends Optimizer<SGDOptions> {
       }
       values[i] = values[i]! - lr * g;
     }
+  }
+
+  override kernelFor({ maximize }: ParamGroup<SGDOptions>): OptimizerKernel<SGDOptions> | null {
+    return maximize ? null : kernel;
   }
 }

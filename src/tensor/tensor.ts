@@ -27,6 +27,12 @@ export interface GradientSource {
   readonly opName: string;
 }
 
+/** What holds a tensor's values elsewhere for a while: a compiled training step. */
+export interface Keeper {
+  /** Writes the current values into the array they came in; called when somebody reads the tensor. */
+  giveBack(tensor: Tensor, values: TypedArray): void;
+}
+
 export type Nested = number | boolean | readonly Nested[];
 
 export class Tensor implements TensorType {
@@ -38,7 +44,8 @@ export class Tensor implements TensorType {
   grad: Tensor | null = null;
   /** How this tensor was computed, while a gradient may still be asked for. */
   gradSource: GradientSource | null = null;
-  private readonly values: TypedArray | null;
+  private values: TypedArray | null;
+  private lent: { readonly values: TypedArray; readonly keeper: Keeper } | null = null;
 
   /**
    * @param values row-major elements, or null for a tensor that stands for values not computed (capture).
@@ -62,10 +69,32 @@ export class Tensor implements TensorType {
 
   /** The values, row-major; integers for quantized tensors. Writing changes the tensor. */
   get data(): TypedArray {
-    if (this.values === null) {
+    return this.values ?? this.takeBack();
+  }
+
+  /**
+   * Leaves the values with a keeper, which has the only current copy until someone reads `data`; then it is asked for
+   * them, once. So a compiled training step may work on its own memory and nobody else sees stale parameters.
+   */
+  lend(keeper: Keeper): void {
+    this.lent = { values: this.data, keeper };
+    this.values = null;
+  }
+
+  /** Whether `keeper` has the current values. */
+  isLentTo(keeper: Keeper): boolean {
+    return this.lent?.keeper === keeper;
+  }
+
+  private takeBack(): TypedArray {
+    const { lent } = this;
+    if (lent === null) {
       throw new AutogradError("Tensor.data", { shape: this.shape }, "this tensor has a type but no values");
     }
-    return this.values;
+    this.lent = null;
+    this.values = lent.values;
+    lent.keeper.giveBack(this, lent.values);
+    return lent.values;
   }
 
   get rank(): number {
