@@ -10,7 +10,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { convertForm } from "./convert.ts";
 import { elementOf } from "./form.ts";
 import { PlanBuilder, bindPlan } from "./plan.ts";
-import type { BoundPlan, StepSpec } from "./plan.ts";
+import type { BoundPlan, StepRule, StepSpec } from "./plan.ts";
 import { retype } from "./retype.ts";
 import { stepRuleOf } from "./steps/index.ts";
 import { emitReference } from "./steps/reference.ts";
@@ -22,7 +22,7 @@ export interface BuildOptions {
 }
 
 /** The tensors of the run in progress. */
-interface Exchange {
+export interface Exchange {
   inputs: readonly Tensor[];
   readonly outputs: (Tensor | null)[];
 }
@@ -32,12 +32,12 @@ export interface CompiledPlan {
   readonly arenaBytes: number;
   readonly constantBytes: number;
   run(inputs: readonly Tensor[]): Tensor[];
-  /** Median microseconds of every step. */
-  time(inputs: readonly Tensor[], repeats: number): number[];
+  /** Microseconds of every step in each of the repeats. */
+  time(inputs: readonly Tensor[], repeats: number): number[][];
   dispose(): void;
 }
 
-function emitInput(plan: PlanBuilder, node: Node, index: number, exchange: Exchange): void {
+export function emitInput(plan: PlanBuilder, node: Node, index: number, exchange: Exchange): void {
   const value = node.output;
   const type = plan.type(value);
   const wanted = plan.isReadAsImage(value) && elementOf(type.dtype) !== "host" ? "image" : "flat";
@@ -62,7 +62,7 @@ function emitInput(plan: PlanBuilder, node: Node, index: number, exchange: Excha
 function emitOutput(plan: PlanBuilder, value: Value, index: number, exchange: Exchange): void {
   const constant = plan.constant(value);
   const node = value.node;
-  const buffer = constant ? null : plan.read(value, node, { kind: "any" });
+  const buffer = constant ? null : plan.read(value, node, { kind: "anywhere" });
   plan.step({
     node,
     kernel: "output",
@@ -80,8 +80,13 @@ function emitOutput(plan: PlanBuilder, value: Value, index: number, exchange: Ex
   });
 }
 
-function emitNode(plan: PlanBuilder, node: Node, fallback: BuildOptions["fallback"]): void {
-  const rule = stepRuleOf(node);
+/** Adds the steps of a node by its rule, or by its reference where that is allowed. @throws EngineError where it is not. */
+export function emitNode(
+  plan: PlanBuilder,
+  node: Node,
+  rule: StepRule | undefined,
+  fallback: BuildOptions["fallback"],
+): void {
   const refusal = rule ? rule.emit(node, plan) : "the engine has no kernel for it";
   if (typeof refusal !== "string") return;
   if (fallback === "reference") {
@@ -94,11 +99,6 @@ function emitNode(plan: PlanBuilder, node: Node, fallback: BuildOptions["fallbac
     refusal,
     'Compile with { fallback: "reference" } to run such operators on the reference interpreter',
   );
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? 0;
 }
 
 /** Outputs first, then the new values of buffers the graph updates. */
@@ -135,7 +135,7 @@ class Plan implements CompiledPlan {
     return this.finish();
   }
 
-  time(inputs: readonly Tensor[], repeats: number): number[] {
+  time(inputs: readonly Tensor[], repeats: number): number[][] {
     const samples = this.bound.steps.map((): number[] => []);
     for (let i = 0; i < repeats; i++) {
       this.exchange.inputs = inputs;
@@ -146,7 +146,7 @@ class Plan implements CompiledPlan {
       });
       this.finish();
     }
-    return samples.map(median);
+    return samples;
   }
 
   dispose(): void {
@@ -183,7 +183,8 @@ export function buildPlan(
   for (const node of graph.nodes) {
     plan.reach(node);
     if (node.kind === "input") emitInput(plan, node, nextInput++, exchange);
-    else if (node.kind !== "attribute" && !plan.absorbed.has(node)) emitNode(plan, node, options.fallback);
+    else if (node.kind !== "attribute" && !plan.absorbed.has(node))
+      emitNode(plan, node, stepRuleOf(node), options.fallback);
   }
   returnedValues(graph).forEach((value, i) => emitOutput(plan, value, i, exchange));
   return new Plan(graph, bindPlan(plan), exchange);

@@ -65,8 +65,31 @@ function transpose(place: Place, from: Buffer, to: Buffer, flip: number): () => 
   };
 }
 
+/** Between the JavaScript heap and the engine's memory. */
+function moveBetween({ engine, at, host }: Place, from: Buffer, to: Buffer, flip: number): () => void {
+  if (from.element === "host") {
+    const [slot, target] = [host(from), at(to)];
+    return () => store(engine, to, target, slot.tensor!, flip);
+  }
+  const [source, slot] = [at(from), host(to)];
+  return () => (slot.tensor = load(engine, from, source, flip));
+}
+
 /** Adds the step that makes `to` from `from`. */
 export function convertForm(plan: PlanBuilder, node: Node, from: Buffer, to: Buffer): void {
+  if ((from.element === "host") !== (to.element === "host")) {
+    plan.step({
+      node,
+      kernel: from.element === "host" ? "from the host" : "to the host",
+      precision: "copy",
+      why: "one side computes on the JavaScript heap",
+      operations: 0,
+      reads: [from],
+      writes: [to],
+      bind: (place) => moveBetween(place, from, to, plan.flip),
+    });
+    return;
+  }
   const images = from.form.kind === "image" && to.form.kind === "image";
   const free = [from, to].every(({ form }) => form.kind === "flat" || isOrderFree(form.image));
   plan.step({

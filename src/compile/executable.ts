@@ -12,6 +12,7 @@ import { flattenTree, unflattenTree } from "../graph/tree.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { buildPlan } from "./build.ts";
 import type { CompiledPlan } from "./build.ts";
+import type { StepSpec } from "./plan.ts";
 import { prepareGraph } from "./prepare.ts";
 
 export interface CompileOptions {
@@ -84,18 +85,7 @@ export class Executable {
   explain(inputs: readonly unknown[], { repeats = 5 } = {}): Explanation {
     const { leaves } = flattenTree(inputs);
     const plan = this.planFor(leaves);
-    const times = plan.time(leaves, repeats);
-    const steps = plan.specs.map((spec, i): StepReport => ({
-      node: describe(spec.node),
-      kernel: spec.kernel,
-      precision: spec.precision,
-      why: spec.why,
-      operations: spec.operations,
-      bytes: [...spec.reads, ...spec.writes].reduce((sum, buffer) => sum + buffer.bytes, 0),
-      microseconds: times[i]!,
-    }));
-    const { arenaBytes, constantBytes } = plan;
-    return { steps, arenaBytes, constantBytes, toString: () => printExplanation(steps, arenaBytes, constantBytes) };
+    return explainSteps(plan.specs, plan.time(leaves, repeats), plan);
   }
 
   /** Frees everything; the executable cannot run afterwards. */
@@ -153,6 +143,29 @@ export class Executable {
       }
     });
   }
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[sorted.length >> 1] ?? 0;
+}
+
+/** The report of steps that took `samples` microseconds each. */
+export function explainSteps(
+  specs: readonly StepSpec[],
+  samples: readonly (readonly number[])[],
+  { arenaBytes, constantBytes }: { readonly arenaBytes: number; readonly constantBytes: number },
+): Explanation {
+  const steps = specs.map((spec, i): StepReport => ({
+    node: describe(spec.node),
+    kernel: spec.kernel,
+    precision: spec.precision,
+    why: spec.why,
+    operations: spec.operations,
+    bytes: [...spec.reads, ...spec.writes].reduce((sum, buffer) => sum + buffer.bytes, 0),
+    microseconds: median(samples[i]!),
+  }));
+  return { steps, arenaBytes, constantBytes, toString: () => printExplanation(steps, arenaBytes, constantBytes) };
 }
 
 function printExplanation(steps: readonly StepReport[], arenaBytes: number, constantBytes: number): string {

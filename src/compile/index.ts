@@ -11,6 +11,9 @@ import type { CompileOptions } from "./executable.ts";
 export { Executable } from "./executable.ts";
 export type { CompileOptions, Explanation, StepReport } from "./executable.ts";
 
+export { TrainingStep, compileTrainingStep } from "./training/training-step.ts";
+export type { Batch, TrainingResult, TrainingStepOptions } from "./training/training-step.ts";
+
 export interface CompileModuleOptions extends CompileOptions {
   /** What a module is captured with; not needed for a graph. Only dtypes and shapes matter. */
   readonly exampleInputs?: readonly unknown[];

@@ -11,7 +11,8 @@ import { NO_BORDER, covers, widerBorder } from "../kernels/qconv/image.ts";
 import type { Border, Image } from "../kernels/qconv/image.ts";
 import { storageFlip } from "../kernels/qgemm/variant.ts";
 import { ObserverBase } from "../quantization/observers/base.ts";
-import type { Tensor, TensorType } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { TensorType } from "../tensor/tensor.ts";
 import { planArena } from "./arena.ts";
 import type { Lifetime } from "./arena.ts";
 import { fillBorder } from "./border.ts";
@@ -19,8 +20,18 @@ import { elementBytes, elementOf, flat, formBytes, imageOf, unsignedZeroPoint } 
 import type { Element, Form } from "./form.ts";
 import { clampOf, unlimited } from "./steps/clamps.ts";
 import type { Range } from "./steps/clamps.ts";
+import { store } from "./transfer.ts";
 
-/** A value in one form, somewhere in the arena. */
+/**
+ * Where a value lives that outlasts a run: at an address in the engine's memory, or as a tensor that steps read anew each
+ * time. A tensor under "constant" is copied into the plan's constants once.
+ */
+export type Home =
+  | { readonly kind: "memory"; readonly address: number }
+  | { readonly kind: "host"; readonly tensor: Tensor }
+  | { readonly kind: "constant"; readonly tensor: Tensor };
+
+/** A value in one form: somewhere in the arena, unless it has a home. */
 export class Buffer implements Lifetime {
   readonly form: Form;
   readonly type: TensorType;
@@ -30,13 +41,22 @@ export class Buffer implements Lifetime {
   readonly borderValue: number;
   /** The buffer whose bytes this one really is (a reshape). */
   readonly alias: Buffer | null;
+  readonly home: Home | null;
   first = Infinity;
   last = -1;
 
-  constructor(form: Form, type: TensorType, borderValue: number, alias: Buffer | null) {
+  constructor(
+    form: Form,
+    type: TensorType,
+    borderValue: number,
+    alias: Buffer | null,
+    element = alias ? alias.element : elementOf(type.dtype),
+    home: Home | null = null,
+  ) {
     this.form = form;
     this.type = type;
-    this.element = elementOf(type.dtype);
+    this.element = element;
+    this.home = home;
     this.bytes = formBytes(form, this.element);
     this.borderValue = borderValue;
     this.alias = alias;
@@ -86,9 +106,12 @@ export interface StepSpec {
   bind(place: Place): () => void;
 }
 
-/** What a rule may ask of a value it reads. */
+/**
+ * What a rule may ask of a value it reads. `any` is either form where kernels can work on it; `host` a tensor;
+ * `anywhere` whatever there is, a tensor if there is one.
+ */
 export type FormRequest =
-  { readonly kind: "flat" } | { readonly kind: "image"; readonly border?: Border } | { readonly kind: "any" };
+  { readonly kind: "flat" | "any" | "host" | "anywhere" } | { readonly kind: "image"; readonly border?: Border };
 
 /** What the choice of kernels depends on besides the node. */
 export interface Machine {
@@ -97,8 +120,8 @@ export interface Machine {
 }
 
 export interface StepRule {
-  /** The border an operator needs around an image it reads. */
-  border?(node: Node, argument: number, machine: Machine): Border;
+  /** The border an operator needs around an image it reads; null where it reads no image. */
+  border?(node: Node, argument: number, machine: Machine): Border | null;
   /** Adds the steps of a node; a string says why there is no kernel for this one. */
   emit(node: Node, plan: PlanBuilder): string | void;
 }
@@ -110,6 +133,8 @@ export interface PlanOptions {
   readonly ruleOf: (node: Node) => StepRule | undefined;
   readonly convert: Converter;
   readonly allowWinograd: boolean;
+  /** Stored tensors that change from run to run, by name, and where they live. Others are constants. */
+  readonly variables?: ReadonlyMap<string, Home>;
 }
 
 export class PlanBuilder implements Machine {
@@ -128,6 +153,7 @@ export class PlanBuilder implements Machine {
   private readonly forms = new Map<Value, Buffer[]>();
   private readonly borders: ReadonlyMap<Value, Border>;
   private readonly convert: Converter;
+  private readonly variables: ReadonlyMap<string, Home>;
 
   constructor(graph: Graph, engine: Engine, options: PlanOptions) {
     this.graph = graph;
@@ -135,6 +161,7 @@ export class PlanBuilder implements Machine {
     this.flip = storageFlip(engine.dot);
     this.allowWinograd = options.allowWinograd;
     this.convert = options.convert;
+    this.variables = options.variables ?? new Map();
     this.borders = collectBorders(graph, options.ruleOf, this);
   }
 
@@ -153,15 +180,18 @@ export class PlanBuilder implements Machine {
     if (!(arg instanceof Value)) return null;
     const { node } = arg;
     const observed = node.kind === "module" && this.graph.modules.get(node.target) instanceof ObserverBase;
-    return observed ? this.constant(node.args[0]!) : this.graph.tensorOf(arg);
+    if (observed) return this.constant(node.args[0]!);
+    return this.variables.has(node.target) && node.kind === "attribute" ? null : this.graph.tensorOf(arg);
   }
 
   /** A buffer with the value in a form that satisfies the request, converted if need be. */
   read(arg: Argument, node: Node, request: FormRequest): Buffer {
     const value = arg as Value;
     this.demand(value);
-    const existing = this.forms.get(value) ?? [];
-    const fitting = existing.find((buffer) => satisfies(buffer, request));
+    const existing = this.existingForms(value);
+    const fitting =
+      (request.kind === "anywhere" && existing.find(({ element }) => element === "host")) ||
+      existing.find((buffer) => satisfies(buffer, request));
     if (fitting) return fitting;
     const source = existing[0];
     if (!source)
@@ -173,9 +203,15 @@ export class PlanBuilder implements Machine {
     const made = this.make(
       value,
       request.kind === "image" ? this.imageForm(value, request.border) : flat(this.type(value).shape),
+      request.kind === "host" ? "host" : undefined,
     );
     this.convert(this, node, source, made);
     return made;
+  }
+
+  /** Adds the step that brings one buffer into the form of another. */
+  change(node: Node, from: Buffer, to: Buffer): void {
+    this.convert(this, node, from, to);
   }
 
   /** Whether some reader wants the value as an image. */
@@ -183,9 +219,10 @@ export class PlanBuilder implements Machine {
     return this.borders.has(value);
   }
 
-  /** A new buffer for a value, as an image with the border its readers need, or flat. */
-  write(value: Value, kind: "flat" | "image"): Buffer {
-    return this.make(value, kind === "image" ? this.imageForm(value) : flat(this.type(value).shape));
+  /** A new buffer for a value: as an image with the border its readers need, flat, or a tensor on the host. */
+  write(value: Value, kind: "flat" | "image" | "host"): Buffer {
+    const form = kind === "image" ? this.imageForm(value) : flat(this.type(value).shape);
+    return this.make(value, form, kind === "host" ? "host" : undefined);
   }
 
   /** A buffer for something that is no value of the graph. */
@@ -198,10 +235,10 @@ export class PlanBuilder implements Machine {
    * reader's output, and the reader has nothing left to do.
    */
   absorbClamp(node: Node): { output: Value; range: Range } {
-    const reader = node.output.users[0];
-    const range = reader && this.graph.useCount(node.output) === 1 ? clampOf(reader) : null;
-    if (!reader || !range || this.type(reader.output).dtype !== "float32")
-      return { output: node.output, range: unlimited };
+    const own = node.outputs[0]!;
+    const reader = own.users[0];
+    const range = reader && this.graph.useCount(own) === 1 ? clampOf(reader) : null;
+    if (!reader || !range || this.type(reader.output).dtype !== "float32") return { output: own, range: unlimited };
     this.absorbed.add(reader);
     return { output: reader.output, range };
   }
@@ -253,10 +290,22 @@ export class PlanBuilder implements Machine {
     this.steps.push(spec);
   }
 
-  private make(value: Value, form: Form): Buffer {
+  /** What there is of a value; a stored tensor that is read by a kernel gets a place. */
+  private existingForms(value: Value): Buffer[] {
+    const known = this.forms.get(value);
+    const variable = value.node.kind === "attribute" ? this.variables.get(value.node.target) : undefined;
+    const stored = known || variable ? null : this.graph.tensorOf(value);
+    const home: Home | null = variable ?? (stored && { kind: "constant", tensor: stored });
+    if (known || !home) return known ?? [];
+    const type = this.type(value);
+    this.note(value, new Buffer(flat(type.shape), type, 0, null, home.kind === "host" ? "host" : undefined, home));
+    return this.forms.get(value)!;
+  }
+
+  private make(value: Value, form: Form, element?: Element): Buffer {
     const type = this.type(value);
     const stored = elementOf(type.dtype) === "byte" ? unsignedZeroPoint(type) ^ this.flip : 0;
-    const buffer = new Buffer(form, type, stored, null);
+    const buffer = new Buffer(form, type, stored, null, element);
     this.note(value, buffer);
     return buffer;
   }
@@ -279,6 +328,9 @@ function joined(a: Border, b: Border): Border {
 }
 
 function satisfies(buffer: Buffer, request: FormRequest): boolean {
+  if (request.kind === "anywhere") return true;
+  if (request.kind === "host") return buffer.element === "host";
+  if (buffer.element !== elementOf(buffer.type.dtype)) return false;
   if (request.kind === "any") return true;
   if (request.kind !== buffer.form.kind) return false;
   return (
@@ -295,7 +347,8 @@ function collectBorders(graph: Graph, ruleOf: PlanOptions["ruleOf"], machine: Ma
     if (!rule?.border) continue;
     node.args.forEach((arg, i) => {
       if (!(arg instanceof Value) || graph.tensorOf(arg)) return;
-      borders.set(arg, joined(borders.get(arg) ?? NO_BORDER, rule.border!(node, i, machine)));
+      const border = rule.border!(node, i, machine);
+      if (border) borders.set(arg, joined(borders.get(arg) ?? NO_BORDER, border));
     });
   }
   return borders;
@@ -314,7 +367,7 @@ export interface BoundPlan {
 export function bindPlan(plan: PlanBuilder): BoundPlan {
   const { engine } = plan;
   const buffers = new Set(plan.steps.flatMap((step) => [...step.reads, ...step.writes]).map((buffer) => buffer.root));
-  const arena = planArena([...buffers].filter((buffer) => buffer.element !== "host"));
+  const arena = planArena([...buffers].filter(({ element, home }) => element !== "host" && !home));
   const owned: number[] = [];
   const own = (bytes: number): number => {
     const at = engine.memory.alloc(bytes);
@@ -325,16 +378,26 @@ export function bindPlan(plan: PlanBuilder): BoundPlan {
   try {
     const base = own(arena.bytes);
     const hosts = new Map<Buffer, { tensor: Tensor | null }>();
+    const addresses = new Map<Buffer, number>();
     let constantBytes = 0;
     const place: Place = {
       engine,
-      at: (buffer) => base + arena.offsets.get(buffer.root)!,
+      at: ({ root }) => addresses.get(root) ?? base + arena.offsets.get(root)!,
       constant: (bytes) => ((constantBytes += bytes), own(bytes)),
       host: (buffer) => hosts.get(buffer.root) ?? hosts.set(buffer.root, { tensor: null }).get(buffer.root)!,
     };
     engine.memory.u8(base, arena.bytes).fill(0);
+    for (const buffer of buffers) {
+      const { home } = buffer;
+      if (home?.kind === "memory") addresses.set(buffer, home.address);
+      else if (home?.kind === "host" || (home && buffer.element === "host")) place.host(buffer).tensor = home.tensor;
+      else if (home) {
+        addresses.set(buffer, place.constant(buffer.bytes));
+        store(engine, buffer, addresses.get(buffer)!, home.tensor, plan.flip);
+      }
+    }
     for (const buffer of buffers)
-      if (buffer.form.kind === "image")
+      if (buffer.form.kind === "image" && buffer.element !== "host")
         fillBorder(engine, buffer.image, place.at(buffer), elementBytes(buffer.element), buffer.borderValue);
     const steps = plan.steps.map((spec) => ({ spec, run: spec.bind(place) }));
     return { steps, arenaBytes: arena.bytes, constantBytes, place, dispose };

@@ -18,3 +18,9 @@ export const WINOGRAD_BUDGET = 4e-6;
 
 /** Softmax and smooth activations, either build; relative to the largest absolute value of the result, at least 1. */
 export const EXP_BUDGET = 4e-7;
+
+/**
+ * Compiled training steps against eager ones: losses and every stored tensor after some steps, relative to its largest
+ * value. Differences of one step (another order of sums, Winograd) are carried on by the steps behind it.
+ */
+export const TRAINING_BUDGET = 2e-4;

@@ -51,7 +51,12 @@ function checkInputs(
 }
 
 /** momentum * statistic + (1 - momentum) * running, the variance unbiased; in double, rounded once, as PyTorch's CPU kernel. */
-function newRunning(running: readonly [Tensor, Tensor], stats: NormStats, count: number, momentum: number): Tensor[] {
+export function newRunning(
+  running: readonly [Tensor, Tensor],
+  stats: NormStats,
+  count: number,
+  momentum: number,
+): Tensor[] {
   const blend = (before: Tensor, now: Float64Array): Tensor =>
     fromDoubles(
       before,

@@ -265,7 +265,7 @@ function emit(node: Node, plan: PlanBuilder): string | void {
   });
 }
 
-const rule: StepRule = {
+export const convRule: StepRule = {
   border(node, argument, machine) {
     const weight = node.args[1];
     const shape = weight instanceof Object ? weight.type?.shape : undefined;
@@ -275,6 +275,6 @@ const rule: StepRule = {
 };
 
 export const convRules: readonly (readonly [string, StepRule])[] = [
-  ["conv1d", rule],
-  ["conv2d", rule],
+  ["conv1d", convRule],
+  ["conv2d", convRule],
 ];

@@ -84,4 +84,6 @@ function emit(node: Node, plan: PlanBuilder): string | void {
   });
 }
 
-export const linearRules: readonly (readonly [string, StepRule])[] = [["linear", { emit }]];
+export const linearRule: StepRule = { emit };
+
+export const linearRules: readonly (readonly [string, StepRule])[] = [["linear", linearRule]];

@@ -15,7 +15,7 @@ import type { Buffer, Place, PlanBuilder, StepRule } from "../plan.ts";
 import { dequantizerOf, quantizerOf } from "./quantized-storage.ts";
 
 /** Where a rectangle begins in an image, axis by axis, and how far apart the pixels taken are. */
-interface Corner {
+export interface Corner {
   readonly n: number;
   readonly c: number;
   readonly h: number;
@@ -23,7 +23,7 @@ interface Corner {
   readonly steps: readonly [n: number, h: number, w: number];
 }
 
-const origin: Corner = { n: 0, c: 0, h: 0, w: 0, steps: [1, 1, 1] };
+export const origin: Corner = { n: 0, c: 0, h: 0, w: 0, steps: [1, 1, 1] };
 
 /** Images in a rectangle, its rows, its pixels and channels. */
 interface Extent {
@@ -34,7 +34,7 @@ interface Extent {
 }
 
 /** Copies `extent` from a corner of one image to a corner of the other, by one kernel call an image. */
-function bindCopy(
+export function bindCopy(
   place: Place,
   from: Buffer,
   fromCorner: Corner,
@@ -72,7 +72,7 @@ function imagesOf(node: Node, plan: PlanBuilder): string | null {
 }
 
 /** The axis of an image a tensor's axis is. */
-function axisName(rank: number, dim: number): "n" | "c" | "h" | "w" {
+export function axisName(rank: number, dim: number): "n" | "c" | "h" | "w" {
   const names = rank === 4 ? (["n", "c", "h", "w"] as const) : (["n", "c", "w"] as const);
   return names[dim]!;
 }
@@ -100,7 +100,7 @@ function emitSlice(node: Node, plan: PlanBuilder): string | void {
 }
 
 /** Fills the inside of an image with one value. */
-function bindFill({ engine, at }: Place, buffer: Buffer, value: number): () => void {
+export function bindFill({ engine, at }: Place, buffer: Buffer, value: number): () => void {
   const { image } = buffer;
   const size = elementBytes(buffer.element);
   const base = at(buffer);

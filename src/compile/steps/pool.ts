@@ -41,7 +41,7 @@ function addStep(plan: PlanBuilder, node: Node, step: PoolStep): void {
 }
 
 /** Height and width of a per-axis attribute; one axis is the width. */
-function both(values: readonly number[], height: number): readonly [number, number] {
+export function both(values: readonly number[], height: number): readonly [number, number] {
   return values.length === 1 ? [height, values[0]!] : [values[0]!, values[1]!];
 }
 

@@ -1,6 +1,6 @@
 /**
  * The way out for nodes without a kernel: values are copied to tensors, the operator's reference (or the module)
- * runs, and the results are copied back.
+ * runs, and the results stay there until a kernel reads them.
  */
 
 import type { Graph, Node } from "../../graph/graph.ts";
@@ -11,7 +11,7 @@ import type { OpInput } from "../../ops/op.ts";
 import { noGrad } from "../../tensor/context.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { Buffer, Place, PlanBuilder } from "../plan.ts";
-import { load, store } from "../transfer.ts";
+import { load } from "../transfer.ts";
 
 function runNode(graph: Graph, node: Node, inputs: readonly OpInput[]): readonly Tensor[] {
   if (node.kind === "operator") return noGrad(() => dispatch(findOp(node.target), inputs, node.attrs));
@@ -20,7 +20,10 @@ function runNode(graph: Graph, node: Node, inputs: readonly OpInput[]): readonly
 }
 
 function fetcher(place: Place, plan: PlanBuilder, buffer: Buffer): () => Tensor {
-  if (buffer.element === "host") return () => place.host(buffer).tensor!;
+  if (buffer.element === "host") {
+    const slot = place.host(buffer);
+    return () => slot.tensor!;
+  }
   const address = place.at(buffer);
   return () => load(place.engine, buffer, address, plan.flip);
 }
@@ -29,9 +32,9 @@ function fetcher(place: Place, plan: PlanBuilder, buffer: Buffer): () => Tensor 
 export function emitReference(plan: PlanBuilder, node: Node, why: string): void {
   const reads = new Map<Value, Buffer>();
   for (const value of node.inputs) {
-    if (!plan.constant(value)) reads.set(value, plan.read(value, node, { kind: "any" }));
+    if (!plan.constant(value)) reads.set(value, plan.read(value, node, { kind: "anywhere" }));
   }
-  const writes = node.outputs.map((value) => plan.write(value, "flat"));
+  const writes = node.outputs.map((value) => plan.write(value, "host"));
   plan.step({
     node,
     kernel: "reference",
@@ -46,16 +49,14 @@ export function emitReference(plan: PlanBuilder, node: Node, why: string): void 
         const buffer = reads.get(arg);
         return buffer ? fetcher(place, plan, buffer) : () => plan.constant(arg);
       });
+      const slots = writes.map((buffer) => place.host(buffer));
       return () => {
         const results = runNode(
           plan.graph,
           node,
           sources.map((source) => source()),
         );
-        writes.forEach((buffer, i) => {
-          if (buffer.element === "host") place.host(buffer).tensor = results[i]!;
-          else store(place.engine, buffer, place.at(buffer), results[i]!, plan.flip);
-        });
+        slots.forEach((slot, i) => (slot.tensor = results[i]!));
       };
     },
   });

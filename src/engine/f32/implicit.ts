@@ -40,7 +40,11 @@ export interface Operands {
 }
 
 /** Joins taps that lie side by side into runs; only whole pixels of one group can be joined. */
-function runsOf(taps: Product["taps"], channels: number, joinable: boolean): { starts: number[]; length: number } {
+export function runsOf(
+  taps: Product["taps"],
+  channels: number,
+  joinable: boolean,
+): { starts: number[]; length: number } {
   const bytes = channels * 4;
   let length = taps.length;
   if (!joinable) length = 1;

@@ -23,7 +23,7 @@ export interface AxisPhase {
 }
 
 /** Phases of one axis. Points are listed so that output positions rise, which keeps runs contiguous. */
-function axisPhases(c: Conv3d, axis: 0 | 1 | 2): AxisPhase[] {
+export function axisPhases(c: Conv3d, axis: 0 | 1 | 2): AxisPhase[] {
   const [size, kernel, stride, padding, dilation] = [
     c.size[axis],
     c.kernel[axis],
@@ -44,7 +44,7 @@ function axisPhases(c: Conv3d, axis: 0 | 1 | 2): AxisPhase[] {
 }
 
 /** Border that the phases of one axis read before and after an output of length `length`. */
-function axisReach(phases: readonly AxisPhase[], length: number): { low: number; high: number } {
+export function axisReach(phases: readonly AxisPhase[], length: number): { low: number; high: number } {
   let low = 0;
   let high = 0;
   for (const { count, points } of phases) {

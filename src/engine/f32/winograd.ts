@@ -70,6 +70,11 @@ export function winogradWeightBytes(channels: number, outputs: number): number {
   return PLANES * (Math.ceil(outputs / 8) * channels * 32 + GAP_BYTES);
 }
 
+/** Bytes of the transformed sums of a weight gradient. */
+export function winogradSumBytes(channels: number, outputs: number): number {
+  return PLANES * (channels * outputs * 4 + GAP_BYTES);
+}
+
 /** A bordered image, and the address of its first window. */
 export interface WinogradImage extends Image {
   readonly first: number;
@@ -149,7 +154,7 @@ export function winogradWeight(
   const group = groupSize(channels, outputs);
   const bytes = scratchBytes(channels, outputs, group);
   const scratch = alloc(engine.threads * bytes);
-  const sumBytes = PLANES * (channels * outputs * 4 + GAP_BYTES);
+  const sumBytes = winogradSumBytes(channels, outputs);
   const du = alloc(sumBytes);
   kernels.fill_bytes(du, 0, sumBytes);
   // prettier-ignore

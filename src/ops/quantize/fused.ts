@@ -39,7 +39,12 @@ function channelsOf(
 }
 
 /** Scale and zero point of each running range; ranges that have seen nothing count as [0, 0]. */
-function chooseAll(min: Tensor, max: Tensor, attrs: FusedAttrs, types: readonly TensorType[]): [Tensor, Tensor] {
+export function chooseFusedParameters(
+  min: Tensor,
+  max: Tensor,
+  attrs: FusedAttrs,
+  types: readonly TensorType[],
+): [Tensor, Tensor] {
   const [scale, zeroPoint] = emptyOutputs(types) as [Tensor, Tensor];
   const { quantMin, quantMax, symmetric } = attrs;
   for (let c = 0; c < scale.numel; c++) {
@@ -84,7 +89,7 @@ export const fusedMovingAvgObsFakeQuantOp = defineOp<FusedInputs, FusedAttrs>({
         zeroPoint.copy(),
       ];
     }
-    const [newScale, newZeroPoint] = chooseAll(newMin, newMax, attrs, types.slice(3));
+    const [newScale, newZeroPoint] = chooseFusedParameters(newMin, newMax, attrs, types.slice(3));
     const [y] = fakeQuantizeOp.forward([x, newScale, newZeroPoint], { quantMin, quantMax, axis }, types);
     return [y!, newMin, newMax, newScale, newZeroPoint];
   },

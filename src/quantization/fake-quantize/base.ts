@@ -116,6 +116,13 @@ export abstract class FakeQuantizeBase extends Module {
     this.enableObserver(false);
   }
 
+  /** All switches as one text: what decides the way forward takes. */
+  get switches(): string {
+    return this.ownTensors()
+      .flatMap(([name, tensor]) => (name.endsWith("Enabled") ? [tensor.item()] : []))
+      .join("");
+  }
+
   protected get fakeQuantizes(): boolean {
     return this.fakeQuantEnabled.item() === 1;
   }

@@ -78,9 +78,12 @@ export abstract class ObserverBase extends Module {
     this.isDynamic = isDynamic;
   }
 
-  /** Captured graphs call an observer as a whole. */
+  /** Set before a capture to record the operators inside, for training steps that are compiled. */
+  captureInside = false;
+
+  /** Captured graphs call an observer as a whole, unless `captureInside` says otherwise. */
   override get isGraphLeaf(): boolean {
-    return true;
+    return !this.captureInside;
   }
 
   /** Looks at x and returns the same tensor. */
