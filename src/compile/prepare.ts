@@ -4,11 +4,14 @@
  */
 
 import type { Graph } from "../graph/graph.ts";
-import { commonSubexpressions, deadCode } from "../graph/passes/cleanup.ts";
+import { commonSubexpressions, constantFolding, deadCode } from "../graph/passes/cleanup.ts";
 import { foldBatchNorm } from "../graph/passes/fold-batch-norm.ts";
 import { runPasses } from "../graph/rewrite.ts";
 import { dropDormantUpdates } from "../graph/updates.ts";
 import { lowerQuantized } from "../quantization/lower/index.ts";
+
+/** Stored values that would be quantized at every run (the first state of a recurrent layer) are stored quantized. */
+const storedIntegers = constantFolding(({ target }) => target.startsWith("quantizePer"));
 
 /**
  * A copy of the graph, batch norms folded into convolutions, quantize and dequantize pairs lowered to integer
@@ -17,5 +20,5 @@ import { lowerQuantized } from "../quantization/lower/index.ts";
 export function prepareGraph(graph: Graph): Graph {
   const copy = graph.cloneWithMap().graph;
   dropDormantUpdates(copy);
-  return runPasses(copy, [deadCode, foldBatchNorm, ...lowerQuantized, commonSubexpressions]);
+  return runPasses(copy, [deadCode, foldBatchNorm, ...lowerQuantized, storedIntegers, commonSubexpressions]);
 }

@@ -7,7 +7,9 @@ import { conv2d } from "../../src/ops/conv.ts";
 import { pad } from "../../src/ops/pad.ts";
 import { quantizedCat } from "../../src/ops/quantized/joins.ts";
 import { quantizePerTensor } from "../../src/ops/quantize/native.ts";
-import { slice } from "../../src/ops/slicing.ts";
+import { quantizedAddScalar, quantizedMulScalar } from "../../src/ops/quantized/arithmetic.ts";
+import { permute } from "../../src/ops/shape.ts";
+import { slice, split } from "../../src/ops/slicing.ts";
 import { manualSeed } from "../../src/tensor/context.ts";
 import { randn } from "../../src/tensor/create.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
@@ -55,4 +57,35 @@ test("cat of channels, floats and bytes of different scales, also with borders i
     },
     [1, 3, 5, 7],
   );
+});
+
+test("permutes axes, of floats and bytes, heads of attention included", () => {
+  agrees((x) => permute(x, [0, 2, 1, 3]), [2, 3, 4, 5]);
+  agrees((x) => permute(x, [0, 3, 2, 1]), [2, 3, 4, 5]);
+  agrees((x) => permute(quantizePerTensor(x, 0.1, 7, "quint8"), [0, 2, 1]), [2, 3, 4]);
+  agrees((x) => permute(quantizePerTensor(x, 0.1, 7, "qint8"), [0, 2, 1, 3]), [2, 3, 4, 5]);
+});
+
+test("splits rows and joins along any axis", () => {
+  agrees((x) => cat([...split(x, [1, 3, 2], 1)].reverse(), 1), [2, 6]);
+  agrees((x) => cat([...split(x, [2, 1], 2)].reverse(), 2), [2, 4, 3]);
+  const bytes = (x: Tensor): Tensor => quantizePerTensor(x, 0.1, 7, "quint8");
+  agrees((x) => quantizedCat([...split(bytes(x), [2, 3], 1)], { dim: 1, scale: 0.2, zeroPoint: 3 }), [2, 5]);
+  agrees((x) => quantizedCat([bytes(x), bytes(x)], { dim: 3, scale: 0.2, zeroPoint: 3 }), [2, 3, 4, 5]);
+});
+
+test("kernels read stored tensors like any other value", () => {
+  const stored = quantizePerTensor(randn([1, 5]), 0.1, 7, "quint8");
+  agrees(
+    (x) => quantizedCat([quantizePerTensor(x, 0.1, 7, "quint8"), stored], { dim: 0, scale: 0.2, zeroPoint: 3 }),
+    [3, 5],
+  );
+});
+
+test("numbers added to bytes, or that multiply them, are tables", () => {
+  const bytes = (x: Tensor): Tensor => quantizePerTensor(x, 0.1, 7, "quint8");
+  agrees((x) => quantizedMulScalar(bytes(x), 0.5), [2, 70]);
+  agrees((x) => quantizedMulScalar(bytes(x), -3), [2, 70]);
+  agrees((x) => quantizedAddScalar(bytes(x), 0.4), [2, 70]);
+  agrees((x) => quantizedAddScalar(bytes(x), 100), [2, 70]);
 });

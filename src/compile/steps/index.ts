@@ -12,6 +12,7 @@ import { integerRules } from "./integers.ts";
 import { linearRules } from "./linear.ts";
 import { moveRules } from "./move.ts";
 import { emitObserver } from "./observe.ts";
+import { pieceRules } from "./pieces.ts";
 import { poolRules } from "./pool.ts";
 import { quantizeRules } from "./quantize.ts";
 import { quantizedConvTransposeRules } from "./quantized-conv-transpose.ts";
@@ -34,6 +35,7 @@ const rules: ReadonlyMap<string, StepRule> = new Map([
   ...integerRules,
   ...pairRules,
   ...moveRules,
+  ...pieceRules,
   ...shapeRules,
 ]);
 

@@ -12,6 +12,7 @@ import { requantizeTable } from "../../kernels/qlut/reference.ts";
 import { numel } from "../../tensor/shape.ts";
 import { elementBytes, elementOf, imageOf } from "../form.ts";
 import type { Buffer, Place, PlanBuilder, StepRule } from "../plan.ts";
+import { emitJoin } from "./join.ts";
 import { dequantizerOf, quantizerOf } from "./quantized-storage.ts";
 
 /** Where a rectangle begins in an image, axis by axis, and how far apart the pixels taken are. */
@@ -167,11 +168,10 @@ function bindRequantize(
   };
 }
 
+/** Channels of images pixel by pixel; anything else row by row. */
 function emitCat(node: Node, plan: PlanBuilder): string | void {
-  const refused = imagesOf(node, plan);
-  if (refused) return refused;
+  if (imagesOf(node, plan) !== null || node.attrs["dim"] !== 1) return emitJoin(node, plan);
   const type = plan.type(node.output);
-  if ((node.attrs["dim"] as number) !== 1) return "only channels can be joined by a kernel";
   if (node.args.some((arg) => plan.type(arg).dtype !== type.dtype)) return "the inputs differ in dtype";
   const inputs = node.args.map((arg) => plan.read(arg, node, { kind: "image" }));
   const output = plan.write(node.output, "image");

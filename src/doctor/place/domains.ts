@@ -63,11 +63,28 @@ class Placer {
 
   private visitUnit(node: Node): void {
     const unit = this.dry.converted.get(node.target) ?? this.graph.modules.get(node.target)!;
-    const swapped = unit !== this.dry.prepared.get(node.target) && this.dry.converted.has(node.target);
-    this.settle(node, (inputs) => callModule(unit, inputs), swapped);
+    this.settle(node, (inputs) => callModule(unit, inputs), this.isSwapped(node));
+  }
+
+  /**
+   * Whether an operator on a float that layers read as integers should read those integers too: its own integer form
+   * then replaces a float computation, and its result need not be quantized.
+   */
+  private joinsIntegers(node: Node): boolean {
+    const [value] = node.inputs;
+    if (node.inputs.length !== 1 || !value || this.types.get(value)!.isQuantized) return false;
+    const isRead = value.users.some((user) => user.kind === "module" && this.isSwapped(user));
+    const integers = this.inputsOf(node).map((x) => (x instanceof Tensor && isFloat(x.dtype) ? asInteger(x) : x));
+    return isRead && (attempt((x) => callOperator(node, x), integers)?.every((y) => y.isQuantized) ?? false);
+  }
+
+  private isSwapped({ target }: Node): boolean {
+    const unit = this.dry.converted.get(target);
+    return unit !== undefined && unit !== this.dry.prepared.get(target);
   }
 
   private visitOperator(node: Node): void {
+    if (hasOp(node.target) && this.joinsIntegers(node)) this.feed(node, (value) => this.asIntegerValue(value));
     if (hasOp(node.target)) this.settle(node, (inputs) => callOperator(node, inputs), false);
     else this.settle(node, () => node.outputs.map((value) => ghost(value.type!)), false);
   }

@@ -151,6 +151,7 @@ function scalarOp(
 ): Op<readonly [Tensor], ScalarAttrs> {
   return defineOp<readonly [Tensor], ScalarAttrs>({
     name,
+    isElementwise: true,
     infer([x], { scalar }) {
       return [quantizedType(name, requireByte(name, x).dtype, x.shape, plan(x, scalar))];
     },
