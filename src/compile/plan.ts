@@ -225,6 +225,16 @@ export class PlanBuilder implements Machine {
     return this.make(value, form, kind === "host" ? "host" : undefined);
   }
 
+  /** A new buffer for a value as an image with bytes between its pixels, for writers and readers that can do that. */
+  writePadded(value: Value, channels: number): Buffer {
+    const { shape } = this.type(value);
+    const form = this.imageForm(value);
+    return this.make(
+      value,
+      form.kind === "image" ? { kind: "image", image: { ...form.image, c: channels }, shape } : form,
+    );
+  }
+
   /** A buffer for something that is no value of the graph. */
   scratch(type: TensorType, form: Form): Buffer {
     return new Buffer(form, type, 0, null);

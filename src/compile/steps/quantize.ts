@@ -23,13 +23,14 @@ function bindQuantize(place: Place, x: Buffer, y: Buffer, quantizer: Quantizer):
   const rule = ruleCode(quantizer.rule);
   const [source, target] = [at(x), at(y)];
   if (x.form.kind === "flat" && y.form.kind === "image") {
-    const { image } = y.form;
-    const plane = image.c * image.h * image.w * 4;
+    const { image, shape } = y.form;
+    const channels = shape[1]!;
+    const plane = channels * image.h * image.w * 4;
     return () => {
       for (let n = 0; n < image.n; n++) {
         kernels.quantize_nchw_nhwc(
           rule,
-          image.c,
+          channels,
           image.h,
           image.w,
           source + n * plane,
@@ -55,6 +56,22 @@ function bindQuantize(place: Place, x: Buffer, y: Buffer, quantizer: Quantizer):
       }
     }
   };
+}
+
+/** Bytes of a pixel that products can read at once. */
+const PIXEL_BYTES = 4;
+
+/** Whether a picture of three channels is better stored in pixels of four bytes: only convolutions over all channels read it. */
+function readsPadded(value: Value, plan: PlanBuilder): boolean {
+  const { users } = value;
+  return (
+    plan.type(value).shape[1] === PIXEL_BYTES - 1 &&
+    plan.graph.useCount(value) === users.length &&
+    users.every(({ target, attrs, args }) => {
+      const isConv = target === "quantizedConv" || target === "quantizedConvFloat";
+      return isConv && attrs["groups"] === 1 && args.indexOf(value) === 0 && args.lastIndexOf(value) === 0;
+    })
+  );
 }
 
 /** The bytes that a value is dequantized from, when that is all it is. */
@@ -101,7 +118,8 @@ function addQuantize(
   if (behind) return addRequantize(node, plan, behind, value, rule(type));
   const input = plan.read(x!, node, { kind: "any" });
   const wantsImage = input.form.kind === "image" || (plan.isReadAsImage(value) && imageOf(type.shape) !== null);
-  const output = plan.write(value, wantsImage ? "image" : "flat");
+  const padded = wantsImage && input.form.kind === "flat" && readsPadded(value, plan);
+  const output = padded ? plan.writePadded(value, PIXEL_BYTES) : plan.write(value, wantsImage ? "image" : "flat");
   plan.step({
     node,
     kernel: input.form.kind === output.form.kind ? "quantize" : "quantize nchw to nhwc",

@@ -12,7 +12,10 @@ import { NR } from "./layout.ts";
 import type { Variant } from "./list.ts";
 import type { WeightFacts } from "./variant.ts";
 
-/** Where the weights of output channel o, run r, position i are: source[base + o * channelStride + taps[r * runLength + i]]. */
+/** A tap that takes no weight: what is read there does not count. */
+export const NO_WEIGHT = -1;
+
+/** Where the weights of output channel o, run r, position i are: source[base + o * channelStride + taps[r * runLength + i]], or NO_WEIGHT. */
 export interface WeightSource {
   readonly data: Int8Array | Uint8Array;
   /** One for all channels, or one a channel; 0 when absent. */
@@ -94,7 +97,10 @@ export function weightRows(source: WeightSource): Int16Array {
     const zero = source.zeroPoints === undefined ? 0 : (source.zeroPoints[source.zeroPoints.length === 1 ? 0 : o] ?? 0);
     const first = base + o * channelStride;
     for (let tap = 0; tap < taps.length; at += padded) {
-      for (let i = 0; i < runLength; i++, tap++) rows[at + i] = data[first + taps[tap]!]! - zero;
+      for (let i = 0; i < runLength; i++, tap++) {
+        const place = taps[tap]!;
+        if (place !== NO_WEIGHT) rows[at + i] = data[first + place]! - zero;
+      }
     }
   }
   return rows;

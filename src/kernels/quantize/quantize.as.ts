@@ -90,8 +90,8 @@ export function dequantize_bytes(n: usize, x: usize, y: usize, d: usize): void {
   else dequantizeRow<i8>(n, x, y, d);
 }
 
-/** One image row of all channels, four channels and four pixels at a time. */
-function quantizePixels<R>(channels: usize, w: usize, x: usize, plane: usize, y: usize, pixel: usize, q: usize): void {
+/** One image row of all channels, four channels and four pixels at a time; three channels in pixels of four bytes as four, the third twice. */
+function quantizePixels<R>(given: usize, w: usize, x: usize, plane: usize, y: usize, pixel: usize, q: usize): void {
   const factor = factorOf<R>(q);
   const offset = offsetOf<R>(q);
   const low = v128.load32_splat(q, Q_LOW);
@@ -100,6 +100,9 @@ function quantizePixels<R>(channels: usize, w: usize, x: usize, plane: usize, y:
   const flip = v128.load32_splat(q, Q_FLIP);
   const magic = f32x4.splat(MAGIC);
   const side = nanSide(q);
+  const padded = given == 3 && pixel == 4;
+  const channels: usize = padded ? 4 : given;
+  const fourth = padded ? 2 * plane : 3 * plane;
   let c: usize = 0;
   for (; c + 4 <= channels; c += 4) {
     let p = x + c * plane;
@@ -109,7 +112,7 @@ function quantizePixels<R>(channels: usize, w: usize, x: usize, plane: usize, y:
       const a = quantize4<R>(settleNan(v128.load(p), side), factor, offset, low, high, magic);
       const b = quantize4<R>(settleNan(v128.load(p + plane), side), factor, offset, low, high, magic);
       const e = quantize4<R>(settleNan(v128.load(p + 2 * plane), side), factor, offset, low, high, magic);
-      const g = quantize4<R>(settleNan(v128.load(p + 3 * plane), side), factor, offset, low, high, magic);
+      const g = quantize4<R>(settleNan(v128.load(p + fourth), side), factor, offset, low, high, magic);
       const bytes = pack16(a, b, e, g, shift, flip);
       const pixels = i8x16.shuffle(bytes, bytes, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
       v128.store32_lane(o, pixels, 0);
@@ -120,7 +123,7 @@ function quantizePixels<R>(channels: usize, w: usize, x: usize, plane: usize, y:
     }
     for (let i = w & ~3; i < w; i++) {
       for (let k: usize = 0; k < 4; k++) {
-        const v = quantize4<R>(settleNan(v128.load32_splat(p + k * plane), side), factor, offset, low, high, magic);
+        const v = quantize4<R>(settleNan(v128.load32_splat(p + (k == 3 ? fourth : k * plane)), side), factor, offset, low, high, magic);
         v128.store8_lane(o + k, pack16(v, v, v, v, shift, flip), 0);
       }
       p += 4;
@@ -154,7 +157,8 @@ function quantizePixels<R>(channels: usize, w: usize, x: usize, plane: usize, y:
 
 /**
  * One image: y[row][column][channel] = stored byte of x[channel][row][column]. x is dense f32; rows of y are
- * `yRow` bytes apart and pixels `pixel` bytes. x and y must not overlap.
+ * `yRow` bytes apart and pixels `pixel` bytes. x and y must not overlap. Of three channels in pixels of four bytes the
+ * fourth byte is written too.
  */
 export function quantize_nchw_nhwc(rule: i32, channels: usize, h: usize, w: usize, x: usize, y: usize, yRow: usize, pixel: usize, q: usize): void {
   const plane = h * w * 4;
