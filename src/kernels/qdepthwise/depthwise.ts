@@ -78,16 +78,19 @@ function slidingRows(rows: Int16Array, channels: number): Int16Array {
   return columns;
 }
 
-/** [channels / 8][kernel column][output row][channel half][unit]; a unit is [4][4] s8, or i16 [row pair][4][2]. */
+/** [channels / 8][unit], units [kernel column][output row][channel half]: [4][4] s8, or i16 [4][2] of rows 0 and 1, behind them those of rows 2 and 3. */
 function packSliding(columns: Int16Array, rows: Int16Array, channels: number, variant: Variant): PackedWeights {
   const panels = Math.ceil(channels / 8);
   const values = variant === "simd128" ? new Int16Array(panels * 192) : new Int8Array(panels * 192);
   for (let c = 0; c < channels; c++) {
     for (let i = 0; i < 24; i++) {
-      const unit = (Math.floor(c / 8) * 6 + Math.floor(i / 4)) * 2 + (Math.floor(c / 4) % 2);
+      const [panel, unit] = [Math.floor(c / 8), Math.floor(i / 4) * 2 + (Math.floor(c / 4) % 2)];
       const row = i % 4;
-      const inside = variant === "simd128" ? (row >> 1) * 8 + (c % 4) * 2 + (row & 1) : (c % 4) * 4 + row;
-      values[unit * 16 + inside] = columns[c * 24 + i] ?? 0;
+      const at =
+        variant === "simd128"
+          ? ((row >> 1) * 12 + unit) * 8 + (c % 4) * 2 + (row & 1)
+          : unit * 16 + (c % 4) * 4 + row;
+      values[panel * 192 + at] = columns[c * 24 + i] ?? 0;
     }
   }
   return packed(values, rows, channels, panels, variant);

@@ -3,7 +3,7 @@
 // weights are the same column shifted by one row: (w0, w1, w2, 0) and (0, w0, w1, w2). Dot form: one dot
 // of four bytes; plain form: two dots of 16-bit pairs (rows 0, 1 and rows 2, 3).
 import { BOUNDED, CHANNELS, FLIP, HIGH_BYTES, LOW_BYTES, MAGIC_ZERO, OUT, OUT_BYTES, PANEL_BYTES, POST, POST_BIAS, POST_BYTES, POST_MULTIPLIER, WEIGHTS, WIDE_BIAS, WIDE_PANEL_BYTES, WIDE_WEIGHTS } from "../qgemm/layout";
-import { bounded16, bounded4, MAGIC, storeRow } from "../shared/product-epilogue.as";
+import { bounded4, MAGIC, storeRow } from "../shared/product-epilogue.as";
 
 /** Rows 0 and 1 (or 2 and 3) of eight channels, bytes alternating. */
 @inline
@@ -14,12 +14,18 @@ function zip<V>(p: usize, row: usize, flip: v128): v128 {
   return sizeof<V>() == 4 ? v128.xor(bytes, flip) : bytes;
 }
 
-/** acc + one column of four channels: `low` holds the dot's bytes, or rows 0, 1 as i16 with rows 2, 3 in `high`. */
+/** acc + one column of four channels by the dot forms. */
 @inline
-function column<V>(w: usize, low: v128, high: v128, acc: v128, ones: v128): v128 {
-  if (sizeof<V>() == 1) return i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(w), low, acc);
-  if (sizeof<V>() == 2) return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(v128.load(w), low), ones));
-  return i32x4.add(i32x4.add(acc, i32x4.dot_i16x8_s(v128.load(w), low)), i32x4.dot_i16x8_s(v128.load(w, 16), high));
+function dot<V>(w: v128, x: v128, acc: v128, ones: v128): v128 {
+  if (sizeof<V>() == 1) return i32x4.relaxed_dot_i8x16_i7x16_add_s(w, x, acc);
+  return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(w, x), ones));
+}
+
+/** acc + one column of four channels: `low` holds the dot's bytes, or rows 0, 1 as i16 with rows 2, 3 in `high`, for which weights v are. */
+@inline
+function column<V>(u: v128, v: v128, low: v128, high: v128, acc: v128, ones: v128): v128 {
+  if (sizeof<V>() != 4) return dot<V>(u, low, acc, ones);
+  return i32x4.add(i32x4.add(acc, i32x4.dot_i16x8_s(u, low)), i32x4.dot_i16x8_s(v, high));
 }
 
 /** Channels 0..3 (or 4..7) of a column as `column` wants them. */
@@ -40,37 +46,88 @@ function secondHigh<V>(r23: v128): v128 {
   return sizeof<V>() == 4 ? i16x8.extend_high_i8x16_u(r23) : r23;
 }
 
-/** Bytes of weights for one kernel column, one row of outputs, four channels. */
+/** Stored bytes of two rows of eight channels. `limits`: the clamps are narrower than a byte, or storage is flipped. */
+// prettier-ignore
 @inline
-function unit<V>(): usize {
-  return sizeof<V>() == 4 ? 32 : 16;
+function finish(post: usize, a: v128, b: v128, c: v128, e: v128, m: v128, z: v128, limits: bool, lo: v128, hi: v128, flip: v128): v128 {
+  const b0 = v128.load(post, POST_BIAS), b1 = v128.load(post, POST_BIAS + 16);
+  const f0 = v128.load(post, POST_MULTIPLIER), f1 = v128.load(post, POST_MULTIPLIER + 16);
+  const bytes = i8x16.narrow_i16x8_u(
+    i16x8.narrow_i32x4_s(bounded4(a, b0, f0, m, z), bounded4(b, b1, f1, m, z)),
+    i16x8.narrow_i32x4_s(bounded4(c, b0, f0, m, z), bounded4(e, b1, f1, m, z)),
+  );
+  return limits ? v128.xor(i8x16.min_u(i8x16.max_u(bytes, lo), hi), flip) : bytes;
 }
 
-/** Two rows of w outputs; weights [kernel column][output row][channel half][unit]. */
+/** Two rows of w outputs; weights [kernel column][output row][channel half] of 16 bytes, in plain SIMD twice. */
 // prettier-ignore
 @inline
 function rowPair<V>(d: usize, width: usize, x: usize, xRow: usize, xPixel: usize, y: usize, yRow: usize, yPixel: usize, w: usize, post: usize, n: i32): void {
-  const u = unit<V>(), flip = v128.load32_splat(d, FLIP), ones = i16x8.splat(1);
+  const flip = v128.load32_splat(d, FLIP), ones = i16x8.splat(1);
   const full = n == 8 && load<i32>(d, OUT) == OUT_BYTES && load<i32>(d, BOUNDED) != 0 && load<i32>(d, WIDE_BIAS) == 0;
   const s = v128.load(post), t = v128.load(post, 16), m = f32x4.splat(MAGIC);
   const lo = v128.load32_splat(d, LOW_BYTES), hi = v128.load32_splat(d, HIGH_BYTES), z = v128.load32_splat(d, MAGIC_ZERO);
+  const limits = load<u32>(d, LOW_BYTES) != 0 || load<u32>(d, HIGH_BYTES) != 0xffffffff || load<u32>(d, FLIP) != 0;
   let r01 = zip<V>(x, xRow, flip), r23 = zip<V>(x + 2 * xRow, xRow, flip);
   let p0 = first<V>(r01, r23), q0 = second<V>(r01, r23), g0 = firstHigh<V>(r23), h0 = secondHigh<V>(r23);
   x += xPixel;
   r01 = zip<V>(x, xRow, flip); r23 = zip<V>(x + 2 * xRow, xRow, flip);
   let p1 = first<V>(r01, r23), q1 = second<V>(r01, r23), g1 = firstHigh<V>(r23), h1 = secondHigh<V>(r23);
-  for (let i: usize = 0; i < width; i++) {
+  let i: usize = 0;
+  if (sizeof<V>() != 4) {
+    // Two columns of outputs at once: each vector of weights is read for both.
+    if (full) for (; i + 2 <= width; i += 2) {
+      x += xPixel;
+      r01 = zip<V>(x, xRow, flip); r23 = zip<V>(x + 2 * xRow, xRow, flip);
+      const p2 = first<V>(r01, r23), q2 = second<V>(r01, r23);
+      x += xPixel;
+      r01 = zip<V>(x, xRow, flip); r23 = zip<V>(x + 2 * xRow, xRow, flip);
+      const p3 = first<V>(r01, r23), q3 = second<V>(r01, r23);
+      let u = v128.load(w);
+      let a0 = dot<V>(u, p0, s, ones), a1 = dot<V>(u, p1, s, ones);
+      u = v128.load(w, 32);
+      let c0 = dot<V>(u, p0, s, ones), c1 = dot<V>(u, p1, s, ones);
+      u = v128.load(w, 64);
+      a0 = dot<V>(u, p1, a0, ones); a1 = dot<V>(u, p2, a1, ones);
+      u = v128.load(w, 96);
+      c0 = dot<V>(u, p1, c0, ones); c1 = dot<V>(u, p2, c1, ones);
+      u = v128.load(w, 128);
+      a0 = dot<V>(u, p2, a0, ones); a1 = dot<V>(u, p3, a1, ones);
+      u = v128.load(w, 160);
+      c0 = dot<V>(u, p2, c0, ones); c1 = dot<V>(u, p3, c1, ones);
+      u = v128.load(w, 16);
+      let b0 = dot<V>(u, q0, t, ones), b1 = dot<V>(u, q1, t, ones);
+      u = v128.load(w, 48);
+      let e0 = dot<V>(u, q0, t, ones), e1 = dot<V>(u, q1, t, ones);
+      u = v128.load(w, 80);
+      b0 = dot<V>(u, q1, b0, ones); b1 = dot<V>(u, q2, b1, ones);
+      u = v128.load(w, 112);
+      e0 = dot<V>(u, q1, e0, ones); e1 = dot<V>(u, q2, e1, ones);
+      u = v128.load(w, 144);
+      b0 = dot<V>(u, q2, b0, ones); b1 = dot<V>(u, q3, b1, ones);
+      u = v128.load(w, 176);
+      e0 = dot<V>(u, q2, e0, ones); e1 = dot<V>(u, q3, e1, ones);
+      u = finish(post, a0, b0, c0, e0, m, z, limits, lo, hi, flip);
+      v128.store64_lane(y, u, 0);
+      v128.store64_lane(y + yRow, u, 1);
+      y += yPixel;
+      u = finish(post, a1, b1, c1, e1, m, z, limits, lo, hi, flip);
+      v128.store64_lane(y, u, 0);
+      v128.store64_lane(y + yRow, u, 1);
+      y += yPixel;
+      p0 = p2; q0 = q2; p1 = p3; q1 = q3;
+    }
+  }
+  for (; i < width; i++) {
     x += xPixel;
     r01 = zip<V>(x, xRow, flip); r23 = zip<V>(x + 2 * xRow, xRow, flip);
     const p2 = first<V>(r01, r23), q2 = second<V>(r01, r23), g2 = firstHigh<V>(r23), h2 = secondHigh<V>(r23);
-    const a = column<V>(w + 8 * u, p2, g2, column<V>(w + 4 * u, p1, g1, column<V>(w, p0, g0, s, ones), ones), ones);
-    const b = column<V>(w + 9 * u, q2, h2, column<V>(w + 5 * u, q1, h1, column<V>(w + u, q0, h0, t, ones), ones), ones);
-    const c = column<V>(w + 10 * u, p2, g2, column<V>(w + 6 * u, p1, g1, column<V>(w + 2 * u, p0, g0, s, ones), ones), ones);
-    const e = column<V>(w + 11 * u, q2, h2, column<V>(w + 7 * u, q1, h1, column<V>(w + 3 * u, q0, h0, t, ones), ones), ones);
+    const a = column<V>(v128.load(w, 128), sizeof<V>() == 4 ? v128.load(w, 320) : ones, p2, g2, column<V>(v128.load(w, 64), sizeof<V>() == 4 ? v128.load(w, 256) : ones, p1, g1, column<V>(v128.load(w, 0), sizeof<V>() == 4 ? v128.load(w, 192) : ones, p0, g0, s, ones), ones), ones);
+    const b = column<V>(v128.load(w, 144), sizeof<V>() == 4 ? v128.load(w, 336) : ones, q2, h2, column<V>(v128.load(w, 80), sizeof<V>() == 4 ? v128.load(w, 272) : ones, q1, h1, column<V>(v128.load(w, 16), sizeof<V>() == 4 ? v128.load(w, 208) : ones, q0, h0, t, ones), ones), ones);
+    const c = column<V>(v128.load(w, 160), sizeof<V>() == 4 ? v128.load(w, 352) : ones, p2, g2, column<V>(v128.load(w, 96), sizeof<V>() == 4 ? v128.load(w, 288) : ones, p1, g1, column<V>(v128.load(w, 32), sizeof<V>() == 4 ? v128.load(w, 224) : ones, p0, g0, s, ones), ones), ones);
+    const e = column<V>(v128.load(w, 176), sizeof<V>() == 4 ? v128.load(w, 368) : ones, q2, h2, column<V>(v128.load(w, 112), sizeof<V>() == 4 ? v128.load(w, 304) : ones, q1, h1, column<V>(v128.load(w, 48), sizeof<V>() == 4 ? v128.load(w, 240) : ones, q0, h0, t, ones), ones), ones);
     if (full) {
-      const b0 = v128.load(post, POST_BIAS), b1 = v128.load(post, POST_BIAS + 16);
-      const f0 = v128.load(post, POST_MULTIPLIER), f1 = v128.load(post, POST_MULTIPLIER + 16);
-      const bytes = bounded16(bounded4(a, b0, f0, m, z), bounded4(b, b1, f1, m, z), bounded4(c, b0, f0, m, z), bounded4(e, b1, f1, m, z), lo, hi, flip);
+      const bytes = finish(post, a, b, c, e, m, z, limits, lo, hi, flip);
       v128.store64_lane(y, bytes, 0);
       v128.store64_lane(y + yRow, bytes, 1);
     } else {
@@ -83,21 +140,28 @@ function rowPair<V>(d: usize, width: usize, x: usize, xRow: usize, xPixel: usize
   }
 }
 
-/** Output rows row0 <= r < row1 of one image (row1 - row0 >= 2); an odd last row is done with the one before it. */
+/**
+ * Output rows row0 <= r < row1 of one image (row1 - row0 >= 2); an odd last row is done with the one before it. All
+ * channels of a row pair before the next, while its four rows of x are in L1.
+ */
 @inline
 function image<V>(d: usize, row0: usize, row1: usize, width: usize, x: usize, xRow: usize, xPixel: usize, y: usize, yRow: usize, yPixel: usize): void {
-  const wide = load<i32>(d, OUT) == OUT_BYTES ? 0 : 2;
-  let w = load<usize>(d, sizeof<V>() == 4 ? WIDE_WEIGHTS : WEIGHTS);
-  let post = load<usize>(d, POST);
-  for (let left = load<i32>(d, CHANNELS); left > 0; left -= 8) {
-    for (let row = row0; row < row1; row += 2) {
-      const r = min(row, row1 - 2);
-      rowPair<V>(d, width, x + r * xRow, xRow, xPixel, y + r * yRow, yRow, yPixel, w, post, min(left, 8));
+  const step: usize = load<i32>(d, OUT) == OUT_BYTES ? 8 : 32;
+  const panelBytes = load<usize>(d, sizeof<V>() == 4 ? WIDE_PANEL_BYTES : PANEL_BYTES);
+  const channels = load<i32>(d, CHANNELS);
+  for (let row = row0; row < row1; row += 2) {
+    const r = min(row, row1 - 2);
+    let w = load<usize>(d, sizeof<V>() == 4 ? WIDE_WEIGHTS : WEIGHTS);
+    let post = load<usize>(d, POST);
+    let from = x + r * xRow;
+    let to = y + r * yRow;
+    for (let left = channels; left > 0; left -= 8) {
+      rowPair<V>(d, width, from, xRow, xPixel, to, yRow, yPixel, w, post, min(left, 8));
+      from += 8;
+      to += step;
+      w += panelBytes;
+      post += POST_BYTES;
     }
-    x += 8;
-    y += 8 << wide;
-    w += load<usize>(d, sizeof<V>() == 4 ? WIDE_PANEL_BYTES : PANEL_BYTES);
-    post += POST_BYTES;
   }
 }
 

@@ -1,0 +1,121 @@
+// Depthwise 3x3 with stride 1: two output rows of eight channels, sliding along x. A column is rows
+// y..y+3 of one pixel; it is read and interleaved once and used by three outputs of both rows, whose
+// weights are the same column shifted by one row: (w0, w1, w2, 0) and (0, w0, w1, w2). Dot form: one dot
+// of four bytes; plain form: two dots of 16-bit pairs (rows 0, 1 and rows 2, 3).
+import { BOUNDED, CHANNELS, FLIP, HIGH_BYTES, LOW_BYTES, MAGIC_ZERO, OUT, OUT_BYTES, PANEL_BYTES, POST, POST_BIAS, POST_BYTES, POST_MULTIPLIER, WEIGHTS, WIDE_BIAS, WIDE_PANEL_BYTES, WIDE_WEIGHTS } from "../qgemm/layout";
+import { bounded16, bounded4, MAGIC, storeRow } from "../shared/product-epilogue.as";
+
+/** Rows 0 and 1 (or 2 and 3) of eight channels, bytes alternating. */
+@inline
+function zip<V>(p: usize, row: usize, flip: v128): v128 {
+  const a = v128.load64_zero(p);
+  const b = v128.load64_zero(p + row);
+  const bytes = i8x16.shuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  return sizeof<V>() == 4 ? v128.xor(bytes, flip) : bytes;
+}
+
+/** acc + one column of four channels: `low` holds the dot's bytes, or rows 0, 1 as i16 with rows 2, 3 in `high`, for which weights v are. */
+@inline
+function column<V>(u: v128, v: v128, low: v128, high: v128, acc: v128, ones: v128): v128 {
+  if (sizeof<V>() == 1) return i32x4.relaxed_dot_i8x16_i7x16_add_s(u, low, acc);
+  if (sizeof<V>() == 2) return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(u, low), ones));
+  return i32x4.add(i32x4.add(acc, i32x4.dot_i16x8_s(u, low)), i32x4.dot_i16x8_s(v, high));
+}
+
+/** Channels 0..3 (or 4..7) of a column as `column` wants them. */
+@inline
+function first<V>(r01: v128, r23: v128): v128 {
+  return sizeof<V>() == 4 ? i16x8.extend_low_i8x16_u(r01) : i16x8.shuffle(r01, r23, 0, 8, 1, 9, 2, 10, 3, 11);
+}
+@inline
+function second<V>(r01: v128, r23: v128): v128 {
+  return sizeof<V>() == 4 ? i16x8.extend_high_i8x16_u(r01) : i16x8.shuffle(r01, r23, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+@inline
+function firstHigh<V>(r23: v128): v128 {
+  return sizeof<V>() == 4 ? i16x8.extend_low_i8x16_u(r23) : r23;
+}
+@inline
+function secondHigh<V>(r23: v128): v128 {
+  return sizeof<V>() == 4 ? i16x8.extend_high_i8x16_u(r23) : r23;
+}
+
+/** Two rows of w outputs; weights [kernel column][output row][channel half][unit]. */
+// prettier-ignore
+@inline
+function rowPair<V>(d: usize, width: usize, x: usize, xRow: usize, xPixel: usize, y: usize, yRow: usize, yPixel: usize, w: usize, post: usize, n: i32): void {
+  const flip = v128.load32_splat(d, FLIP), ones = i16x8.splat(1);
+  const full = n == 8 && load<i32>(d, OUT) == OUT_BYTES && load<i32>(d, BOUNDED) != 0 && load<i32>(d, WIDE_BIAS) == 0;
+  const s = v128.load(post), t = v128.load(post, 16), m = f32x4.splat(MAGIC);
+  const lo = v128.load32_splat(d, LOW_BYTES), hi = v128.load32_splat(d, HIGH_BYTES), z = v128.load32_splat(d, MAGIC_ZERO);
+  let r01 = zip<V>(x, xRow, flip), r23 = zip<V>(x + 2 * xRow, xRow, flip);
+  let p0 = first<V>(r01, r23), q0 = second<V>(r01, r23), g0 = firstHigh<V>(r23), h0 = secondHigh<V>(r23);
+  x += xPixel;
+  r01 = zip<V>(x, xRow, flip); r23 = zip<V>(x + 2 * xRow, xRow, flip);
+  let p1 = first<V>(r01, r23), q1 = second<V>(r01, r23), g1 = firstHigh<V>(r23), h1 = secondHigh<V>(r23);
+  for (let i: usize = 0; i < width; i++) {
+    x += xPixel;
+    r01 = zip<V>(x, xRow, flip); r23 = zip<V>(x + 2 * xRow, xRow, flip);
+    const p2 = first<V>(r01, r23), q2 = second<V>(r01, r23), g2 = firstHigh<V>(r23), h2 = secondHigh<V>(r23);
+    const a = column<V>(v128.load(w, 128), sizeof<V>() == 4 ? v128.load(w, 320) : ones, p2, g2, column<V>(v128.load(w, 64), sizeof<V>() == 4 ? v128.load(w, 256) : ones, p1, g1, column<V>(v128.load(w, 0), sizeof<V>() == 4 ? v128.load(w, 192) : ones, p0, g0, s, ones), ones), ones);
+    const b = column<V>(v128.load(w, 144), sizeof<V>() == 4 ? v128.load(w, 336) : ones, q2, h2, column<V>(v128.load(w, 80), sizeof<V>() == 4 ? v128.load(w, 272) : ones, q1, h1, column<V>(v128.load(w, 16), sizeof<V>() == 4 ? v128.load(w, 208) : ones, q0, h0, t, ones), ones), ones);
+    const c = column<V>(v128.load(w, 160), sizeof<V>() == 4 ? v128.load(w, 352) : ones, p2, g2, column<V>(v128.load(w, 96), sizeof<V>() == 4 ? v128.load(w, 288) : ones, p1, g1, column<V>(v128.load(w, 32), sizeof<V>() == 4 ? v128.load(w, 224) : ones, p0, g0, s, ones), ones), ones);
+    const e = column<V>(v128.load(w, 176), sizeof<V>() == 4 ? v128.load(w, 368) : ones, q2, h2, column<V>(v128.load(w, 112), sizeof<V>() == 4 ? v128.load(w, 304) : ones, q1, h1, column<V>(v128.load(w, 48), sizeof<V>() == 4 ? v128.load(w, 240) : ones, q0, h0, t, ones), ones), ones);
+    if (full) {
+      const b0 = v128.load(post, POST_BIAS), b1 = v128.load(post, POST_BIAS + 16);
+      const f0 = v128.load(post, POST_MULTIPLIER), f1 = v128.load(post, POST_MULTIPLIER + 16);
+      const bytes = bounded16(bounded4(a, b0, f0, m, z), bounded4(b, b1, f1, m, z), bounded4(c, b0, f0, m, z), bounded4(e, b1, f1, m, z), lo, hi, flip);
+      v128.store64_lane(y, bytes, 0);
+      v128.store64_lane(y + yRow, bytes, 1);
+    } else {
+      storeRow(d, post, y, a, b, n);
+      storeRow(d, post, y + yRow, c, e, n);
+    }
+    y += yPixel;
+    p0 = p1; q0 = q1; g0 = g1; h0 = h1;
+    p1 = p2; q1 = q2; g1 = g2; h1 = h2;
+  }
+}
+
+/**
+ * Output rows row0 <= r < row1 of one image (row1 - row0 >= 2); an odd last row is done with the one before it. All
+ * channels of a row pair before the next, while its four rows of x are in L1.
+ */
+@inline
+function image<V>(d: usize, row0: usize, row1: usize, width: usize, x: usize, xRow: usize, xPixel: usize, y: usize, yRow: usize, yPixel: usize): void {
+  const step: usize = load<i32>(d, OUT) == OUT_BYTES ? 8 : 32;
+  const panelBytes = load<usize>(d, sizeof<V>() == 4 ? WIDE_PANEL_BYTES : PANEL_BYTES);
+  const channels = load<i32>(d, CHANNELS);
+  for (let row = row0; row < row1; row += 2) {
+    const r = min(row, row1 - 2);
+    let w = load<usize>(d, sizeof<V>() == 4 ? WIDE_WEIGHTS : WEIGHTS);
+    let post = load<usize>(d, POST);
+    let from = x + r * xRow;
+    let to = y + r * yRow;
+    for (let left = channels; left > 0; left -= 8) {
+      rowPair<V>(d, width, from, xRow, xPixel, to, yRow, yPixel, w, post, min(left, 8));
+      from += 8;
+      to += step;
+      w += panelBytes;
+      post += POST_BYTES;
+    }
+  }
+}
+
+/**
+ * y[r][c][channel] = post(start + sum over 3x3 of w * x), rows row0 <= r < row1 (at least two) of one image; x is the
+ * first tap of output (0, 0), strides are bytes. y must not overlap x.
+ */
+export function qdepthwise_3x3_2x8__relaxed_dot(d: usize, row0: usize, row1: usize, width: usize, x: usize, xRow: usize, xPixel: usize, y: usize, yRow: usize, yPixel: usize): void {
+  if (ASC_FEATURE_RELAXED_SIMD) image<i8>(d, row0, row1, width, x, xRow, xPixel, y, yRow, yPixel);
+}
+
+/** The same where pairs of products are added in 16 bits. */
+export function qdepthwise_3x3_2x8__relaxed_i16(d: usize, row0: usize, row1: usize, width: usize, x: usize, xRow: usize, xPixel: usize, y: usize, yRow: usize, yPixel: usize): void {
+  if (ASC_FEATURE_RELAXED_SIMD) image<i16>(d, row0, row1, width, x, xRow, xPixel, y, yRow, yPixel);
+}
+
+/** The same in plain SIMD. */
+export function qdepthwise_3x3_2x8__simd128(d: usize, row0: usize, row1: usize, width: usize, x: usize, xRow: usize, xPixel: usize, y: usize, yRow: usize, yPixel: usize): void {
+  image<i32>(d, row0, row1, width, x, xRow, xPixel, y, yRow, yPixel);
+}
