@@ -87,9 +87,7 @@ function packSliding(columns: Int16Array, rows: Int16Array, channels: number, va
       const [panel, unit] = [Math.floor(c / 8), Math.floor(i / 4) * 2 + (Math.floor(c / 4) % 2)];
       const row = i % 4;
       const at =
-        variant === "simd128"
-          ? ((row >> 1) * 12 + unit) * 8 + (c % 4) * 2 + (row & 1)
-          : unit * 16 + (c % 4) * 4 + row;
+        variant === "simd128" ? ((row >> 1) * 12 + unit) * 8 + (c % 4) * 2 + (row & 1) : unit * 16 + (c % 4) * 4 + row;
       values[panel * 192 + at] = columns[c * 24 + i] ?? 0;
     }
   }
