@@ -50,7 +50,8 @@ export function checkLocation(tensor: string, location: string): void {
   throw new OnnxError("external data", { tensor, location }, "a location must stay in the folder of the model");
 }
 
-function builtin<T>(name: string): T {
+/** A module of Node. @throws OnnxError elsewhere. */
+export function builtin<T>(name: string): T {
   const { getBuiltinModule } = process as { getBuiltinModule?: (name: string) => unknown };
   const found = getBuiltinModule?.(name);
   if (found === undefined) throw new OnnxError("importOnnx", { module: name }, "paths can only be read in Node");

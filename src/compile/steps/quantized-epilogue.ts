@@ -21,12 +21,13 @@ export function epilogueOf(
   const weightParams = weight.qparams!;
   const outputScale = output.qparams?.kind === "perTensor" ? output.qparams.scale : NaN;
   const zeroPoint = unsignedZeroPoint(output);
-  const floatBias: Bias = bias ? { kind: "float", values: bias.data } : { kind: "none" };
+  const kind = bias?.dtype === "int32" ? "int32" : "float";
+  const stored: Bias = bias ? { kind, values: bias.data } : { kind: "none" };
   return {
     inputScale: x.qparams?.kind === "perTensor" ? x.qparams.scale : NaN,
     inputZeroPoint: unsignedZeroPoint(x),
     weightScales: weightParams.kind === "perTensor" ? [weightParams.scale] : weightParams.scales,
-    bias: floatBias,
+    bias: stored,
     output:
       output.dtype === "float32"
         ? { kind: "f32Twice" }

@@ -3,6 +3,7 @@
 export type {
   ActivationOptions,
   Calibrating,
+  CalibrationBatch,
   CalibrationData,
   CalibrationJob,
   CalibrationRunner,
@@ -17,8 +18,11 @@ export type {
   Tap,
   WeightOptions,
 } from "./options.ts";
+export { decodeCalibration, encodeCalibration } from "./calibration-file.ts";
+export { engineRunner } from "./engine-runner.ts";
 export type { PassContext, QuantizePass } from "./passes.ts";
 export { planQuantization, quantizeOnnx } from "./quantize.ts";
 export type { QuantizeResult } from "./quantize.ts";
 export type { OperatorPlan, Precision, QuantizePlan, QuantizeReport } from "./report.ts";
-export type { Target, TargetIntegers, TargetName } from "./targets.ts";
+export { targets } from "./targets.ts";
+export type { OperatorKind, Target, TargetName } from "./targets.ts";

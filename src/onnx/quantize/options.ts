@@ -17,14 +17,17 @@ export type OnnxSource = string | Uint8Array | GraphModule;
 /** One batch: a tensor for each input of the model, by the input's name. */
 export type NamedInputs = Readonly<Record<string, Tensor>>;
 
+/** A batch; models with one input may be given the tensor alone. */
+export type CalibrationBatch = NamedInputs | Tensor;
+
 /**
- * Batches to calibrate with. A function is told how many batches a resumed calibration has seen already and starts
+ * Batches to calibrate with. A model of a fixed batch size is run on parts of that size. A function is told how many batches a resumed calibration has seen already and starts
  * behind them; a plain iterable always starts at the first, and the known ones are passed over.
  */
 export type CalibrationData =
-  | AsyncIterable<NamedInputs>
-  | Iterable<NamedInputs>
-  | ((skip: number) => AsyncIterable<NamedInputs> | Iterable<NamedInputs>);
+  | AsyncIterable<CalibrationBatch>
+  | Iterable<CalibrationBatch>
+  | ((skip: number) => AsyncIterable<CalibrationBatch> | Iterable<CalibrationBatch>);
 
 export type QuantizeMethod =
   /** Activations and weights as integers, ranges of activations from calibration. */
@@ -68,7 +71,7 @@ export interface WeightOptions {
 /** What names an operator: its ONNX type (`Conv`), its name or its output's name, a glob (`/encoder/*`), or a pattern. */
 export type Selector = string | RegExp | ((node: Node) => boolean);
 
-/** `importing`, then `preparing`, `calibrating` (with counts), `converting`, `writing`. */
+/** The phases follow one another; while `calibrating` the counts grow. */
 export interface QuantizeProgress {
   readonly phase: "importing" | "preparing" | "calibrating" | "converting";
   readonly batches: number;
@@ -96,7 +99,7 @@ export interface Tap {
 export interface CalibrationJob {
   /** The float model with observers in it. Running it is calibration. */
   readonly observed: GraphModule;
-  /** Weights' and activations' observers, by their name in the graph. */
+  /** Its observers, by their name in the graph. */
   readonly observers: ReadonlyMap<string, ObserverBase>;
   /** The float model that returns each tapped value as an output, in the order of `taps`; made when asked for. */
   tapped(): { readonly model: GraphModule; readonly taps: readonly Tap[] };
@@ -132,7 +135,7 @@ export interface QuantizeOptions {
   readonly exclude?: readonly Selector[];
   /** Evens out the ranges of channels between consecutive layers before calibration. Default false. */
   readonly crossLayerEqualization?: boolean;
-  /** Corrects the shift of each layer's channel means, on the first calibration batches. Default: static only. */
+  /** Corrects the shift of each layer's channel means, on the first calibration batches. Default: for `static`. */
   readonly biasCorrection?: boolean;
   /** Further passes over the graph, in order (passes.ts). */
   readonly passes?: readonly QuantizePass[];

@@ -3,9 +3,25 @@
  */
 
 import { OnnxError } from "../../errors.ts";
-import type { GraphModule } from "../../graph/graph-module.ts";
+import { GraphModule } from "../../graph/graph-module.ts";
+import { convertPt2e, preparePt2e } from "../../quantization/pt2e/index.ts";
+import { biasCorrection, keepLargeBiases } from "./bias-correction.ts";
+import { Calibration, MOST_SAMPLES, firstSamples } from "./calibrate.ts";
+import { calibrationJob, observeWeights } from "./calibration-job.ts";
+import { decide } from "./decide.ts";
+import { crossLayerEqualization } from "./equalize.ts";
+import { engineRunner } from "./engine-runner.ts";
+import { loadModel } from "./model.ts";
+import type { LoadedModel } from "./model.ts";
+import { OnnxQuantizer } from "./onnx-quantizer.ts";
 import type { CalibrationData, CalibrationState, OnnxSource, QuantizeOptions } from "./options.ts";
+import type { PassContext, QuantizePass } from "./passes.ts";
+import { planOf } from "./plan.ts";
 import type { QuantizePlan, QuantizeReport } from "./report.ts";
+import { resolveSettings } from "./settings.ts";
+import type { Settings } from "./settings.ts";
+import { CalibrationSource } from "./source.ts";
+import { QuantizedFile } from "./result.ts";
 
 export interface QuantizeResult {
   /** The quantized model, with quantize and dequantize nodes: runs in `compile`, exports with `exportOnnx`. */
@@ -21,10 +37,72 @@ export interface QuantizeResult {
 
 /**
  * The dry run: what would happen to each operator, before any data is read.
- * @throws OnnxError for settings that the target or the method cannot have.
+ * @throws OnnxError for settings that the target or the method cannot have, and when nothing would be quantized.
  */
-export function planQuantization(_source: OnnxSource, _options: QuantizeOptions = {}): QuantizePlan {
-  throw new OnnxError("planQuantization", {}, "is being built");
+export function planQuantization(source: OnnxSource, options: QuantizeOptions = {}): QuantizePlan {
+  const settings = resolveSettings(options);
+  const { float, fromFile } = loadModel(source, options);
+  return planOf(float.graph, settings, options, fromFile);
+}
+
+function passesOf({ crossLayerEqualization: equalize, passes = [] }: QuantizeOptions, settings: Settings) {
+  const corrects = settings.biasCorrection && settings.method === "static";
+  return [...(equalize ? [crossLayerEqualization] : []), ...passes, ...(corrects ? [biasCorrection] : [])];
+}
+
+/** Runs one stage of all passes, carrying what import knew of the file along. */
+async function stage(
+  name: "beforeCalibration" | "afterCalibration" | "afterConversion",
+  passes: readonly QuantizePass[],
+  model: GraphModule,
+  context: PassContext,
+): Promise<GraphModule> {
+  let current = model;
+  for (const pass of passes) {
+    const next = await pass[name]?.(current, context);
+    if (next) current = keepingPreserved(next, current);
+  }
+  return current;
+}
+
+function keepingPreserved(next: GraphModule, from: GraphModule): GraphModule {
+  for (const [key, value] of Object.entries(from.preserved)) next.preserved[key] ??= value;
+  return next;
+}
+
+interface Outcome {
+  readonly graph: GraphModule;
+  readonly calibration: Calibration | null;
+  readonly seconds: number;
+  readonly warnings: readonly string[];
+}
+
+async function quantizeStatic(
+  { float, fromFile }: LoadedModel,
+  source: CalibrationSource | null,
+  settings: Settings,
+  options: QuantizeOptions,
+): Promise<Outcome> {
+  if (!source)
+    throw new OnnxError("quantizeOnnx", { method: settings.method }, "static quantization needs calibration data");
+  const passes = passesOf(options, settings);
+  const context: PassContext = { float, samples: (count) => firstSamples(float, source, count) };
+  const adapted = await stage("beforeCalibration", passes, float, context);
+  const quantizer = new OnnxQuantizer(settings, (graph) => decide(graph, settings, options, fromFile));
+  const prepared = preparePt2e(adapted, quantizer);
+  observeWeights(prepared.graph);
+  const calibration = new Calibration(calibrationJob(prepared), settings);
+  if (options.resume) calibration.load(options.resume);
+  const start = performance.now();
+  await calibration.run(source, options);
+  const seconds = (performance.now() - start) / 1000;
+  options.onProgress?.({ phase: "converting", batches: calibration.batches, samples: calibration.samples });
+  const calibrated = await stage("afterCalibration", passes, keepingPreserved(prepared, float), context);
+  const large = keepLargeBiases(calibrated.graph);
+  const converted = keepingPreserved(convertPt2e(calibrated), float);
+  const graph = await stage("afterConversion", passes, converted, context);
+  const warnings = large.map((name) => `the bias of ${name} is too large for its weights' scale and stays float`);
+  return { graph, calibration, seconds, warnings };
 }
 
 /**
@@ -33,10 +111,37 @@ export function planQuantization(_source: OnnxSource, _options: QuantizeOptions 
  * @throws OnnxError for files that cannot be read and settings that cannot be had; QuantError for calibration data of a
  * wrong shape, with NaN, or none at all, naming the batch.
  */
-export function quantizeOnnx(
-  _source: OnnxSource,
-  _calibration: CalibrationData | null,
-  _options: QuantizeOptions = {},
+export async function quantizeOnnx(
+  source: OnnxSource,
+  calibration: CalibrationData | null,
+  options: QuantizeOptions = {},
 ): Promise<QuantizeResult> {
-  return Promise.reject(new OnnxError("quantizeOnnx", {}, "is being built"));
+  const start = performance.now();
+  const { signal, onProgress } = options;
+  signal?.throwIfAborted();
+  const settings = resolveSettings(options);
+  onProgress?.({ phase: "importing", batches: 0, samples: 0 });
+  const model = loadModel(source, options);
+  const plan = planOf(model.float.graph, settings, options, model.fromFile);
+  onProgress?.({ phase: "preparing", batches: 0, samples: 0 });
+  const passes = passesOf(options, settings);
+  const data = calibration && new CalibrationSource(calibration, passes.length > 0 ? MOST_SAMPLES : 0);
+  const outcome = await quantizeStatic(model, data, settings, options);
+  const file = new QuantizedFile(outcome.graph, settings, options);
+  const report: QuantizeReport = {
+    ...plan,
+    warnings: [...plan.warnings, ...outcome.warnings],
+    runner: outcome.calibration ? (options.runner ?? engineRunner()).name : null,
+    batches: outcome.calibration?.batches ?? 0,
+    samples: outcome.calibration?.samples ?? 0,
+    bytes: { before: model.bytes, after: file.size },
+    seconds: { calibration: outcome.seconds, total: (performance.now() - start) / 1000 },
+  };
+  return {
+    graph: outcome.graph,
+    report,
+    calibration: outcome.calibration?.state() ?? null,
+    bytes: () => file.bytes(),
+    write: (path) => file.write(path),
+  };
 }

@@ -18,7 +18,7 @@ import { convAttrs } from "./conv.ts";
 import type { QuantizedConvOptions } from "./conv.ts";
 import { DEFAULT_ENGINE, checkEngine, convRounding } from "./engines.ts";
 import type { QEngine } from "./engines.ts";
-import { productScales, requantizeSums } from "./epilogue.ts";
+import { biasOf, productScales, requantizeSums } from "./epilogue.ts";
 import { requireWeight } from "./linear.ts";
 import type { WeightedInputs } from "./linear.ts";
 
@@ -49,7 +49,7 @@ export const quantizedConvTransposeOp = defineOp<WeightedInputs, QuantizedConvTr
       {
         rounding: convRounding(engine, weight.qparams!, groups, outputPadding), dtype, relu: false,
         output: { scale, zeroPoint }, scales: productScales(qparams.scale, weight.qparams!, channels),
-        perChannel: weight.qparams!.kind !== "perTensor", bias: bias && bias.data,
+        perChannel: weight.qparams!.kind !== "perTensor", bias: biasOf(bias),
       }, // prettier-ignore
     );
     return [new Tensor(dtype, type!.shape, values, type!.qparams)];

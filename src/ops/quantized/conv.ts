@@ -21,8 +21,8 @@ import { NO_GRADIENT, quantizedType, requireByte } from "./common.ts";
 import type { OutputQParams, PerTensorType } from "./common.ts";
 import { DEFAULT_ENGINE, checkEngine, convRounding } from "./engines.ts";
 import type { QEngine } from "./engines.ts";
-import { productScales, requantizeSums } from "./epilogue.ts";
-import { requireWeight } from "./linear.ts";
+import { biasOf, productScales, requantizeSums } from "./epilogue.ts";
+import { INTEGER_BIAS, requireWeight } from "./linear.ts";
 import type { WeightedInputs, WeightedOptions } from "./linear.ts";
 import { targetOf } from "./requantize.ts";
 
@@ -34,7 +34,7 @@ export const quantizedConvOp = defineOp<WeightedInputs, QuantizedConvAttrs>({
     checkEngine("quantizedConv", attrs.engine);
     const { dtype } = requireByte("quantizedConv", x);
     const shape = convOutputShape("quantizedConv", x.shape, weight.shape, attrs);
-    requireWeight("quantizedConv", weight, bias, weight.shape[0]!, 0);
+    requireWeight("quantizedConv", weight, bias, weight.shape[0]!, 0, INTEGER_BIAS);
     return [quantizedType("quantizedConv", dtype, shape, attrs)];
   },
   forward([x, weight, bias], attrs, [type]) {
@@ -46,7 +46,7 @@ export const quantizedConvOp = defineOp<WeightedInputs, QuantizedConvAttrs>({
       {
         rounding: convRounding(engine, weight.qparams!, groups), dtype, relu, output: { scale, zeroPoint },
         scales: productScales(qparams.scale, weight.qparams!, channels),
-        perChannel: weight.qparams!.kind !== "perTensor", bias: bias && bias.data,
+        perChannel: weight.qparams!.kind !== "perTensor", bias: biasOf(bias),
       }, // prettier-ignore
     );
     return [new Tensor(dtype, type!.shape, values, type!.qparams)];
@@ -147,7 +147,8 @@ function ofRank(rank: SpatialRank) {
 }
 
 /**
- * Convolution of x [N, C, L] with a qint8 weight [O, C / groups, K], float bias, then relu if asked for; the
+ * Convolution of x [N, C, L] with a qint8 weight [O, C / groups, K] and a float bias (or an int32 one
+ * in units of sx * sw), then relu if asked for; the
  * result [N, O, L'] has the dtype of x and the given parameters. @throws ShapeError, DtypeError, ArgumentError
  */
 export const quantizedConv1d = ofRank(1);

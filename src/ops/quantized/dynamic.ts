@@ -22,7 +22,7 @@ import { convAttrs } from "./conv.ts";
 import type { ConvOptions } from "../conv.ts";
 import { DEFAULT_ENGINE, checkEngine, dynamicReduceRange } from "./engines.ts";
 import type { QEngine } from "./engines.ts";
-import { productScales, scaleSums } from "./epilogue.ts";
+import { biasOf, productScales, scaleSums } from "./epilogue.ts";
 import { linearShape, requireWeight } from "./linear.ts";
 import type { WeightedInputs } from "./linear.ts";
 
@@ -61,7 +61,7 @@ export const linearDynamicOp = defineOp<WeightedInputs, DynamicAttrs>({
     const channels = weight.shape[0]!;
     const scales = productScales(requireByte("linearDynamic", q).qparams.scale, weight.qparams!, channels);
     const sums = { values: linearSums(q, weight), channels, inner: 1 };
-    return [new Tensor("float32", type!.shape, scaleSums(sums, scales, bias && bias.data, attrs.relu))];
+    return [new Tensor("float32", type!.shape, scaleSums(sums, scales, biasOf(bias), attrs.relu))];
   },
   backward: NO_GRADIENT,
 });
@@ -105,7 +105,7 @@ export const convDynamicOp = defineOp<WeightedInputs, ConvAttrs & DynamicAttrs>(
     const channels = weight.shape[0]!;
     const scales = productScales(requireByte("convDynamic", q).qparams.scale, weight.qparams!, channels);
     const sums = { values: convSums(q, weight, type!.shape, attrs), channels, inner: numel(type!.shape.slice(2)) };
-    return [new Tensor("float32", type!.shape, scaleSums(sums, scales, bias && bias.data, attrs.relu))];
+    return [new Tensor("float32", type!.shape, scaleSums(sums, scales, biasOf(bias), attrs.relu))];
   },
   backward: NO_GRADIENT,
 });

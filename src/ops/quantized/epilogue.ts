@@ -7,6 +7,7 @@
  *               q = rne(fma(b, 1 / a, acc) * (a / so)) + zo      one scale in all
  *     onednn    q = rne((acc * a + b) * (1 / so) + zo)
  *     qnnpack   q = rne((acc + rne(b * (1 / a))) * (a / so)) + zo
+ *     ONNX      q = rne((acc + n) * (a / so)) + zo             n the bias as int32 in units of a (onnxruntime's QLinearConv)
  *
  * clamped to the dtype, and from below to zo when relu is fused. Sources: fbgemm QuantUtilsAvx2.cc
  * (requantizeOutputProcessingAvx2), oneDNN's post-operations, qnnpack q8gemm with its SSE2 requantization.
@@ -14,6 +15,7 @@
 
 import { allocate } from "../../tensor/dtype.ts";
 import type { QuantizedDType, TypedArray } from "../../tensor/dtype.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 import type { QParams } from "../../tensor/qparams.ts";
 import { rint } from "../../tensor/rounding.ts";
 import { ROUND_BIAS, clampNanLow, inverseScale } from "../quantize/numerics.ts";
@@ -39,21 +41,35 @@ export function productScales(inputScale: number, weight: QParams, channels: num
   );
 }
 
+/** The bias of a product: real numbers, or integers in units of its scales. */
+export interface ProductBias {
+  readonly values: TypedArray;
+  readonly isInteger: boolean;
+}
+
+export function biasOf(bias: Tensor | null): ProductBias | null {
+  return bias && { values: bias.data, isInteger: bias.dtype === "int32" };
+}
+
 interface Rule {
   /** Added to the sum; doubles where the sum is a fused multiply-add. */
   readonly bias: Float32Array | Float64Array | Int32Array;
   readonly multiplier: Float32Array;
+  /** The bias joins the integer sum, before that becomes a float. */
+  readonly inSum: boolean;
 }
 
 function ruleOf({ rounding, scales, bias, output, perChannel }: EpilogueOptions): Rule {
   const so = fround(output.scale);
   const multiplier = scales.map((a) => a / so);
-  const biasOf = (c: number): number => (bias ? bias[c]! : 0);
+  const real = (c: number): number => bias?.values[c] ?? 0;
+  if (bias?.isInteger) return { multiplier, bias: bias.values as Int32Array, inSum: true };
   if (rounding === "qnnpack") {
-    return { multiplier, bias: Int32Array.from(scales, (a, c) => rint(fround(biasOf(c) * inverseScale(a)))) };
+    const rounded = Int32Array.from(scales, (a, c) => rint(fround(real(c) * inverseScale(a))));
+    return { multiplier, bias: rounded, inSum: true };
   }
-  if (perChannel) return { multiplier, bias: scales.map((a, c) => biasOf(c) / a) };
-  return { multiplier, bias: Float64Array.from(scales, (a, c) => biasOf(c) * inverseScale(a)) };
+  if (perChannel) return { multiplier, bias: scales.map((a, c) => real(c) / a), inSum: false };
+  return { multiplier, bias: Float64Array.from(scales, (a, c) => real(c) * inverseScale(a)), inSum: false };
 }
 
 export interface EpilogueOptions {
@@ -65,7 +81,7 @@ export interface EpilogueOptions {
   readonly scales: Float32Array;
   /** Whether the weight has one scale a channel, rather than one in all. */
   readonly perChannel: boolean;
-  readonly bias: TypedArray | null;
+  readonly bias: ProductBias | null;
 }
 
 /** Calls `each(from, to, channel)` for every run of sums of one channel. */
@@ -92,9 +108,10 @@ export function requantizeSums(sums: Sums, options: EpilogueOptions): TypedArray
     const inverse = fround(1 / output.scale);
     const floor = relu ? 0 : -Infinity;
     forEachRun(sums, (from, to, c) => {
-      const [a, b] = [scales[c]!, bias ? bias[c]! : 0];
+      const [a, b] = [scales[c]!, bias?.values[c] ?? 0];
+      const [n, real] = bias?.isInteger ? [b, 0] : [0, b];
       for (let i = from; i < to; i++) {
-        const v = Math.max(fround(fround(fround(values[i]!) * a) + b), floor);
+        const v = Math.max(fround(fround(fround(values[i]! + n) * a) + real), floor);
         out[i] = clampNanLow(fround(fround(v * inverse) + zeroPoint) + ROUND_BIAS - ROUND_BIAS, low, high);
       }
     });
@@ -104,7 +121,7 @@ export function requantizeSums(sums: Sums, options: EpilogueOptions): TypedArray
   forEachRun(sums, (from, to, c) => {
     const [m, b] = [rule.multiplier[c]!, rule.bias[c]!];
     for (let i = from; i < to; i++) {
-      const total = rounding === "fbgemm" ? fround(fround(values[i]!) + b) : fround(values[i]! + b);
+      const total = rule.inSum ? fround(values[i]! + b) : fround(fround(values[i]!) + b);
       out[i] = clampNanLow(fround(total * m) + ROUND_BIAS - ROUND_BIAS + zeroPoint, low, high);
     }
   });
@@ -112,22 +129,24 @@ export function requantizeSums(sums: Sums, options: EpilogueOptions): TypedArray
 }
 
 /** Float results of the sums, f32(f32(acc) * a + b) in one rounding: dynamic quantization. */
-export function scaleSums(sums: Sums, scales: Float32Array, bias: TypedArray | null, relu: boolean): Float32Array {
+export function scaleSums(sums: Sums, scales: Float32Array, bias: ProductBias | null, relu: boolean): Float32Array {
   const out = new Float32Array(sums.values.length);
   const floor = relu ? 0 : -Infinity;
   forEachRun(sums, (from, to, c) => {
-    const [a, b] = [scales[c]!, bias ? bias[c]! : 0];
-    for (let i = from; i < to; i++) out[i] = Math.max(fround(sums.values[i]!) * a + b, floor);
+    const [a, b] = [scales[c]!, bias?.values[c] ?? 0];
+    const [n, real] = bias?.isInteger ? [b, 0] : [0, b];
+    for (let i = from; i < to; i++) out[i] = Math.max(fround(sums.values[i]! + n) * a + real, floor);
   });
   return out;
 }
 
 /** Float results of the sums in two roundings, f32(f32(f32(acc) * a) + b). */
-export function realSums(sums: Sums, scales: Float32Array, bias: TypedArray | null): Float32Array {
+export function realSums(sums: Sums, scales: Float32Array, bias: ProductBias | null): Float32Array {
   const out = new Float32Array(sums.values.length);
   forEachRun(sums, (from, to, c) => {
-    const [a, b] = [scales[c]!, bias ? bias[c]! : 0];
-    for (let i = from; i < to; i++) out[i] = fround(fround(sums.values[i]!) * a) + b;
+    const [a, b] = [scales[c]!, bias?.values[c] ?? 0];
+    const [n, real] = bias?.isInteger ? [b, 0] : [0, b];
+    for (let i = from; i < to; i++) out[i] = fround(fround(sums.values[i]! + n) * a) + real;
   });
   return out;
 }

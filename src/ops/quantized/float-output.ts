@@ -12,8 +12,8 @@ import type { ConvAttrs } from "../conv-geometry.ts";
 import { defineOp } from "../op.ts";
 import { convSums, linearSums } from "./accumulate.ts";
 import { NO_GRADIENT, requireByte } from "./common.ts";
-import { productScales, realSums } from "./epilogue.ts";
-import { linearShape, requireWeight } from "./linear.ts";
+import { biasOf, productScales, realSums } from "./epilogue.ts";
+import { INTEGER_BIAS, linearShape, requireWeight } from "./linear.ts";
 import type { WeightedInputs } from "./linear.ts";
 
 /** x qint8 or quint8 [N, in, ...], weight qint8 [out, in / groups, ...] per tensor or per channel, bias float32: float32. */
@@ -22,14 +22,14 @@ export const quantizedConvFloatOp = defineOp<WeightedInputs, ConvAttrs>({
   infer([x, weight, bias], attrs) {
     requireByte("quantizedConvFloat", x);
     const shape = convOutputShape("quantizedConvFloat", x.shape, weight.shape, attrs);
-    requireWeight("quantizedConvFloat", weight, bias, weight.shape[0]!, 0);
+    requireWeight("quantizedConvFloat", weight, bias, weight.shape[0]!, 0, INTEGER_BIAS);
     return [{ dtype: "float32", shape }];
   },
   forward([x, weight, bias], attrs, [type]) {
     const channels = weight.shape[0]!;
     const scales = productScales(requireByte("quantizedConvFloat", x).qparams.scale, weight.qparams!, channels);
     const sums = { values: convSums(x, weight, type!.shape, attrs), channels, inner: numel(type!.shape.slice(2)) };
-    return [new Tensor("float32", type!.shape, realSums(sums, scales, bias && bias.data))];
+    return [new Tensor("float32", type!.shape, realSums(sums, scales, biasOf(bias)))];
   },
   backward: NO_GRADIENT,
 });
@@ -39,7 +39,7 @@ export const quantizedLinearFloatOp = defineOp<WeightedInputs>({
   name: "quantizedLinearFloat",
   infer(inputs) {
     requireByte("quantizedLinearFloat", inputs[0]);
-    return [{ dtype: "float32", shape: linearShape("quantizedLinearFloat", inputs) }];
+    return [{ dtype: "float32", shape: linearShape("quantizedLinearFloat", inputs, INTEGER_BIAS) }];
   },
   forward([x, weight, bias], _, [type]) {
     const channels = weight.shape[0]!;
@@ -48,7 +48,7 @@ export const quantizedLinearFloatOp = defineOp<WeightedInputs>({
       new Tensor(
         "float32",
         type!.shape,
-        realSums({ values: linearSums(x, weight), channels, inner: 1 }, scales, bias && bias.data),
+        realSums({ values: linearSums(x, weight), channels, inner: 1 }, scales, biasOf(bias)),
       ),
     ];
   },

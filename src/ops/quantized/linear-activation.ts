@@ -10,7 +10,7 @@ import { apply, defineOp } from "../op.ts";
 import { linearSums } from "./accumulate.ts";
 import { NO_GRADIENT, quantizedType, requireByte } from "./common.ts";
 import type { OutputQParams } from "./common.ts";
-import { productScales, scaleSums } from "./epilogue.ts";
+import { biasOf, productScales, scaleSums } from "./epilogue.ts";
 import { linearShape } from "./linear.ts";
 import type { WeightedInputs } from "./linear.ts";
 import { addThenRound, targetOf } from "./requantize.ts";
@@ -43,7 +43,7 @@ export const quantizedLinearActivationOp = defineOp<WeightedInputs, Attrs>({
     const { dtype, qparams } = requireByte("quantizedLinearActivation", x);
     const channels = weight.shape[0]!;
     const scales = productScales(qparams.scale, weight.qparams!, channels);
-    const real = scaleSums({ values: linearSums(x, weight), channels, inner: 1 }, scales, bias && bias.data, false);
+    const real = scaleSums({ values: linearSums(x, weight), channels, inner: 1 }, scales, biasOf(bias), false);
     const target = targetOf(dtype, attrs);
     const f = functionOf(attrs);
     const out = allocate(dtype, real.length);

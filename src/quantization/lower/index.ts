@@ -18,14 +18,19 @@ import { pairRules } from "./pairs.ts";
 import { floatProductRules, productRules } from "./products.ts";
 import { sharingRules } from "./sharing.ts";
 
-/** Weights that are quantized at every run are stored as integers; int32 biases as the floats they stand for. */
+/** Weights that are quantized at every run are stored as integers. */
 const storeQuantized: Pass = {
+  ...constantFolding(({ target }) => /^decomposedQuantize/.test(target), "_frozen_param"),
+  name: "store-quantized",
+};
+
+/** int32 biases that no integer operator took are stored as the floats they stand for. */
+const storeBiases: Pass = {
   ...constantFolding(
-    ({ target, attrs }) =>
-      /^decomposedQuantize/.test(target) || (/^decomposedDequantize/.test(target) && attrs["dtype"] === "int32"),
+    ({ target, attrs }) => /^decomposedDequantize/.test(target) && attrs["dtype"] === "int32",
     "_frozen_param",
   ),
-  name: "store-quantized",
+  name: "store-biases",
 };
 
 const integerOperators = rewritePass("integer-operators", [
@@ -64,6 +69,7 @@ export const lowerQuantized: readonly Pass[] = [
   storeQuantized,
   integerOperators,
   rewritePass("integer-products-of-floats", floatProductRules),
+  storeBiases,
   rewritePass("dequantize-quantized", [dequantize]),
   rewritePass("join-integer-operators", [sameTensor]),
   commonSubexpressions,

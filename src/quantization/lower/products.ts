@@ -5,6 +5,9 @@
  *     integer:  acc = sum (qx - zx) (qw - zw), exact in int32
  *               q = rne((acc + b_c / (sx sw_c)) * (sx sw_c / so)) + zo
  *
+ * A bias that is stored as int32 in units of sx sw_c, as ONNX does, is added to acc as it is; in other units it is the
+ * floats it stands for.
+ *
  * The same real number, rounded once in both before the zero point is added; the float form also rounds its sums and
  * the integer form its multiplier. So the two differ where that tips a number over a tie, by one step at most. A relu
  * in between is a lower clamp at zo, since rne(0) + zo = zo; any clamp is one of the integers, at its limits' integers,
@@ -14,14 +17,15 @@
  * rounding of float32 sums.
  */
 
-import { constant, literal, oneOf, op, optionalConstant } from "../../graph/match.ts";
+import { any, constant, literal, oneOf, op, optionalConstant } from "../../graph/match.ts";
 import type { Match, OpPattern } from "../../graph/match.ts";
-import type { Node } from "../../graph/graph.ts";
+import type { Argument, Node } from "../../graph/graph.ts";
 import { rule } from "../../graph/rewrite.ts";
 import type { Builder, Rewrite, Rule } from "../../graph/rewrite.ts";
 import type { Attrs } from "../../ops/op.ts";
 import { quantizedClampOp } from "../../ops/quantized/activations.ts";
 import { quantizedConvOp } from "../../ops/quantized/conv.ts";
+import { productScales } from "../../ops/quantized/epilogue.ts";
 import { DEFAULT_ENGINE } from "../../ops/quantized/engines.ts";
 import { quantizedConvFloatOp, quantizedLinearFloatOp } from "../../ops/quantized/float-output.ts";
 import { quantizedLinearOp } from "../../ops/quantized/linear.ts";
@@ -55,6 +59,32 @@ function quantizedWeight(match: Match, build: Builder): ReturnType<Builder["cons
   return build.constant(new Tensor("qint8", integers.shape, integers.data, qparams), "_quantized_weight");
 }
 
+/** A bias: a stored tensor, or none, or integers and their scale. */
+const bias = optionalConstant();
+const integerBias = constant();
+const biasScales = constant();
+const isInt32 = ({ attrs }: Node): boolean => attrs["dtype"] === "int32";
+const anyBias = oneOf(
+  bias,
+  op(DEQUANTIZE, integerBias, literal(), literal()).where((node) => isInt32(node) && node.args[2] === 0),
+  op(PER_CHANNEL, integerBias, biasScales, any()).where((node) => isInt32(node) && node.attrs["axis"] === 0),
+);
+
+/** Scales that differ by less are the same, rounded in another order. */
+const SAME_SCALE = 2 ** -22;
+
+function storedBias(match: Match, build: Builder, weight: Tensor, inputScale: number): Argument {
+  const integers = match.tensor(integerBias);
+  if (!integers) return match.arg(bias);
+  const one = match.node(anyBias).args[1];
+  const given = match.tensor(biasScales)?.data;
+  const scales = productScales(inputScale, weight.qparams!, integers.numel);
+  const scaleOf = (c: number): number => (typeof one === "number" ? one : given![given!.length === 1 ? 0 : c]!);
+  if (scales.every((a, c) => Math.abs(scaleOf(c) - a) <= a * SAME_SCALE)) return match.arg(integerBias);
+  const floats = Float32Array.from(integers.data, (n, c) => n * Math.fround(scaleOf(c)));
+  return build.constant(new Tensor("float32", integers.shape, floats), "_dequantized_bias");
+}
+
 /** What may stand between a layer and its quantize: a lower clamp at zero, or a clamp of the integers. */
 interface Activation {
   readonly target: string;
@@ -70,8 +100,7 @@ const activations: readonly (Activation | null)[] = [
 
 function product(targets: readonly string[], operator: { readonly name: string }, activation: Activation | null): Rule {
   const x = dequantized();
-  const bias = optionalConstant();
-  const layer = op(targets, x, weight, bias).usedOnce();
+  const layer = op(targets, x, weight, anyBias).usedOnce();
   const body: OpPattern = activation ? op(activation.target, layer).usedOnce() : layer;
   const relu = activation !== null && !activation.limits;
   const rewrite: Rewrite = (match, build) => {
@@ -80,7 +109,8 @@ function product(targets: readonly string[], operator: { readonly name: string }
     if (!w || input.dtype !== output.dtype) return null;
     const { scale, zeroPoint } = output;
     const attrs = { ...match.node(layer).attrs, scale, zeroPoint, relu, engine: DEFAULT_ENGINE };
-    const result = build.call(operator, [asQuantized(build, match.node(x)), w, match.arg(bias)], attrs);
+    const b = storedBias(match, build, match.graph.tensorOf(w)!, input.scale);
+    const result = build.call(operator, [asQuantized(build, match.node(x)), w, b], attrs);
     const limits = activation?.limits?.(match.node(body).attrs);
     return integersOf(build, limits ? build.call(quantizedClampOp, [result], limits) : result, match.root);
   };
@@ -91,10 +121,11 @@ const CONV = ["conv1d", "conv2d", "conv3d"];
 
 function floatProduct(targets: readonly string[], operator: { readonly name: string }): Rule {
   const x = dequantized();
-  const bias = optionalConstant();
-  return rule(operator.name, op(targets, x, weight, bias), (match, build) => {
+  return rule(operator.name, op(targets, x, weight, anyBias), (match, build) => {
     const w = quantizedWeight(match, build);
-    return w && build.call(operator, [asQuantized(build, match.node(x)), w, match.arg(bias)], match.root.attrs);
+    if (!w) return null;
+    const b = storedBias(match, build, match.graph.tensorOf(w)!, parametersOf(match.node(x)).scale);
+    return build.call(operator, [asQuantized(build, match.node(x)), w, b], match.root.attrs);
   });
 }
 

@@ -1,6 +1,7 @@
 /** Observers: classes, named constructors, and their part of state dicts. */
 
 export * from "./base.ts";
+export * from "./clipping.ts";
 export * from "./histogram.ts";
 export * from "./min-max.ts";
 export * from "./named.ts";

@@ -1,0 +1,19 @@
+/** Calibration on fewbit's own engine: observers are compiled with the model, so no tensor is copied out. */
+
+import { compile } from "../../compile/index.ts";
+import type { Engine } from "../../engine/engine.ts";
+import type { CalibrationRunner } from "./options.ts";
+
+/** @param options.engine another than the default one, with threads for example. */
+export function engineRunner({ engine }: { readonly engine?: Engine } = {}): CalibrationRunner {
+  return {
+    name: "fewbit",
+    start({ observed }) {
+      const executable = compile(observed, { fallback: "reference", ...(engine ? { engine } : {}) });
+      return {
+        run: (inputs) => void executable.run(...inputs),
+        dispose: () => executable.dispose(),
+      };
+    },
+  };
+}
