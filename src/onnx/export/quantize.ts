@@ -57,11 +57,24 @@ function quantize(call: ExportCall): void {
   call.give("QuantizeLinear", [narrowed(call, call.input(0)), ...inputs], { axis });
 }
 
+/** The 4-bit type of stored bytes that use no more than 16 levels; null for all others. */
+function fourBits(call: ExportCall, dtype: DType): DType | null {
+  const [low, high] = [call.number("quantMin"), call.number("quantMax")];
+  if (!call.tensor(0)) return null;
+  if (dtype === "int8" && low >= -8 && high <= 7) return "int4";
+  return dtype === "uint8" && low >= 0 && high <= 15 ? "uint4" : null;
+}
+
 function dequantize(call: ExportCall): void {
-  const dtype = call.attrs["dtype"] as DType;
+  const own = call.attrs["dtype"] as DType;
+  const four = fourBits(call, own);
+  const dtype = four ?? own;
   needType(call, dtype);
   const { inputs, axis } = parameters(call, dtype);
-  call.give("DequantizeLinear", [call.input(0), ...inputs], { axis });
+  const stored = call.tensor(0);
+  const integers =
+    four && stored ? call.writer.constant(new Tensor(four, stored.shape, stored.data), "weight") : call.input(0);
+  call.give("DequantizeLinear", [integers, ...inputs], { axis });
 }
 
 /** One scale a block along one axis. */
@@ -77,10 +90,10 @@ function dequantizeBlocks(call: ExportCall): void {
   const zero = call.tensor(2);
   const scale = call.tensor(1) ?? call.fail("scales must be stored in the graph");
   const stored = call.tensor(0);
-  const bits = dtypeInfo[q.dtype].bits;
-  const four = stored && bits === 8 && call.number("quantMax") - call.number("quantMin") === 15;
-  const dtype: DType = four ? (q.dtype === "int8" ? "int4" : "uint4") : q.dtype;
-  const integers = four ? call.writer.constant(new Tensor(dtype, stored.shape, stored.data), "weight") : call.input(0);
+  const four = fourBits(call, q.dtype);
+  const dtype = four ?? q.dtype;
+  const integers =
+    four && stored ? call.writer.constant(new Tensor(dtype, stored.shape, stored.data), "weight") : call.input(0);
   const zeros = zero ? [call.writer.constant(fromArray(Array.from(zero.data), zero.shape, dtype), "zero_point")] : [];
   const scales = call.writer.constant(fromArray(Float32Array.from(scale.data), scale.shape), "scale");
   call.give("DequantizeLinear", [integers, scales, ...zeros], {

@@ -15,7 +15,7 @@ import type { Graph, Node } from "../../graph/graph.ts";
 import { flattenTree } from "../../graph/tree.ts";
 import { removeDead } from "../../graph/rewrite.ts";
 import { fromArray } from "../../tensor/create.ts";
-import { Tensor } from "../../tensor/tensor.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 import { DerivedObserverOrFakeQuantize, convertPt2e } from "../../quantization/pt2e/index.ts";
 import { observerNodes, withoutObservers } from "./calibration-job.ts";
 import type { PassContext, QuantizePass } from "./passes.ts";

@@ -39,7 +39,7 @@ interface Pair {
 /** Where the weights of a channel lie: `count` runs of `length`, `stride` apart. */
 interface ChannelWeights {
   readonly data: Float32Array;
-  at(channel: number): {
+  readonly at: (channel: number) => {
     readonly start: number;
     readonly length: number;
     readonly stride: number;

@@ -11,7 +11,7 @@ export interface PassContext {
   /** The float model, batch norms folded, as it was before the first pass. */
   readonly float: GraphModule;
   /** Some calibration batches, inputs in the order of the graph; empty when the method needs no data. */
-  samples(count: number): Promise<readonly (readonly Tensor[])[]>;
+  readonly samples: (count: number) => Promise<readonly (readonly Tensor[])[]>;
 }
 
 export interface QuantizePass {

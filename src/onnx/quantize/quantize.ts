@@ -3,7 +3,7 @@
  */
 
 import { OnnxError } from "../../errors.ts";
-import { GraphModule } from "../../graph/graph-module.ts";
+import type { GraphModule } from "../../graph/graph-module.ts";
 import { convertPt2e, preparePt2e } from "../../quantization/pt2e/index.ts";
 import { biasCorrection, keepLargeBiases } from "./bias-correction.ts";
 import { Calibration, MOST_SAMPLES, firstSamples } from "./calibrate.ts";

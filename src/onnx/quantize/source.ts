@@ -51,9 +51,9 @@ export class CalibrationSource {
 
   private async pull(): Promise<CalibrationBatch | undefined> {
     this.iterator ??= iteratorOf(this.data as Batches);
-    const { done, value } = await this.iterator.next();
-    if (done === true) return undefined;
-    if (this.kept.length < this.keep) this.kept.push(value);
-    return value;
+    const next = await this.iterator.next();
+    if (next.done === true) return undefined;
+    if (this.kept.length < this.keep) this.kept.push(next.value);
+    return next.value;
   }
 }

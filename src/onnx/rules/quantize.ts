@@ -89,20 +89,29 @@ export function quantizeTo(call: Call, x: Tensor, given: Parameters, dtype: DTyp
   return quantizeAnyway(call, x, given, dtype);
 }
 
-export function dequantizeFrom(call: Call, q: Tensor, given: Parameters, outDType: DType): Tensor {
+/** Stored 4-bit integers as the bytes that the engine's kernels read, in the same range. */
+function asBytes(q: Tensor): Tensor {
+  if (isSymbolic(q) || (q.dtype !== "int4" && q.dtype !== "uint4")) return q;
+  return cast(q, q.dtype === "int4" ? "int8" : "uint8");
+}
+
+export function dequantizeFrom(call: Call, integers: Tensor, given: Parameters, outDType: DType): Tensor {
   const { scale, zeroPoint, axis, block } = given;
+  const q = asBytes(integers);
+  const attrs = { ...range(integers.dtype), dtype: q.dtype, outDType };
   if (isSingle(given)) {
-    const dequantize = (): Tensor =>
-      decomposedDequantizePerTensor(q, literal(scale), literal(zeroPoint), { ...range(q.dtype), outDType });
+    const dequantize = (): Tensor => decomposedDequantizePerTensor(q, literal(scale), literal(zeroPoint), attrs);
     // A stored single number is no weight but, say, what a Pad pads with, which its rule wants to know.
     return q.numel === 1 ? dequantize() : unfolded(dequantize);
   }
   if (scale.rank === 1)
-    return unfolded(() => decomposedDequantizePerChannel(q, scale, zeroPoint, axis, { ...range(q.dtype), outDType }));
+    return unfolded(() => decomposedDequantizePerChannel(q, scale, zeroPoint && asBytes(zeroPoint), axis, attrs));
   const size = q.shape[axis]!;
   if (size % block !== 0) call.fail("blocks must divide the axis", { shape: q.shape, axis, block });
   const blockSize = q.shape.map((_, i) => (i === axis ? block : 1));
-  return unfolded(() => dequantizeAffine(q, blockSize, scale, zeroPoint, { outDType }));
+  const { quantMin, quantMax } = attrs;
+  const zero = zeroPoint && asBytes(zeroPoint);
+  return unfolded(() => dequantizeAffine(q, blockSize, scale, zero, { quantMin, quantMax, outDType }));
 }
 
 function parameters(call: Call, x: Tensor, scale: Tensor, zeroPoint: Tensor | null): Parameters {
