@@ -54,7 +54,7 @@ export class PebbleQuantizer extends Quantizer {
       ...findSequentialPartitions(graph, [["conv2d"], ["relu"]]),
       ...findSequentialPartitions(graph, [["conv2d"]]),
     ]) {
-      const [conv, last] = [chain[0]!, chain.at(-1)];
+      const [conv, last] = [chain[0]!, chain.at(-1)!];
       if (annotationOf(conv)) continue;
       const [x, w, b] = conv.inputs;
       if (!x || !w) continue;

@@ -29,17 +29,22 @@ interface Case {
 const cases: Case[] = [];
 const scopes: Scope[] = [{ name: "", before: [], after: [], isSkipped: false }];
 
+/** Text of a value that is no object. */
+function plain(value: unknown): string {
+  return `${value as string}`;
+}
+
 /** Vitest's titles: %s %i %j %o take arguments in order, $name a field of the first. */
 function title(pattern: string, args: readonly unknown[]): string {
   let next = 0;
   const filled = pattern.replace(/%[sdijo%#]/g, (mark) => {
     if (mark === "%%") return "%";
     const value = args[next++];
-    return typeof value === "object" || mark === "%j" ? JSON.stringify(value) : String(value);
+    return typeof value === "object" || mark === "%j" ? JSON.stringify(value) : plain(value);
   });
   return filled.replace(/\$([\w.]+)/g, (whole, path: string) => {
     const value = path.split(".").reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], args[0]);
-    return value === undefined ? whole : String(value);
+    return value === undefined ? whole : plain(value);
   });
 }
 
@@ -77,7 +82,7 @@ export const test = variants((isSkipped) => (name, bodyOrOptions, body) => {
   cases.push({
     scopes: [...scopes],
     name,
-    body: run as () => unknown,
+    body: run,
     isSkipped: isSkipped || scopes.at(-1)!.isSkipped,
   });
 });
@@ -92,8 +97,12 @@ export function afterAll(body: Body): void {
 }
 
 function show(value: unknown): string {
-  const text = typeof value === "object" && value !== null ? JSON.stringify(value) : String(value);
+  const text = typeof value === "object" && value !== null ? JSON.stringify(value) : plain(value);
   return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+}
+
+function indexed(list: object): ArrayLike<unknown> {
+  return list as ArrayLike<unknown>;
 }
 
 function isEqual(a: unknown, b: unknown): boolean {
@@ -103,7 +112,7 @@ function isEqual(a: unknown, b: unknown): boolean {
   if (a instanceof Set && b instanceof Set) return isEqual([...a], [...b]);
   if (a instanceof Map && b instanceof Map) return isEqual([...a], [...b]);
   if (ArrayBuffer.isView(a) || Array.isArray(a)) {
-    const [left, right] = [a as unknown as ArrayLike<unknown>, b as unknown as ArrayLike<unknown>];
+    const [left, right] = [indexed(a), indexed(b)];
     if (left.length !== right.length) return false;
     for (let i = 0; i < left.length; i++) if (!isEqual(left[i], right[i])) return false;
     return true;
@@ -148,17 +157,20 @@ const matchers: Readonly<Record<string, (got: never, wanted: never, digits?: num
 type Expectation = Readonly<Record<string, (...wanted: unknown[]) => void>>;
 
 function expectation(got: unknown, isNegated: boolean): Expectation {
-  return new Proxy({} as Record<string, (...wanted: unknown[]) => void>, {
-    get(_, name: string) {
-      if (name === "not") return expectation(got, !isNegated);
-      const matcher = matchers[name];
-      if (!matcher) throw new Error(`page-vitest.ts has no matcher ${name}: add it`);
-      return (...wanted: unknown[]) => {
-        if (matcher(got as never, wanted[0] as never, wanted[1] as number | undefined) === isNegated)
-          throw new Error(`expected ${show(got)} ${isNegated ? "not " : ""}${name} ${show(wanted[0])}`);
-      };
+  return new Proxy(
+    {},
+    {
+      get(_, name: string) {
+        if (name === "not") return expectation(got, !isNegated);
+        const matcher = matchers[name];
+        if (!matcher) throw new Error(`page-vitest.ts has no matcher ${name}: add it`);
+        return (...wanted: unknown[]) => {
+          if (matcher(got as never, wanted[0] as never, wanted[1] as number | undefined) === isNegated)
+            throw new Error(`expected ${show(got)} ${isNegated ? "not " : ""}${name} ${show(wanted[0])}`);
+        };
+      },
     },
-  });
+  );
 }
 
 export function expect(got: unknown): Expectation {

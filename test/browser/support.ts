@@ -1,14 +1,12 @@
 /** Runs suites and scripts in pages of the system's Chromium, with or without cross-origin isolation and relaxed SIMD. */
 
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { createServer } from "node:http";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import path from "node:path";
-import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
 import { chromium } from "playwright-core";
 import type { Browser } from "playwright-core";
+import { bundleScript, bundleSuite } from "./bundle.ts";
 import type { PageResult } from "./page-vitest.ts";
 
 const EXECUTABLES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
@@ -25,8 +23,6 @@ const FLAGS = [
   "--disable-component-update",
   "--disable-sync",
 ];
-const SHIM = fileURLToPath(new URL("page-vitest.ts", import.meta.url));
-const tests = fileURLToPath(new URL("..", import.meta.url));
 
 export interface PageMode {
   /** Whether the page is cross-origin isolated, so that memory can be shared with workers. */
@@ -51,33 +47,6 @@ function refuseRelaxedSimd(): void {
       return new target(bytes);
     },
   });
-}
-
-/** Test files of a folder that a page can run: those that read no files. */
-export function pageSuites(folder: string): string[] {
-  return readdirSync(path.join(tests, folder))
-    .filter((name) => name.endsWith(".test.ts"))
-    .map((name) => path.join(folder, name))
-    .filter((file) => !readFileSync(path.join(tests, file), "utf8").includes('from "node:'));
-}
-
-async function bundle(contents: string): Promise<string> {
-  const result = await build({
-    stdin: { contents, resolveDir: tests, loader: "ts" },
-    bundle: true, write: false, format: "esm", minify: true, keepNames: true, platform: "browser", target: "es2022",
-    alias: { vitest: SHIM },
-  }); // prettier-ignore
-  return result.outputFiles[0]!.text;
-}
-
-/** A script that loads a module. It is used for something, because package.json says that modules may be left out. */
-function loading(file: string): string {
-  return `import * as loaded from "./${file}"; globalThis.loaded = loaded;`;
-}
-
-/** A page script that leaves the results of a suite in `globalThis.result`. */
-function bundleSuite(file: string): Promise<string> {
-  return bundle(`import { runCollected } from "vitest"; ${loading(file)} globalThis.result = runCollected();`);
 }
 
 /** A server whose page /N runs script N. */
@@ -124,8 +93,8 @@ async function runPages(scripts: readonly string[], mode: PageMode): Promise<unk
 
 export interface SuiteResult {
   readonly file: string;
-  /** The error that kept the suite from running at all. */
-  readonly error: unknown;
+  /** What kept the suite from running at all, or nothing. */
+  readonly error: string;
   readonly results: readonly PageResult[];
 }
 
@@ -134,14 +103,14 @@ export async function runSuites(files: readonly string[], mode: PageMode): Promi
   const pages = await runPages(await Promise.all(files.map(bundleSuite)), mode);
   return pages.map((results, i) => ({
     file: files[i]!,
-    error: Array.isArray(results) ? null : results,
+    error: results instanceof Error ? (results.stack ?? results.message) : "",
     results: Array.isArray(results) ? (results as PageResult[]) : [],
   }));
 }
 
 /** What the module at `file` leaves in `globalThis.result`. */
 export async function runScript(file: string, mode: PageMode): Promise<unknown> {
-  const [result] = await runPages([await bundle(loading(file))], mode);
+  const [result] = await runPages([await bundleScript(file)], mode);
   if (result instanceof Error) throw result;
   return result;
 }

@@ -44,7 +44,7 @@ describe("import", () => {
   test("keeps what depends on values as an operator that runs", () => {
     const bytes = model({ inputs: { x: [4] }, nodes: [node("NonZero", ["x"], ["y"])], outputs: ["y"] });
     const module = importOnnx(bytes);
-    expect(module.graph.nodes.at(-1).target).toBe("onnx.NonZero");
+    expect(module.graph.nodes.at(-1)!.target).toBe("onnx.NonZero");
     expect(module.run(tensor([0, 3, 0, 5])).tolist()).toEqual([[1, 3]]);
     const text = printGraph(module.graph);
     expect(printGraph(parseGraph(text))).toBe(text);

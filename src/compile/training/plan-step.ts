@@ -146,7 +146,7 @@ export function planStep(
     else if (node.kind !== "attribute" && !plan.absorbed.has(node))
       emitNode(plan, node, trainingRuleOf(node), isSmall(node) ? "reference" : options.fallback);
   }
-  const last = graph.nodes.at(-1);
+  const last = graph.nodes.at(-1)!;
   const results = graph.outputs.slice(0, 1 + step.outputs).map((value) => addResult(plan, value, last));
   const updates: ((place: Place) => () => void)[] = [];
   for (const [name, value] of graph.updates) {

@@ -33,7 +33,7 @@ type Data = { readonly [key: string]: unknown };
 type Setting = readonly [name: string, config: Data | null];
 
 /** `nn.Linear` → `Linear`, `torch.matmul` → `matmul`. */
-const shortName = (name: string): string => name.split(".").at(-1);
+const shortName = (name: string): string => name.split(".").at(-1)!;
 const settings = (spec: Data, key: string): readonly Setting[] => (spec[key] as readonly Setting[] | undefined) ?? [];
 
 function xnnpack(spec: Data): Quantizer {
