@@ -7,6 +7,7 @@ import type { AnyModule } from "../nn/module.ts";
 import { ArgumentError } from "../errors.ts";
 import { Executable } from "./executable.ts";
 import type { CompileOptions } from "./executable.ts";
+import { prepareGraph } from "./prepare.ts";
 
 export { Executable } from "./executable.ts";
 export type { CompileOptions, Explanation, StepReport } from "./executable.ts";
@@ -34,4 +35,12 @@ export function compile(model: Graph | AnyModule, options: CompileModuleOptions 
     );
   }
   return new Executable(capture(model, options.exampleInputs).graph, options);
+}
+
+/**
+ * The graph that the engine runs instead of this one: batch norms folded, quantize and dequantize pairs in integer
+ * operators. Run by the interpreter it gives bit for bit what the compiled graph gives, as far as it is in integers.
+ */
+export function lower(model: GraphModule): GraphModule {
+  return new GraphModule(prepareGraph(model.graph), false);
 }

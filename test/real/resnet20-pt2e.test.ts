@@ -10,10 +10,10 @@ import { readImages, readTensors } from "../../examples/lib/cifar.ts";
 import { evaluate, sqnr } from "../../examples/lib/evaluate.ts";
 import type { Evaluation } from "../../examples/lib/evaluate.ts";
 import { ResNet20 } from "../../examples/models/resnet20-plain.ts";
-import { compile } from "../../src/compile/index.ts";
-import { prepareGraph } from "../../src/compile/prepare.ts";
+import { compile, lower } from "../../src/compile/index.ts";
 import { takeRows } from "../../src/data/index.ts";
-import { capture, interpret } from "../../src/graph/index.ts";
+import { Engine } from "../../src/engine/index.ts";
+import { capture } from "../../src/graph/index.ts";
 import type { GraphModule } from "../../src/graph/index.ts";
 import {
   X86Quantizer, XnnpackQuantizer, convertPt2e, correctBias, getRecommendedQuantizationConfig, getSymmetricQuantizationConfig, preparePt2e,
@@ -53,7 +53,7 @@ describe.skipIf(!hasData)("ResNet-20 from its graph (skipped where ../shared/dat
 
   const quantize = (quantizer: Quantizer): GraphModule => {
     const prepared = preparePt2e(float, quantizer);
-    const calibration = compile(prepared);
+    const calibration = compile(prepared, { engine: new Engine({ build: "simd" }) });
     for (let at = 0; at < CALIBRATION_IMAGES; at += BATCH) calibration.run(takeRows(train.images, rows(BATCH, at)));
     calibration.dispose();
     return convertPt2e(prepared);
@@ -79,7 +79,7 @@ describe.skipIf(!hasData)("ResNet-20 from its graph (skipped where ../shared/dat
     const executable = compile(converted);
     const compiled = executable.runOne(images);
     executable.dispose();
-    expect([...compiled.data]).toEqual([...interpret(prepareGraph(converted.graph), [images])[0]!.data]);
+    expect([...compiled.data]).toEqual([...lower(converted).run(images).data]);
   });
 
   test("the recommended configuration with corrected biases", () => {

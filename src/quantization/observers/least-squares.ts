@@ -98,7 +98,7 @@ const MOST_CUT = 0.5;
 const CUTS = 100;
 
 /** Squared error of symmetric quantization of `values` with a largest value of `limit`, in levels -levels..levels. */
-function symmetricError(values: readonly number[], limit: number, levels: number): number {
+function symmetricError(values: Float64Array, limit: number, levels: number): number {
   const step = limit / levels;
   let error = 0;
   for (const v of values) {
@@ -109,7 +109,7 @@ function symmetricError(values: readonly number[], limit: number, levels: number
 }
 
 /** The limit with the least squared error. */
-function bestLimit(values: readonly number[], levels: number): number {
+function bestLimit(values: Float64Array, levels: number): number {
   const largest = values.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
   let best = largest;
   let least = symmetricError(values, largest, levels);
@@ -131,8 +131,14 @@ export class PerChannelLeastSquaresObserver extends PerChannelMinMaxObserver {
     const axis = normalizeAxis("PerChannelLeastSquaresObserver", this.chAxis, x.rank);
     const channels = x.shape[axis]!;
     const inner = x.shape.slice(axis + 1).reduce((a, b) => a * b, 1);
-    const values = Array.from({ length: channels }, (): number[] => []);
-    x.data.forEach((v, i) => values[Math.floor(i / inner) % channels]!.push(v));
+    const each = x.numel / channels;
+    const values = Array.from({ length: channels }, () => new Float64Array(each));
+    for (let outer = 0, from = 0; from < x.numel; outer++) {
+      for (const channel of values) {
+        for (let i = 0; i < inner; i++) channel[outer * inner + i] = x.data[from + i]!;
+        from += inner;
+      }
+    }
     const levels = this.quantMax;
     const stretch = (this.quantMax - this.quantMin) / 2 / levels;
     const limits = values.map((list) => bestLimit(list, levels) * stretch);

@@ -28,16 +28,34 @@ function layoutOf({ target }: Node, { shape, rank }: Tensor): { channels: number
   return { channels: shape[axis]!, inner: shape.slice(axis + 1).reduce((a, b) => a * b, 1) };
 }
 
-function channelMeans(node: Node, y: Tensor): Float64Array {
+/** Calls `run` for every run of elements of one channel: start, end, channel. */
+function forEachRun(node: Node, y: Tensor, run: (from: number, to: number, channel: number) => void): void {
   const { channels, inner } = layoutOf(node, y);
+  for (let from = 0, channel = 0; from < y.numel; from += inner) {
+    run(from, from + inner, channel);
+    channel = channel + 1 === channels ? 0 : channel + 1;
+  }
+}
+
+function channelMeans(node: Node, y: Tensor): Float64Array {
+  const { channels } = layoutOf(node, y);
   const sums = new Float64Array(channels);
-  for (let i = 0; i < y.numel; i++) sums[Math.floor(i / inner) % channels]! += y.data[i]!;
+  const { data } = y;
+  forEachRun(node, y, (from, to, channel) => {
+    let sum = 0;
+    for (let i = from; i < to; i++) sum += data[i]!;
+    sums[channel]! += sum;
+  });
   return sums.map((sum) => sum / (y.numel / channels));
 }
 
 function shifted(node: Node, y: Tensor, shift: Float64Array): Tensor {
-  const { channels, inner } = layoutOf(node, y);
-  const out = Float32Array.from(y.data, (v, i) => v - shift[Math.floor(i / inner) % channels]!);
+  const { data } = y;
+  const out = new Float32Array(y.numel);
+  forEachRun(node, y, (from, to, channel) => {
+    const by = shift[channel]!;
+    for (let i = from; i < to; i++) out[i] = data[i]! - by;
+  });
   return new Tensor("float32", y.shape, out);
 }
 
