@@ -2,7 +2,7 @@
 import importlib
 import sys
 
-AREAS = ["numerics", "observers", "fake_quantize", "float_ops", "float_modules", "training", "quantized_ops", "flows"]
+AREAS = ["numerics", "observers", "fake_quantize", "float_ops", "float_modules", "training", "quantized_ops", "flows", "n_shadows"]
 
 
 def main():

@@ -10,8 +10,8 @@ import { Value } from "../../graph/graph.ts";
 import type { Graph, Node } from "../../graph/graph.ts";
 import { dequantize } from "../../ops/quantize/native.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { OutputLogger } from "./loggers.ts";
 import { nodeKeys, outputOf } from "./node-identity.ts";
+import { NodeOutputLogger, entryOf } from "./node-loggers.ts";
 
 /** One node's entry: what was kept, and where it comes from. */
 export interface SuiteEntry {
@@ -20,6 +20,8 @@ export interface SuiteEntry {
   readonly ref_node_name: string;
   readonly ref_node_target_type: string;
   readonly fqn: string;
+  /** The qconfig of a shadow. */
+  readonly qconfig_str?: string;
   /** Results of comparisons, by name (extendLoggerResultsWithComparison). */
   comparisons?: Record<string, number[]>;
 }
@@ -48,16 +50,6 @@ export function matchNodes(a: Graph, b: Graph): NodePair[] {
   );
 }
 
-function entryOf(type: SuiteEntry["type"], node: Node, values: Tensor[]): SuiteEntry {
-  return {
-    type,
-    values,
-    ref_node_name: node.outputs[0]!.name,
-    ref_node_target_type: node.target,
-    fqn: node.source.path,
-  };
-}
-
 /** The stored tensor a node multiplies by, through whatever quantizes it. */
 function weightOf(graph: Graph, node: Node): Tensor | null {
   let at = node.args[1];
@@ -79,33 +71,11 @@ export function extractWeights(nameA: string, a: GraphModule, nameB: string, b: 
   return results;
 }
 
-class SuiteLogger extends OutputLogger {
-  readonly layer: string;
-  readonly model: string;
-  readonly entry: SuiteEntry;
-  enabled = true;
-  saveActivations = true;
-
-  constructor(layer: string, model: string, node: Node) {
-    super();
-    this.layer = layer;
-    this.model = model;
-    this.entry = entryOf("node_output", node, []);
-  }
-
-  override forward(x: unknown): unknown {
-    const tensor = x as Tensor;
-    if (this.enabled && this.saveActivations)
-      this.entry.values.push(tensor.isQuantized ? dequantize(tensor) : tensor.detach());
-    return x;
-  }
-}
-
 /** Puts a logger behind a node; everything that reads the node then reads the logger. */
 export function attachLogger(graph: Graph, node: Node, layer: string, model: string): void {
   const value = node.outputs[0]!;
   const name = graph.freeAttributeName("ns_logger");
-  graph.modules.set(name, new SuiteLogger(layer, model, node));
+  graph.modules.set(name, new NodeOutputLogger({ layer, model, node }));
   const logger = graph.insertAfter(
     { kind: "module", target: name, args: [value], types: [value.type], source: node.source },
     node,
@@ -126,8 +96,8 @@ export function addLoggers(nameA: string, a: GraphModule, nameB: string, b: Grap
   return copies;
 }
 
-function loggersOf(model: GraphModule): SuiteLogger[] {
-  return [...model.graph.modules.values()].filter((module) => module instanceof SuiteLogger);
+function loggersOf(model: GraphModule): NodeOutputLogger[] {
+  return [...model.graph.modules.values()].filter((module) => module instanceof NodeOutputLogger);
 }
 
 /** What the loggers of both graphs kept. */
@@ -141,16 +111,6 @@ export function infoOfLoggers(models: readonly GraphModule[]): SuiteResults {
     ((results[layer] ??= {})[entry.type] ??= {})[model] = [entry];
   }
   return results;
-}
-
-/** Turns all loggers of a graph on or off. */
-export function loggersSetEnabled(model: GraphModule, enabled: boolean): void {
-  for (const logger of loggersOf(model)) logger.enabled = enabled;
-}
-
-/** Whether loggers keep what they see. */
-export function loggersSetSaveActivations(model: GraphModule, save: boolean): void {
-  for (const logger of loggersOf(model)) logger.saveActivations = save;
 }
 
 /** Adds `fn(a, b)` for each pair of values to the entries of `modelB`, under `comparisonName`. */

@@ -13,9 +13,16 @@ export {
   extendLoggerResultsWithComparison,
   extractLoggerInfo,
   extractWeights,
-  loggersSetEnabled,
-  loggersSetSaveActivations,
   printComparisons,
 } from "./graph-suite.ts";
 export type { SuiteEntry, SuiteResults } from "./graph-suite.ts";
 export * from "./numeric-debugger.ts";
+export {
+  NodeOutputLogger,
+  OutputComparisonLogger,
+  loggersSetEnabled,
+  loggersSetSaveActivations,
+} from "./node-loggers.ts";
+export type { Comparison, LoggedNode } from "./node-loggers.ts";
+export * from "./n-shadows.ts";
+export * from "./qconfig-multi-mapping.ts";
