@@ -17,10 +17,11 @@ import { Tensor } from "../../tensor/tensor.ts";
 import type { DryRun } from "../analysis/dry.ts";
 import { asFloat, asInteger, callModule, callOperator, ghost } from "../analysis/replay.ts";
 import { isValue } from "../analysis/trace.ts";
-import type { Edit } from "./edits.ts";
+import { below, lastName, parentOf } from "./edits.ts";
+import type { Edit, Owner, Owners } from "./edits.ts";
 import { FunctionalCall } from "./functional-call.ts";
 import type { FunctionalMethod } from "./functional-call.ts";
-import { parentOf, replaceByCall } from "./own-modules.ts";
+import { replaceByCall } from "./own-modules.ts";
 
 /** Operators that become calls of a FloatFunctional: on tensors, and with a number. */
 const functionals: Readonly<Record<string, { tensors?: FunctionalMethod; scalar?: FunctionalMethod }>> = {
@@ -30,17 +31,32 @@ const functionals: Readonly<Record<string, { tensors?: FunctionalMethod; scalar?
   cat: { tensors: "cat" },
 };
 
+/** A stub and what it stands behind; which readers it serves is known at the end. */
+interface PlacedStub {
+  readonly source: Value;
+  readonly output: Value;
+  readonly name: string;
+  readonly className: string;
+}
+
 class Placer {
-  readonly edits: Edit[] = [];
+  private readonly made: Edit[] = [];
+  private readonly stubs: PlacedStub[] = [];
   private readonly graph: Graph;
   private readonly dry: DryRun;
+  private readonly owners: Owners;
   private readonly types = new Map<Value, Tensor>();
   private readonly quantized = new Map<Value, Value>();
   private readonly dequantized = new Map<Value, Value>();
 
-  constructor(graph: Graph, dry: DryRun) {
+  constructor(graph: Graph, dry: DryRun, owners: Owners) {
     this.graph = graph;
     this.dry = dry;
+    this.owners = owners;
+  }
+
+  get edits(): Edit[] {
+    return [...this.made, ...this.stubs.map((stub) => this.stubEdit(stub))];
   }
 
   run(): void {
@@ -109,12 +125,13 @@ class Placer {
   private leaveFloat(node: Node): void {
     const module = this.graph.modules.get(node.target)!;
     module.qconfig = null;
-    this.edits.push({
+    this.made.push({
+      ...this.owners.of(""),
       kind: "float",
-      path: node.target,
       location: node.source.location,
+      declare: "",
       before: "",
-      after: `model.${node.target}.qconfig = null`,
+      after: `model.${node.target}.qconfig = null;   // no integers fit it`,
     });
   }
 
@@ -155,8 +172,10 @@ class Placer {
   }
 
   private useFunctional(node: Node, relu: Node | null, call: FunctionalCall, outputs: readonly Tensor[]): void {
-    const { path, location } = node.source;
-    const name = this.graph.freeAttributeName(path === "" ? node.target : `${path}.${node.target}`);
+    const owner = this.owners.of(node.source.path);
+    const name = this.graph.freeAttributeName(below(owner, node.target));
+    const written = writtenCall(node, call);
+    const before = relu ? this.expressionOf(relu).replace("...", written) : written;
     this.graph.setArgs(node, node.inputs);
     const placed = replaceByCall(this.graph, node, name, call.train(false));
     this.feed(placed, (value) => this.asIntegerValue(value));
@@ -165,13 +184,14 @@ class Placer {
       this.graph.replaceUses(relu.output, placed.output);
       this.graph.remove(relu);
     }
-    const own = name.split(".").at(-1);
-    this.edits.push({
+    const own = lastName(name);
+    this.made.push({
+      ...owner,
       kind: "functional",
-      path,
-      location,
-      before: relu ? `relu(${node.target}(a, b))` : `${node.target}(...)`,
-      after: `${own} = new FloatFunctional();\nthis.${own}.${call.method}(...)`,
+      location: node.source.location,
+      declare: `${own} = new FloatFunctional();`,
+      before,
+      after: `this.${own}.${call.method}${written.slice(written.indexOf("("))}`,
     });
   }
 
@@ -195,26 +215,62 @@ class Placer {
     return stub;
   }
 
+  /** The class in whose forward a node is called. */
+  private ownerOf(node: Node): Owner {
+    if (node.kind === "input") return this.owners.of("");
+    return this.owners.of(node.kind === "module" ? parentOf(node.target) : node.source.path);
+  }
+
   private stub(stem: string, value: Value, module: QuantStub | DeQuantStub, type: Tensor): Value {
-    const name = this.graph.freeAttributeName(stem);
+    const name = this.graph.freeAttributeName(below(this.ownerOf(value.node), stem));
     this.graph.modules.set(name, module.train(false));
     const { source } = value.node;
-    const path = value.node.kind === "module" ? parentOf(source.path) : source.path;
     const node = this.graph.insertAfter(
       { kind: "module", target: name, args: [value], types: [value.type], source, name },
       value.node,
     );
     this.types.set(node.output, type);
-    const what = value.node.kind === "input" ? `the input ${value.name}` : `what ${value.node.target} returns`;
-    this.edits.push({
-      kind: "stub",
-      path,
-      location: source.location,
-      before: "",
-      after: `${name} = new ${module.constructor.name}();\nthis.${name}.forward(...)   // on ${what}`,
-    });
+    this.stubs.push({ source: value, output: node.output, name, className: module.constructor.name });
     return node.output;
   }
+
+  /** How the source calls a node, arguments left out. */
+  private expressionOf(node: Node): string {
+    if (node.kind === "input") return node.output.name;
+    if (node.kind !== "module") return `${node.target}(...)`;
+    const module = this.graph.modules.get(node.target);
+    if (module instanceof FunctionalCall) return `this.${lastName(node.target)}.${module.method}(...)`;
+    return `${this.owners.expression(node.target)}.forward(...)`;
+  }
+
+  /** Readers that do not take what the stub gives; none when all do. */
+  private isForAll({ source, output }: PlacedStub): boolean {
+    return source.users.every((user) => user.outputs[0] === output) && !this.graph.outputs.includes(source);
+  }
+
+  private stubEdit(stub: PlacedStub): Edit {
+    const { source, output, name, className } = stub;
+    const { node } = source;
+    const own = lastName(name);
+    const expression = this.expressionOf(node);
+    const common = { ...this.ownerOf(node), kind: "stub", declare: `${own} = new ${className}();` } as const;
+    if (node.kind === "input" && this.isForAll(stub)) {
+      const after = `${expression} = this.${own}.forward(${expression});   // first in forward`;
+      return { ...common, location: "", before: "", after };
+    }
+    const readers = [...new Set(output.users.map((user) => lastName(user.target)))].join(", ");
+    const note = this.isForAll(stub)
+      ? ""
+      : `   // as ${readers || "the model's output"} reads it; the others go on reading ${expression}`;
+    const after = `this.${own}.forward(${expression})${note}`;
+    return { ...common, location: node.source.location, before: expression, after };
+  }
+}
+
+/** How the source writes a sum, product or join: `add(a, b)`, `mul(a, 0.5)`, `cat(parts, 1)`. */
+function writtenCall({ target }: Node, { method, constant }: FunctionalCall): string {
+  if (method === "cat") return `${target}(parts, ${constant})`;
+  return method === "addScalar" || method === "mulScalar" ? `${target}(a, ${constant})` : `${target}(a, b)`;
 }
 
 /** The types a call gives, or null when it refuses its inputs. */
@@ -227,8 +283,8 @@ function attempt(call: (inputs: readonly OpInput[]) => Tensor[], inputs: readonl
 }
 
 /** Places stubs and functionals in `graph`, in place. */
-export function placeDomains(graph: Graph, dry: DryRun): Edit[] {
-  const placer = new Placer(graph, dry);
+export function placeDomains(graph: Graph, dry: DryRun, owners: Owners): Edit[] {
+  const placer = new Placer(graph, dry, owners);
   placer.run();
   return placer.edits;
 }

@@ -14,18 +14,10 @@ import { getFuserMethod } from "../../quantization/eager/fuser-methods.ts";
 import { classOf } from "../../quantization/eager/types.ts";
 import { callsByPath } from "../analysis/trace.ts";
 import { isSwappable } from "../analysis/units.ts";
-import type { Edit } from "./edits.ts";
+import { below, lastName, parentOf } from "./edits.ts";
+import type { Edit, Owners } from "./edits.ts";
 
 const LONGEST_SEQUENCE = 3;
-
-function lastName(path: string): string {
-  return path.slice(path.lastIndexOf(".") + 1);
-}
-
-/** Path of the module that holds another. */
-export function parentOf(path: string): string {
-  return path.slice(0, Math.max(path.lastIndexOf("."), 0));
-}
 
 /** Puts a call of module `name` where `node` is. */
 export function replaceByCall(graph: Graph, node: Node, name: string, module: AnyModule): Node {
@@ -39,7 +31,7 @@ export function replaceByCall(graph: Graph, node: Node, name: string, module: An
 }
 
 /** Copies modules that are called more than once. */
-export function separateCalls(graph: Graph): Edit[] {
+export function separateCalls(graph: Graph, owners: Owners): Edit[] {
   const edits: Edit[] = [];
   for (const [path, calls] of callsByPath(graph)) {
     const module = graph.modules.get(path)!;
@@ -47,13 +39,14 @@ export function separateCalls(graph: Graph): Edit[] {
     for (const node of calls.slice(1)) {
       const name = graph.freeAttributeName(path);
       replaceByCall(graph, node, name, module.clone());
-      const { location } = node.source;
+      const own = lastName(name);
       edits.push({
+        ...owners.of(parentOf(path)),
         kind: "copy",
-        path: parentOf(path),
-        location,
+        location: node.source.location,
+        declare: `${own} = new ${module.constructor.name}(...);   // another one like ${lastName(path)}`,
         before: `this.${lastName(path)}.forward(...)`,
-        after: `this.${lastName(name)}.forward(...)   // ${lastName(name)}: another ${module.constructor.name} like ${lastName(path)}`,
+        after: `this.${own}.forward(...)`,
       });
     }
   }
@@ -102,37 +95,71 @@ export function fusibleStart(graph: Graph, node: Node): Node[] {
   return [];
 }
 
-function fuseNodes(graph: Graph, nodes: readonly Node[], isQat: boolean): Edit {
-  const [first, ...rest] = nodes as [Node, ...Node[]];
-  const modules = nodes.map((node) => moduleOf(graph, node)!.train(isQat));
-  const names = nodes.map((node) => (node.kind === "module" ? node.target : `${first.target}_relu`));
-  graph.modules.set(first.target, fuseKnownModules(modules, isQat)[0]!);
-  for (const node of rest) {
-    graph.replaceUses(node.output, first.output);
-    graph.remove(node);
+/** Fuses nodes, and gives plain relus among them a name as modules. */
+class Fuser {
+  private readonly graph: Graph;
+  private readonly isQat: boolean;
+  private readonly owners: Owners;
+  private readonly named = new Set<string>();
+
+  constructor(graph: Graph, isQat: boolean, owners: Owners) {
+    this.graph = graph;
+    this.isQat = isQat;
+    this.owners = owners;
   }
-  const plain = rest.find(isPlainRelu);
-  const list = `["${names.join('", "')}"]`;
-  const declared = plain
-    ? `${lastName(names[names.length - 1]!)} = new ReLU();   // called instead of relu(...)\n`
-    : "";
-  const call = isQat ? "fuseModulesQat" : "fuseModules";
-  return {
-    kind: "fusion",
-    path: "",
-    location: plain?.source.location ?? "",
-    before: "",
-    after: `${declared}${call}(model, [${list}])`,
-  };
+
+  fuse(nodes: readonly Node[]): Edit[] {
+    const { graph, isQat } = this;
+    const [first, ...rest] = nodes as [Node, ...Node[]];
+    const modules = nodes.map((node) => moduleOf(graph, node)!.train(isQat));
+    const plain = rest.find(isPlainRelu);
+    const reluName = plain ? this.reluName(plain) : "";
+    const names = nodes.map((node) => (node.kind === "module" ? node.target : reluName));
+    graph.modules.set(first.target, fuseKnownModules(modules, isQat)[0]!);
+    for (const node of rest) {
+      graph.replaceUses(node.output, first.output);
+      graph.remove(node);
+    }
+    const list = {
+      ...this.owners.of(""),
+      kind: "fusion",
+      location: "",
+      declare: "",
+      before: isQat ? "fuseModulesQat" : "fuseModules",
+      after: `["${names.join('", "')}"]`,
+    } as const;
+    return plain ? [this.reluEdit(plain, reluName), list] : [list];
+  }
+
+  private reluName({ source }: Node): string {
+    const stem = below(this.owners.of(source.path), "relu");
+    let name = stem;
+    for (let i = 1; this.named.has(name) || this.graph.modules.has(name); i++) name = `${stem}_${i}`;
+    this.named.add(name);
+    return name;
+  }
+
+  private reluEdit({ source }: Node, name: string): Edit {
+    const own = lastName(name);
+    return {
+      ...this.owners.of(source.path),
+      kind: "module",
+      location: source.location,
+      declare: `${own} = new ReLU();`,
+      before: "relu(...)",
+      after: `this.${own}.forward(...)`,
+    };
+  }
 }
 
 /** Fuses all sequences that can be. */
-export function fuseSequences(graph: Graph, isQat: boolean): Edit[] {
+export function fuseSequences(graph: Graph, isQat: boolean, owners: Owners): Edit[] {
+  const fuser = new Fuser(graph, isQat, owners);
   const edits: Edit[] = [];
   for (const node of [...graph.nodes]) {
     if (!graph.nodes.includes(node)) continue;
     const nodes = fusibleStart(graph, node);
-    if (nodes.length > 0) edits.push(fuseNodes(graph, nodes, isQat));
+    if (nodes.length > 0) edits.push(...fuser.fuse(nodes));
   }
   return edits;
 }

@@ -12,18 +12,21 @@ import { PlacedModule } from "./placed-module.ts";
 import { flattenTree } from "../../graph/tree.ts";
 import { verify } from "../../graph/verify.ts";
 import type { AnyModule } from "../../nn/module.ts";
-import { getDefaultQConfig } from "../../quantization/qconfig-defaults.ts";
+import { getDefaultQConfig, getDefaultQatQConfig } from "../../quantization/qconfig-defaults.ts";
 import type { QConfig } from "../../quantization/qconfig.ts";
 import { noGrad } from "../../tensor/context.ts";
 import { dryRun } from "../analysis/dry.ts";
 import { traceUnits } from "../analysis/trace.ts";
 import { placeDomains } from "./domains.ts";
-import { editsText } from "./edits.ts";
+import { Owners, editsText } from "./edits.ts";
 import type { Edit } from "./edits.ts";
 import { fuseSequences, separateCalls } from "./own-modules.ts";
 
 export interface PlaceStubsOptions {
-  /** What the model will be quantized with; decides which layers can be (default: getDefaultQConfig()). */
+  /**
+   * What the model will be quantized with; decides which layers can be (default: getDefaultQConfig(), for training
+   * getDefaultQatQConfig()).
+   */
   readonly qconfig?: QConfig;
   /** Fuse for training (fuseModulesQat), and leave the model in training mode. */
   readonly isQat?: boolean;
@@ -70,16 +73,18 @@ export function placeStubs(
   exampleInputs: readonly unknown[],
   options: PlaceStubsOptions = {},
 ): PlacedModel {
-  const { qconfig = getDefaultQConfig(), isQat = false } = options;
+  const { isQat = false, qconfig = isQat ? getDefaultQatQConfig() : getDefaultQConfig() } = options;
   const original = model.clone().eval();
   const { trace, failure } = traceUnits(original, exampleInputs);
   if (failure) throw failure;
   const { graph } = trace;
-  const edits = [...separateCalls(graph), ...fuseSequences(graph, isQat)];
+  const owners = new Owners(trace.model);
+  const edits = [...separateCalls(graph, owners), ...fuseSequences(graph, isQat, owners)];
   graph.collectGarbage();
   const placed = new PlacedModule(graph);
   placed.qconfig = qconfig;
-  edits.push(...placeDomains(graph, dryRun(placed, "static")));
+  placed.train(isQat);
+  edits.push(...placeDomains(graph, dryRun(placed, isQat ? "qat" : "static"), owners));
   delete placed.qconfig;
   graph.collectGarbage();
   verify(graph);
