@@ -20,5 +20,7 @@ const storedIntegers = constantFolding(({ target }) => target.startsWith("quanti
 export function prepareGraph(graph: Graph): Graph {
   const copy = graph.cloneWithMap().graph;
   dropDormantUpdates(copy);
-  return runPasses(copy, [deadCode, foldBatchNorm, ...lowerQuantized, storedIntegers, commonSubexpressions]);
+  return runPasses(copy, [deadCode, foldBatchNorm, ...lowerQuantized, storedIntegers, commonSubexpressions], {
+    verify: "last",
+  });
 }

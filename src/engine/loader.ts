@@ -14,8 +14,20 @@ export type BuildName = "simd" | "relaxed";
 /** Limit flags of an imported memory that has a maximum and is shared. */
 const SHARED_WITH_MAXIMUM = 3;
 
+/** What newer hosts decode hexadecimal text with. */
+interface HexDecoder {
+  setFromHex?(text: string): { readonly written: number };
+}
+
 /** Writes the bytes of hexadecimal text at `at`; returns where they end. */
 function writeHex(bytes: Uint8Array, at: number, text: string): number {
+  const rest: Uint8Array & HexDecoder = bytes.subarray(at, at + text.length / 2);
+  if (rest.setFromHex) return at + rest.setFromHex(text).written;
+  const { Buffer } = globalThis as { Buffer?: { from(text: string, encoding: "hex"): Uint8Array } };
+  if (Buffer) {
+    bytes.set(Buffer.from(text, "hex"), at);
+    return at + rest.length;
+  }
   for (let i = 0; i < text.length; i += 2) bytes[at++] = digit(text.charCodeAt(i)) * 16 + digit(text.charCodeAt(i + 1));
   return at;
 }

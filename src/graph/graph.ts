@@ -221,8 +221,10 @@ export class Graph {
 
   /** Times a value is read, by nodes and by the return. */
   useCount(value: Value): number {
-    const returned = [...this.outputs, ...this.updates.values()].filter((output) => output === value).length;
-    return value.users.length + returned;
+    let count = value.users.length;
+    for (const output of this.outputs) if (output === value) count++;
+    for (const update of this.updates.values()) if (update === value) count++;
+    return count;
   }
 
   /** Drops stored tensors and modules no node names. */

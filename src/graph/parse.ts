@@ -16,10 +16,25 @@ import type { TreeSpec } from "./tree.ts";
 
 /** Undoes printData's spelling of numbers JSON lacks. */
 function parseData(text: string): unknown {
+  if (!text.includes("$")) return JSON.parse(text);
   return JSON.parse(text, (_, item: unknown) => {
     const special = typeof item === "string" && /^\$(-?Infinity|NaN|-0)$/.exec(item);
     return special ? Number(special[1]) : item;
   });
+}
+
+/** Patterns as they match at a place, by their source: making one costs more than using it. */
+const stickyPatterns = new Map<string, RegExp>();
+
+function sticky({ source }: RegExp): RegExp {
+  let pattern = stickyPatterns.get(source);
+  if (!pattern) stickyPatterns.set(source, (pattern = new RegExp(source, "y")));
+  return pattern;
+}
+
+/** Whether a character ends a number or a word. */
+function isEnd(c: string): boolean {
+  return c === " " || c === "," || c === ")" || c === "}" || c === "]" || c === "\t";
 }
 
 /** A cursor over one line. */
@@ -44,10 +59,10 @@ class Line {
   /** Takes what `pattern` matches right here, after blanks. */
   match(pattern: RegExp): RegExpExecArray | null {
     while (this.text[this.at] === " ") this.at++;
-    const sticky = new RegExp(pattern.source, "y");
-    sticky.lastIndex = this.at;
-    const found = sticky.exec(this.text);
-    if (found) this.at = sticky.lastIndex;
+    const here = sticky(pattern);
+    here.lastIndex = this.at;
+    const found = here.exec(this.text);
+    if (found) this.at = here.lastIndex;
     return found;
   }
 
@@ -73,7 +88,7 @@ class Line {
         if (--depth > 0) continue;
         this.at++;
         break;
-      } else if (depth === 0 && /[\s,)}\]]/.test(c)) break;
+      } else if (depth === 0 && isEnd(c)) break;
     }
     try {
       return parseData(this.text.slice(start, this.at));

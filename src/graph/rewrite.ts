@@ -9,7 +9,7 @@ import { findOp } from "../ops/op.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Value, describe } from "./graph.ts";
 import type { Argument, Graph, Node, Source } from "./graph.ts";
-import { matchAt } from "./match.ts";
+import { OpPattern, matchAt } from "./match.ts";
 import type { Match, Pattern } from "./match.ts";
 import { verify } from "./verify.ts";
 
@@ -71,6 +71,19 @@ export interface Pass {
 /** Rewrites per pass, as a multiple of the number of nodes, after which the rules must be going in circles. */
 const REWRITES_PER_NODE = 20;
 
+/** Rules by the operator at their root, in their order; most nodes are no rule's root. */
+function byTarget(rules: readonly Rule[]): (node: Node) => readonly Rule[] {
+  const general = rules.filter(({ pattern }) => !(pattern instanceof OpPattern));
+  const targets = new Set(rules.flatMap(({ pattern }) => (pattern instanceof OpPattern ? pattern.targets : [])));
+  const indexed = new Map(
+    [...targets].map((target) => [
+      target,
+      rules.filter(({ pattern }) => !(pattern instanceof OpPattern) || pattern.targets.includes(target)),
+    ]),
+  );
+  return ({ target }) => indexed.get(target) ?? general;
+}
+
 function applyFirst(graph: Graph, node: Node, rules: readonly Rule[]): string | null {
   for (const { name, pattern, rewrite } of rules) {
     const match = matchAt(graph, pattern, node);
@@ -85,16 +98,18 @@ function applyFirst(graph: Graph, node: Node, rules: readonly Rule[]): string | 
 
 /** A pass that applies rules until none applies; at each node the first that matches wins, so longer ones come first. */
 export function rewritePass(name: string, rules: readonly Rule[]): Pass {
+  const rulesOf = byTarget(rules);
   return {
     name,
     run(graph) {
+      const gone = new Set<Node>();
       const limit = REWRITES_PER_NODE * Math.max(graph.nodes.length, 10);
       const fired: string[] = [];
       for (let changed = true; changed;) {
         changed = false;
         for (const node of [...graph.nodes]) {
-          if (!graph.nodes.includes(node)) continue;
-          const applied = applyFirst(graph, node, rules);
+          if (gone.has(node)) continue;
+          const applied = applyFirst(graph, node, rulesOf(node));
           if (!applied) continue;
           changed = true;
           fired.push(applied);
@@ -105,11 +120,21 @@ export function rewritePass(name: string, rules: readonly Rule[]): Pass {
               "its rules go in circles",
             );
           }
-          removeDead(graph);
+          removeUnread(graph, node, gone);
         }
       }
+      removeDead(graph);
     },
   };
+}
+
+/** Removes a node nobody reads, and what only it read; notes them in `gone`. */
+function removeUnread(graph: Graph, node: Node, gone: Set<Node>): void {
+  if (node.kind === "input" || gone.has(node) || node.outputs.some((value) => graph.useCount(value) > 0)) return;
+  const read = node.inputs.map((value) => value.node);
+  graph.remove(node);
+  gone.add(node);
+  for (const source of read) removeUnread(graph, source, gone);
 }
 
 /** Removes nodes nobody reads, except inputs. */
@@ -121,10 +146,16 @@ export function removeDead(graph: Graph): void {
   graph.collectGarbage();
 }
 
+export interface PassOptions {
+  /** "last": only what comes out of the last pass, for passes that tests verify one by one. */
+  readonly verify?: "each" | "last";
+}
+
 /** Runs passes in order, verifying after each. @throws GraphError naming the pass that broke the graph. */
-export function runPasses(graph: Graph, passes: readonly Pass[]): Graph {
+export function runPasses(graph: Graph, passes: readonly Pass[], { verify: when = "each" }: PassOptions = {}): Graph {
   for (const pass of passes) {
     pass.run(graph);
+    if (when === "last" && pass !== passes.at(-1)) continue;
     try {
       verify(graph);
     } catch (cause) {

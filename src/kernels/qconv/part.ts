@@ -2,11 +2,12 @@
 
 import { outputBytes, readZeroPoint } from "../qgemm/gemm.ts";
 import type { MachineChoice } from "../qgemm/gemm.ts";
-import { packWeights, paddedRun, weightFacts, weightRows } from "../qgemm/pack.ts";
+import { paddedRun } from "../qgemm/pack.ts";
 import type { Part, Repeat } from "../qgemm/parts.ts";
 import { packPost } from "../qgemm/post.ts";
 import type { Epilogue } from "../qgemm/post.ts";
-import { chooseProductVariant, storageFlip } from "../qgemm/variant.ts";
+import { storageFlip } from "../qgemm/variant.ts";
+import { productWeights } from "../qgemm/weights.ts";
 import type { ConvProblem } from "./geometry.ts";
 
 /** K of one output: offsets of its runs from the pixel, and which weight every position takes. */
@@ -27,7 +28,8 @@ export interface PartTables {
 }
 
 /** The slice of an epilogue that belongs to some channels. */
-function sliceEpilogue(epilogue: Epilogue, from: number, to: number): Epilogue {
+function sliceEpilogue(epilogue: Epilogue, from: number, to: number, channels: number): Epilogue {
+  if (from === 0 && to === channels) return epilogue;
   const { weightScales, bias } = epilogue;
   return {
     ...epilogue,
@@ -48,7 +50,7 @@ export function partOf(
   const channels = shape.outChannels / shape.groups;
   const first = group * channels;
   const zeros = problem.weightZeroPoints;
-  const rows = weightRows({
+  const source = {
     data: problem.weights,
     zeroPoints: zeros === undefined || zeros.length === 1 ? zeros : Array.from(zeros).slice(first, first + channels),
     channels,
@@ -56,11 +58,10 @@ export function partOf(
     runs: tables.taps.runs.length,
     runLength: tables.taps.runLength,
     taps: tables.taps.weights,
-  });
+  };
   const flip = storageFlip(machine.dot);
-  const variant = machine.variant ?? chooseProductVariant(machine.dot, weightFacts(rows), machine.activationMax);
-  const weights = packWeights(rows, channels, variant);
-  const zeroPoint = readZeroPoint(epilogue.inputZeroPoint, variant, flip);
+  const weights = productWeights(source, machine);
+  const zeroPoint = readZeroPoint(epilogue.inputZeroPoint, weights.variant, flip);
   return {
     form: { kind: "product" },
     repeat: tables.repeat,
@@ -69,7 +70,7 @@ export function partOf(
     runs: tables.taps.runs,
     runBytes: paddedRun(tables.taps.runLength),
     weights,
-    post: packPost(sliceEpilogue(epilogue, first, first + channels), weights, zeroPoint),
+    post: packPost(sliceEpilogue(epilogue, first, first + channels, shape.outChannels), weights, zeroPoint),
     output: epilogue.output,
     other: tables.other && { ...tables.other, offset: (problem.otherChannel ?? 0) + first },
     flip,

@@ -4,14 +4,17 @@
  */
 
 import { ArgumentError } from "../../errors.ts";
-import { packWeights, paddedRun, weightFacts, weightRows } from "./pack.ts";
+import { paddedRun } from "./pack.ts";
 import { packPost } from "./post.ts";
-import { chooseProductVariant, storageFlip } from "./variant.ts";
+import { storageFlip } from "./variant.ts";
 import type { Variant } from "./list.ts";
 import { ONCE } from "./parts.ts";
 import type { Part } from "./parts.ts";
 import type { Epilogue } from "./post.ts";
-import type { DotClass } from "./variant.ts";
+import { productWeights } from "./weights.ts";
+import type { MachineChoice } from "./weights.ts";
+
+export type { MachineChoice } from "./weights.ts";
 
 export interface GemmProblem {
   readonly rows: number;
@@ -26,14 +29,6 @@ export interface GemmProblem {
   readonly yStride?: number;
   /** Bytes between rows of the other operand of a sum; by default rows are dense. */
   readonly otherStride?: number;
-}
-
-export interface MachineChoice {
-  readonly dot: DotClass;
-  /** Largest activation of the unsigned form, 255 unless the producer clamps lower. */
-  readonly activationMax?: number;
-  /** Forces a variant; the caller answers for its exactness. */
-  readonly variant?: Variant;
 }
 
 /** Zero point as the kernels read stored bytes: signed ones on a signed machine, but plain SIMD undoes the flip. */
@@ -61,7 +56,7 @@ export function gemmPart(problem: GemmProblem, machine: MachineChoice): Part {
       "weights must have channels * depth entries",
     );
   }
-  const weightRowsOf = weightRows({
+  const source = {
     data: weights,
     zeroPoints: problem.weightZeroPoints,
     channels,
@@ -70,11 +65,9 @@ export function gemmPart(problem: GemmProblem, machine: MachineChoice): Part {
     runs: 1,
     runLength: depth,
     taps: arithmetic(depth, 1),
-  });
+  };
   const flip = storageFlip(machine.dot);
-  const variant =
-    machine.variant ?? chooseProductVariant(machine.dot, weightFacts(weightRowsOf), machine.activationMax);
-  const packed = packWeights(weightRowsOf, channels, variant);
+  const packed = productWeights(source, machine);
   return {
     form: { kind: "product" },
     repeat: ONCE,
@@ -83,7 +76,7 @@ export function gemmPart(problem: GemmProblem, machine: MachineChoice): Part {
     runs: new Int32Array(1),
     runBytes: paddedRun(depth),
     weights: packed,
-    post: packPost(epilogue, packed, readZeroPoint(epilogue.inputZeroPoint, variant, flip)),
+    post: packPost(epilogue, packed, readZeroPoint(epilogue.inputZeroPoint, packed.variant, flip)),
     output: epilogue.output,
     other:
       epilogue.output.kind === "sum"

@@ -75,22 +75,8 @@ export function paddedRun(runLength: number): number {
 
 /** Weights as one row a channel, [channels][runs][padded run], zero points taken off. */
 export function weightRows(source: WeightSource): Int16Array {
+  checkSource(source);
   const { data, channels, runs, runLength, taps, base, channelStride } = source;
-  if (taps.length !== runs * runLength) {
-    throw new ArgumentError(
-      "packWeights",
-      { taps: taps.length, runs, runLength },
-      "taps must have runs * runLength entries",
-    );
-  }
-  const farthest = taps.reduce((most, tap) => (tap > most ? tap : most), 0);
-  if (channels > 0 && taps.length > 0 && base + (channels - 1) * channelStride + farthest >= data.length) {
-    throw new ArgumentError(
-      "packWeights",
-      { weights: data.length, channels, runs, runLength },
-      "the weights are too short",
-    );
-  }
   const padded = paddedRun(runLength);
   const rows = new Int16Array(channels * runs * padded);
   for (let o = 0, at = 0; o < channels; o++) {
@@ -104,6 +90,60 @@ export function weightRows(source: WeightSource): Int16Array {
     }
   }
   return rows;
+}
+
+/** @throws ArgumentError when the taps or the weights do not fit. */
+function checkSource({ data, channels, runs, runLength, taps, base, channelStride }: WeightSource): void {
+  if (taps.length !== runs * runLength) {
+    throw new ArgumentError(
+      "packWeights",
+      { taps: taps.length, runs, runLength },
+      "taps must have runs * runLength entries",
+    );
+  }
+  let farthest = 0;
+  for (let i = 0; i < taps.length; i++) if (taps[i]! > farthest) farthest = taps[i]!;
+  if (channels > 0 && taps.length > 0 && base + (channels - 1) * channelStride + farthest >= data.length) {
+    throw new ArgumentError(
+      "packWeights",
+      { weights: data.length, channels, runs, runLength },
+      "the weights are too short",
+    );
+  }
+}
+
+/**
+ * Dot-product panels straight from s8 weights without zero points, sums and magnitudes on the way: packWeights of
+ * weightRows in one pass, since packing is most of what a model's first run costs.
+ */
+export function packPlain(source: WeightSource): PackedWeights {
+  checkSource(source);
+  const { data, channels, runs, runLength, taps, base, channelStride } = source;
+  const padded = paddedRun(runLength);
+  const depth = runs * padded;
+  const packed = new Int8Array(Math.ceil(channels / NR) * NR * depth);
+  const sums = new Int32Array(channels);
+  const magnitudes = new Int32Array(channels);
+  for (let o = 0; o < channels; o++) {
+    const first = base + o * channelStride;
+    const panel = (o - (o % NR)) * depth + (o % NR) * 4;
+    let sum = 0;
+    let magnitude = 0;
+    for (let run = 0, tap = 0, k = 0; run < runs; run++, k = run * padded) {
+      for (const end = tap + runLength; tap < end; tap++, k++) {
+        const place = taps[tap]!;
+        if (place === NO_WEIGHT) continue;
+        const weight = data[first + place]!;
+        sum += weight;
+        magnitude += weight < 0 ? -weight : weight;
+        packed[panel + (k >> 2) * 32 + (k & 3)] = weight;
+      }
+    }
+    sums[o] = sum;
+    magnitudes[o] = magnitude;
+  }
+  const narrow = { bytes: new Uint8Array(packed.buffer), panelBytes: NR * depth };
+  return { variant: "relaxed_dot", narrow, wide: null, sums, magnitudes };
 }
 
 /** What chooseVariant needs to know of the rows. */

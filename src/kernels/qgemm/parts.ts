@@ -93,6 +93,7 @@ function aligned(bytes: number): number {
 
 /** Table entries padded to whole tiles by repeating the last pixel, which is then computed again. */
 function paddedTable(table: Int32Array): Int32Array {
+  if (table.length % at.MR === 0) return table;
   const padded = new Int32Array(Math.ceil(table.length / at.MR) * at.MR).fill(table.at(-1) ?? 0);
   padded.set(table);
   return padded;

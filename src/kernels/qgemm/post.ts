@@ -118,25 +118,29 @@ function checkPost(epilogue: Epilogue, channels: number): void {
 export function packPost(epilogue: Epilogue, { sums, magnitudes }: WeightSums, readZeroPoint: number): PackedPost {
   checkPost(epilogue, sums.length);
   const bytes = new Uint8Array(Math.ceil(sums.length / NR) * POST_BYTES);
-  const view = new DataView(bytes.buffer);
+  const [words, reals, doubles] = [
+    new Int32Array(bytes.buffer),
+    new Float32Array(bytes.buffer),
+    new Float64Array(bytes.buffer),
+  ];
   const { output } = epilogue;
   const isByte = requantized(output) !== null;
   let bounded = true;
   let wideBias = false;
   let most = 0;
-  sums.forEach((sum, o) => {
-    const block = Math.floor(o / NR) * POST_BYTES + (o % NR) * 4;
-    const post = channelPost(epilogue, o, sum, readZeroPoint);
-    view.setInt32(block, post.start, true);
-    view.setFloat32(block + POST_BIAS, post.bias, true);
-    view.setFloat32(block + POST_MULTIPLIER, post.multiplier, true);
-    view.setFloat64(Math.floor(o / NR) * POST_BYTES + POST_WIDE_BIAS + (o % NR) * 8, post.bias, true);
+  for (let o = 0; o < sums.length; o++) {
+    const [block, lane] = [((o - (o % NR)) / NR) * POST_BYTES, o % NR];
+    const post = channelPost(epilogue, o, sums[o]!, readZeroPoint);
+    words[block / 4 + lane] = post.start;
+    reals[(block + POST_BIAS) / 4 + lane] = post.bias;
+    reals[(block + POST_MULTIPLIER) / 4 + lane] = post.multiplier;
+    doubles[(block + POST_WIDE_BIAS) / 8 + lane] = post.bias;
     wideBias ||= f32(post.bias) !== post.bias;
     const integer = epilogue.bias.kind === "int32" ? Math.abs(epilogue.bias.values[o] ?? 0) : 0;
     const largest = LARGEST_INPUT * (magnitudes[o] ?? 0) + integer;
     if (isByte) bounded &&= (largest + Math.abs(post.bias)) * post.multiplier < BOUND;
     else most = Math.max(most, largest * post.multiplier + Math.abs(post.bias));
-  });
+  }
   const sum = output.kind === "sum" ? packSum(output, most) : null;
   return { bytes, bounded: bounded && (sum?.bounded ?? true), wideBias, sum };
 }
