@@ -108,6 +108,7 @@ export interface FixedBatch {
 }
 
 const DEFAULT_NAME = "value";
+const PLAIN_NAME = /^[A-Za-z_]\w*$/;
 
 export class Graph {
   name: string;
@@ -297,7 +298,9 @@ export class Graph {
   }
 
   private uniqueName(wished: string): string {
-    const stem = wished.replace(/[^A-Za-z0-9_]/g, "_").replace(/^(?=\d)/, "_") || DEFAULT_NAME;
+    const stem = PLAIN_NAME.test(wished)
+      ? wished
+      : wished.replace(/[^A-Za-z0-9_]/g, "_").replace(/^(?=\d)/, "_") || DEFAULT_NAME;
     let name = stem;
     for (let i = 1; this.names.has(name); i++) name = `${stem}_${i}`;
     this.names.add(name);

@@ -54,19 +54,35 @@ export class Match {
   }
 }
 
-type Found = Map<Pattern, Argument>;
+/** What was found so far, in order, so that a failed attempt is undone. */
+class Found {
+  readonly places = new Map<Pattern, Argument>();
+  private readonly order: Pattern[] = [];
+
+  get mark(): number {
+    return this.order.length;
+  }
+
+  note(pattern: Pattern, arg: Argument): void {
+    this.places.set(pattern, arg);
+    this.order.push(pattern);
+  }
+
+  undo(mark: number): void {
+    while (this.order.length > mark) this.places.delete(this.order.pop()!);
+  }
+}
 
 export abstract class Pattern {
   protected abstract test(graph: Graph, arg: Argument, found: Found): boolean;
 
   /** Matches here, or undoes what it noted. The same pattern object twice must match the same argument. */
   match(graph: Graph, arg: Argument, found: Found): boolean {
-    if (found.has(this)) return found.get(this) === arg;
-    const before = new Map(found);
-    found.set(this, arg);
+    if (found.places.has(this)) return found.places.get(this) === arg;
+    const { mark } = found;
+    found.note(this, arg);
     if (this.test(graph, arg, found)) return true;
-    found.clear();
-    for (const [pattern, value] of before) found.set(pattern, value);
+    found.undo(mark);
     return false;
   }
 }
@@ -115,6 +131,17 @@ export class OpPattern extends Pattern {
     return this;
   }
 
+  /** Whether the operators are the wanted ones, as far as the pattern names them in a fixed order: a quick look before matching. */
+  mayMatch(node: Node): boolean {
+    if (node.kind !== "operator" || !this.targets.includes(node.target)) return false;
+    if (this.commutes) return true;
+    for (let i = 0; i < this.args.length; i++) {
+      const [pattern, arg] = [this.args[i], node.args[i]];
+      if (pattern instanceof OpPattern && !(arg instanceof Value && pattern.mayMatch(arg.node))) return false;
+    }
+    return true;
+  }
+
   protected override test(graph: Graph, arg: Argument, found: Found): boolean {
     if (!(arg instanceof Value)) return false;
     const { node } = arg;
@@ -131,12 +158,10 @@ export class OpPattern extends Pattern {
   }
 
   private matchArgs(graph: Graph, args: readonly Argument[], found: Found): boolean {
-    const before = new Map(found);
+    const { mark } = found;
     const fits = this.args.every((pattern, i) => pattern.match(graph, args[i] ?? null, found));
-    if (fits) return true;
-    found.clear();
-    for (const [pattern, value] of before) found.set(pattern, value);
-    return false;
+    if (!fits) found.undo(mark);
+    return fits;
   }
 }
 
@@ -192,6 +217,6 @@ export function oneOf(...choices: readonly Pattern[]): Pattern {
 export function matchAt(graph: Graph, pattern: Pattern, node: Node): Match | null {
   const output = node.outputs[0];
   if (!output) return null;
-  const found: Found = new Map();
-  return pattern.match(graph, output, found) ? new Match(graph, node, found) : null;
+  const found = new Found();
+  return pattern.match(graph, output, found) ? new Match(graph, node, found.places) : null;
 }

@@ -70,9 +70,10 @@ class Line {
     return this.match(pattern) ?? this.fail(wanted);
   }
 
-  /** One JSON value, found by balancing brackets outside strings. */
+  /** One JSON value: a number, or found by balancing brackets outside strings. */
   data(): unknown {
-    while (this.text[this.at] === " ") this.at++;
+    const plain = this.match(/-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?=[ ,)}\]]|$)/);
+    if (plain) return Number(plain[0]);
     const start = this.at;
     let depth = 0;
     for (let inString = false; this.at < this.text.length; this.at++) {

@@ -86,6 +86,7 @@ function byTarget(rules: readonly Rule[]): (node: Node) => readonly Rule[] {
 
 function applyFirst(graph: Graph, node: Node, rules: readonly Rule[]): string | null {
   for (const { name, pattern, rewrite } of rules) {
+    if (pattern instanceof OpPattern && !pattern.mayMatch(node)) continue;
     const match = matchAt(graph, pattern, node);
     if (!match) continue;
     const replacement = rewrite(match, new Builder(graph, node));

@@ -48,18 +48,19 @@ function convTaps(shape: ConvShape, input: Image, dot: DotClass): Taps {
   const steps = (extra / 4) * count * Math.ceil(shape.outChannels / shape.groups / NR);
   const pads = (dot === "u8-exact" || dot === "signed") && count > 1 && steps <= MOST_EXTRA_STEPS;
   const runLength = length + (pads ? extra : 0);
-  const runs: number[] = [];
-  const weights: number[] = [];
-  for (let ky = 0; ky < kh; ky++) {
-    for (let kx = 0; kx < kw; kx += perRun) {
-      runs.push(ky * shape.dilation[0] * rowStride(input) + kx * shape.dilation[1] * input.c);
-      for (let i = 0; i < runLength; i++) {
-        const [c, x] = [i % width, kx + Math.floor(i / width)];
-        weights.push(c < depth && i < length ? (c * kh + ky) * kw + x : NO_WEIGHT);
+  const runs = new Int32Array(count);
+  const weights = new Int32Array(count * runLength).fill(NO_WEIGHT);
+  const [stepY, stepX] = [shape.dilation[0] * rowStride(input), shape.dilation[1] * input.c];
+  for (let ky = 0, run = 0; ky < kh; ky++) {
+    for (let kx = 0; kx < kw; kx += perRun, run++) {
+      runs[run] = ky * stepY + kx * stepX;
+      for (let x = 0; x < perRun; x++) {
+        const at = run * runLength + x * width;
+        for (let c = 0, from = ky * kw + kx + x; c < depth; c++, from += kh * kw) weights[at + c] = from;
       }
     }
   }
-  return { runs: Int32Array.from(runs), runLength, weights: Int32Array.from(weights) };
+  return { runs, runLength, weights };
 }
 
 /**
