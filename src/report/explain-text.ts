@@ -39,7 +39,8 @@ function rowOf(module: ModuleReport): string[] {
   return [
     name,
     className,
-    becomes ?? rule,
+    becomes ?? "",
+    rule,
     qconfigText(module),
     watcherText(output),
     rangeText(output),
@@ -47,10 +48,24 @@ function rowOf(module: ModuleReport): string[] {
     weightText,
     typesText(module.inputs),
     typesText(module.outputs),
+    module.source ?? "",
   ];
 }
 
-const HEADER = ["module", "is", "becomes", "qconfig", "observer", "range", "parameters", "weight", "inputs", "output"];
+const HEADER = [
+  "module",
+  "is",
+  "becomes",
+  "rule",
+  "qconfig",
+  "observer",
+  "range",
+  "parameters",
+  "weight",
+  "inputs",
+  "output",
+  "from",
+];
 
 /** An explanation as aligned text. */
 export function explanationText({ stage, modules }: Explanation): string {

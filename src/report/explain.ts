@@ -9,9 +9,13 @@ import { dryRun } from "../doctor/analysis/dry.ts";
 import type { DryRun, Flow } from "../doctor/analysis/dry.ts";
 import { replay } from "../doctor/analysis/replay.ts";
 import { callsByPath, isValue, traceUnits } from "../doctor/analysis/trace.ts";
+import { GraphModule } from "../graph/graph-module.ts";
+import { explainGraph } from "./explain-graph.ts";
 import { isWatcher, outermostUnits } from "../doctor/analysis/units.ts";
 import type { AnyModule } from "../nn/module.ts";
-import { QuantizedOutputModule } from "../nn/quantized/base.ts";
+import { Identity } from "../nn/linear.ts";
+import { QuantizedModule, QuantizedOutputModule } from "../nn/quantized/base.ts";
+import { DeQuantize } from "../nn/quantized/quantize.ts";
 import { propagateQConfig } from "../quantization/eager/propagate.ts";
 import { FakeQuantizeBase } from "../quantization/fake-quantize/base.ts";
 import { QConfig } from "../quantization/qconfig.ts";
@@ -53,6 +57,8 @@ export interface ModuleReport {
   /** Types after convert, a call each, from the example inputs: `quint8[1,3,8,8]`. */
   readonly inputs: readonly (readonly string[])[];
   readonly outputs: readonly (readonly string[])[];
+  /** Graphs: path of the module whose forward made the call, and the user's line. Null for modules. */
+  readonly source: string | null;
   /** What a stub does at this stage. */
   readonly note: string | null;
 }
@@ -86,7 +92,12 @@ interface Fate {
 }
 
 function fateOf(path: string, module: AnyModule, qconfig: unknown, stage: Stage, dry: DryRun | null): Fate {
-  if (stage === "converted") return { becomes: null, rule: "convert has been here" };
+  if (module instanceof Identity && module.fusedInto !== undefined)
+    return { becomes: null, rule: `fused into ${module.fusedInto}: gives on what it gets` };
+  if (stage === "converted") {
+    const isMade = module instanceof QuantizedModule || module instanceof DeQuantize;
+    return { becomes: null, rule: isMade ? "made by convert" : "left as it was by convert" };
+  }
   if (path === "") return { becomes: null, rule: "the root itself is never swapped" };
   const refused = dry?.refused.get(path);
   if (refused) return { becomes: null, rule: `convert will refuse it: ${refused.message}` };
@@ -159,6 +170,7 @@ function reportModule(path: string, module: AnyModule, at: Context): ModuleRepor
     storedWeight: storedWeightOf(module),
     inputs: types?.inputs ?? [],
     outputs: types?.outputs ?? [],
+    source: null,
     note: stubSentence(module, at.stage),
   };
 }
@@ -180,11 +192,12 @@ const nothing: DryRun = { prepared: new Map(), converted: new Map(), refused: ne
 
 /**
  * Every module of a model: what it is, what it becomes and why, its observer, qconfig, ranges and parameters. The model
- * is not changed.
- * @param exampleInputs with them, the types of inputs and outputs after convert are reported as well.
+ * is not changed. Of graphs (FX, PyTorch 2 Export) every node that computes something is reported in the same form.
+ * @param exampleInputs with them, the types of inputs and outputs after convert are reported as well; graphs know them.
  * @throws QuantError for a qconfig that is not one; what the forward throws on the example inputs.
  */
 export function explain(model: AnyModule, exampleInputs?: readonly unknown[]): Explanation {
+  if (model instanceof GraphModule) return explainGraph(model);
   const stage = stageOf(model);
   const dry = stage === "converted" ? null : dryRun(model, flowOf(model));
   const copy = model.clone();

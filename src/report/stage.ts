@@ -2,25 +2,33 @@
  * At which stage of quantization a model is, and what the two stubs do there.
  */
 
+import { GraphModule } from "../graph/graph-module.ts";
+import type { Node } from "../graph/graph.ts";
 import type { AnyModule } from "../nn/module.ts";
 import { DeQuantize, Quantize } from "../nn/quantized/quantize.ts";
 import { QuantizedModule } from "../nn/quantized/base.ts";
-import { isWatcher } from "../doctor/analysis/units.ts";
+import { isWatcher, learnsFromData } from "../doctor/analysis/units.ts";
 import { FakeQuantizeBase } from "../quantization/fake-quantize/base.ts";
-import { ObserverBase } from "../quantization/observers/base.ts";
+import { isQuantizing } from "../quantization/suite/node-identity.ts";
 import { DeQuantStub, QuantStub } from "../quantization/stubs.ts";
 
 export const stages = ["float", "prepared", "calibrated", "qat training", "qat eval", "converted"] as const;
 export type Stage = (typeof stages)[number];
 
+/** Whether a graph's node makes or computes with integers. */
+function isInteger(node: Node): boolean {
+  return isQuantizing(node) || /^(quantized[A-Z]|linearDynamic|convDynamic)/.test(node.target);
+}
+
 /** The stage a model is at, from what its modules are. */
 export function stageOf(model: AnyModule): Stage {
   const modules = model.modules();
+  if (model instanceof GraphModule && model.graph.nodes.some(isInteger)) return "converted";
   if (modules.some((module) => module instanceof QuantizedModule || module instanceof DeQuantize)) return "converted";
   if (modules.some((module) => module instanceof FakeQuantizeBase)) return model.training ? "qat training" : "qat eval";
   const watchers = modules.filter(isWatcher);
   if (watchers.length === 0) return "float";
-  return watchers.some((watcher) => watcher instanceof ObserverBase && watcher.hasObserved) ? "calibrated" : "prepared";
+  return watchers.some((watcher) => learnsFromData(watcher) && watcher.hasObserved) ? "calibrated" : "prepared";
 }
 
 type Sentences = Readonly<Record<Stage, string>>;

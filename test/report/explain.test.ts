@@ -94,7 +94,7 @@ describe("explain", () => {
     const lines = explanationText(told).split("\n");
     expect(lines[0]).toBe("stage: float");
     expect(lines.find((line) => line.includes("conv "))).toMatch(
-      /conv +ConvReLU2d +quantized ConvReLU2d +from the root/,
+      /conv +ConvReLU2d +quantized ConvReLU2d +static table: ConvReLU2d → ConvReLU2d +from the root/,
     );
   });
 

@@ -18,7 +18,7 @@ export function isQuantizing({ kind, target }: Node): boolean {
 }
 
 /** `quantizedConv`, `conv2d` → `conv`; `quantizedAdaptiveAvgPool2d` → `adaptiveAvgPool`. */
-function baseName(target: string): string {
+export function baseName(target: string): string {
   const plain = target.replace(/^quantized(?=[A-Z])/, "").replace(/\dd$/, "");
   return plain.charAt(0).toLowerCase() + plain.slice(1);
 }
