@@ -18,6 +18,7 @@ import { quantizeRules } from "./quantize.ts";
 import { quantizedConvTransposeRules } from "./quantized-conv-transpose.ts";
 import { quantizedConvRules } from "./quantized-conv.ts";
 import { pairRules, tableRule } from "./quantized-elementwise.ts";
+import { quantizedDynamicRules } from "./quantized-dynamic.ts";
 import { quantizedLinearRules } from "./quantized-linear.ts";
 import { quantizedNormRules } from "./quantized-norm.ts";
 import { shapeRules } from "./shape.ts";
@@ -30,6 +31,7 @@ const rules: ReadonlyMap<string, StepRule> = new Map([
   ...quantizedConvRules,
   ...quantizedConvTransposeRules,
   ...quantizedLinearRules,
+  ...quantizedDynamicRules,
   ...quantizedNormRules,
   ...quantizeRules,
   ...integerRules,

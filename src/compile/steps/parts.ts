@@ -13,6 +13,30 @@ const SCRATCH_AT = 5;
 /** Position of the first row among a sliding depthwise kernel's arguments. */
 const ROWS_AT = 1;
 
+/** Places a layer's constants; `other` is the address of a sum's second operand. */
+export function placeParts({ engine, constant }: Place, block: PartBlock, other = 0): readonly PlacedPart[] {
+  // Allocating may grow the memory, which detaches views made before.
+  const base = constant(block.bytes);
+  return block.write(new Uint8Array(engine.memory.wasm.buffer), base, other);
+}
+
+/** The call that computes placed parts from the bytes at `source` to `target`. */
+export function runPlaced(
+  place: Place,
+  placed: readonly PlacedPart[],
+  source: number,
+  target: number,
+  operations: number,
+): () => void {
+  const work = operations / placed.length;
+  const runs = placed.map((part) =>
+    part.form.kind === "rows"
+      ? runRows(place, part, source, target, work)
+      : runRange(place, part, source, target, work),
+  );
+  return () => runs.forEach((run) => run());
+}
+
 /**
  * Places a layer's constants (made for `engine.threads`) and returns the call that computes it; `operations` decide
  * whether threads pay, `other` is the second operand of a sum.
@@ -25,18 +49,8 @@ export function bindParts(
   operations: number,
   other: Buffer | null = null,
 ): () => void {
-  const { engine, at, constant } = place;
-  // Allocating may grow the memory, which detaches views made before.
-  const base = constant(block.bytes);
-  const placed = block.write(new Uint8Array(engine.memory.wasm.buffer), base, other ? at(other) : 0);
-  const [source, target] = [at(input), at(output)];
-  const work = operations / placed.length;
-  const runs = placed.map((part) =>
-    part.form.kind === "rows"
-      ? runRows(place, part, source, target, work)
-      : runRange(place, part, source, target, work),
-  );
-  return () => runs.forEach((run) => run());
+  const { at } = place;
+  return runPlaced(place, placeParts(place, block, other ? at(other) : 0), at(input), at(output), operations);
 }
 
 function runRange({ engine }: Place, part: PlacedPart, source: number, target: number, operations: number): () => void {

@@ -144,3 +144,26 @@ export function packPost(epilogue: Epilogue, { sums, magnitudes }: WeightSums, r
   const sum = output.kind === "sum" ? packSum(output, most) : null;
   return { bytes, bounded: bounded && (sum?.bounded ?? true), wideBias, sum };
 }
+
+/** What the epilogue blocks of a layer with float results depend on besides its bias. */
+export interface InputParameters {
+  readonly sums: Int32Array;
+  /** One for all channels, or one a channel. */
+  readonly scales: readonly number[];
+  readonly inputScale: number;
+  /** As the kernel reads stored bytes. */
+  readonly zeroPoint: number;
+}
+
+/** Writes start and multiplier of every channel anew at `base`, for an input that was quantized by its own range. */
+export function rescalePost(
+  view: DataView,
+  base: number,
+  { sums, scales, inputScale, zeroPoint }: InputParameters,
+): void {
+  for (let o = 0; o < sums.length; o++) {
+    const at = base + ((o - (o % NR)) / NR) * POST_BYTES + (o % NR) * 4;
+    view.setInt32(at, -(zeroPoint * sums[o]!) | 0, true);
+    view.setFloat32(at + POST_MULTIPLIER, accumulatorScale(inputScale, scales[scales.length === 1 ? 0 : o]!), true);
+  }
+}

@@ -5,11 +5,16 @@
  * adds in one rounding; two cost the same on every machine, and both are nearer than the float layer they replace.
  */
 
+import { ShapeError } from "../../errors.ts";
+import { perTensor } from "../../tensor/qparams.ts";
 import { numel } from "../../tensor/shape.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import { convOutputShape } from "../conv-geometry.ts";
 import type { ConvAttrs } from "../conv-geometry.ts";
 import { defineOp } from "../op.ts";
+import { decomposedChooseQParamsOp } from "../quantize/choose.ts";
+import type { ChooseAttrs } from "../quantize/choose.ts";
+import { decomposedQuantizePerTensor } from "../quantize/decomposed.ts";
 import { convSums, linearSums } from "./accumulate.ts";
 import { NO_GRADIENT, requireByte } from "./common.ts";
 import { biasOf, productScales, realSums } from "./epilogue.ts";
@@ -51,6 +56,28 @@ export const quantizedLinearFloatOp = defineOp<WeightedInputs>({
         realSums({ values: linearSums(x, weight), channels, inner: 1 }, scales, biasOf(bias)),
       ),
     ];
+  },
+  backward: NO_GRADIENT,
+});
+
+/**
+ * quantizedLinearFloat of x quantized by its own range, as exported graphs do it (decomposedChooseQParams, then the
+ * decomposed quantize): x float32 [..., in], weight qint8 [out, in], bias float32, result float32 [..., out].
+ */
+export const decomposedLinearDynamicOp = defineOp<WeightedInputs, ChooseAttrs>({
+  name: "decomposedLinearDynamic",
+  infer(inputs) {
+    const [x] = inputs;
+    if (numel(x.shape) === 0)
+      throw new ShapeError("decomposedLinearDynamic", { x: x.shape }, "an empty tensor has no range to quantize by");
+    return [{ dtype: "float32", shape: linearShape("decomposedLinearDynamic", inputs) }];
+  },
+  forward([x, weight, bias], attrs, types) {
+    const [scale, zeroPoint] = decomposedChooseQParamsOp.forward([x], attrs, []);
+    const [s, z] = [scale!.item(), zeroPoint!.item()];
+    const { data } = decomposedQuantizePerTensor(x, s, z, attrs);
+    const q = new Tensor(attrs.dtype === "int8" ? "qint8" : "quint8", x.shape, data, perTensor(s, z));
+    return quantizedLinearFloatOp.forward([q, weight, bias], {}, types);
   },
   backward: NO_GRADIENT,
 });
