@@ -1,12 +1,17 @@
 import { describe, expect, test } from "vitest";
 import {
   batchNormGradReference,
+  channelMomentsReference,
   channelProductsReference,
-  channelSquaresReference,
-  channelSumsReference,
+  gatedReference,
   layerNormReference,
 } from "../../src/kernels/f32-norm/reference.ts";
 import { Lines, engines, floats } from "./support.ts";
+
+/** Sums of slots are added in another order than one sum over all. */
+function expectClose(got: readonly number[], want: Float64Array): void {
+  got.forEach((value, i) => expect(value).toBeCloseTo(want[i]!, 12));
+}
 
 describe.each(engines)("$build build: f32 norms", (engine) => {
   const { kernels: k, memory } = engine;
@@ -23,19 +28,39 @@ describe.each(engines)("$build build: f32 norms", (engine) => {
     Lines.use(engine, n, (lines) => {
       const [x, dy] = [floats(n, 1), floats(n, 2)];
       const [ax, ady, y] = [lines.input(x), lines.input(dy), lines.output()];
-      const entries = Math.ceil(channels / 4) * 4;
-      const f64 = (at: number): Float64Array => memory.f64(at, channels);
-      const zeros = (): number => lines.block(new Float32Array(2 * entries));
-      const [sums, squares, products, dySums, mean] = [zeros(), zeros(), zeros(), zeros(), zeros()];
-      const means = channelSumsReference(x, channels).map((sum) => sum / (2 * pixels));
-      f64(mean).set(means);
-      k.f32_channel_sums(0, 2, lines.table, ax, pixels, channels, sums);
-      expect(f64(sums)).toEqual(channelSumsReference(x, channels));
-      k.f32_channel_squares(0, 2, lines.table, ax, pixels, channels, mean, squares);
-      expect(f64(squares)).toEqual(channelSquaresReference(x, means));
-      k.f32_channel_products(0, 2, lines.table, lines.table, ady, ax, pixels, channels, mean, dySums, products);
-      expect(f64(dySums)).toEqual(channelSumsReference(dy, channels));
-      expect(f64(products)).toEqual(channelProductsReference(dy, x, means));
+      const c4 = Math.ceil(channels / 4) * 4;
+      const means = channelMomentsReference(x, channels).sums.map((sum) => sum / (2 * pixels));
+      const gate = { scale: floats(channels, 7), shift: floats(channels, 8), low: -0.25, high: 0.5 };
+      const [mean, scale, shift] = [2 * c4, c4, c4].map((count) => lines.block(new Float32Array(count)));
+      memory.f64(mean!, channels).set(means);
+      memory.f32(scale!, channels).set(gate.scale);
+      memory.f32(shift!, channels).set(gate.shift);
+      const out = lines.block(new Float32Array(3 * 6 * c4));
+      const t = lines.table;
+      for (const slots of [1, 2, 3]) {
+        const slotSum = (at: number, slotBytes: number): number[] =>
+          Array.from({ length: channels }, (_, c) => {
+            const parts = Array.from({ length: slots }, (_, slot) => memory.f64(at + slot * slotBytes, channels)[c]!);
+            return parts.reduce((sum, part) => sum + part, 0);
+          });
+        const moments = channelMomentsReference(x, channels);
+        for (let slot = 0; slot < slots; slot++)
+          k.f32_channel_moments(slot, slot + 1, slots, 2, t, ax, pixels, channels, out);
+        expectClose(slotSum(out, 24 * c4), moments.sums);
+        expectClose(slotSum(out + 8 * c4, 24 * c4), moments.squares);
+        if (slots === 1) {
+          expect(memory.f64(out, channels)).toEqual(moments.sums);
+          expect(memory.f32(out + 16 * c4, channels)).toEqual(moments.lows);
+          expect(memory.f32(out + 20 * c4, channels)).toEqual(moments.highs);
+        }
+        const g = gatedReference(dy, x, gate);
+        const [sums, products] = channelProductsReference(g, x, means);
+        k.f32_channel_products(
+          0, slots, slots, 2, t, t, ady, ax, pixels, channels, mean!, scale!, shift!, gate.low, gate.high, out,
+        ); // prettier-ignore
+        expectClose(slotSum(out, 16 * c4), sums!);
+        expectClose(slotSum(out + 8 * c4, 16 * c4), products!);
+      }
 
       const values = [3, 4, 5, 6].map((seed) => floats(channels, seed)) as [
         Float32Array,
@@ -44,11 +69,13 @@ describe.each(engines)("$build build: f32 norms", (engine) => {
         Float32Array,
       ];
       const [m, a, b, c] = values.map((value) => lines.block(value)) as [number, number, number, number];
-      const want = batchNormGradReference(dy, x, ...values);
-      k.f32_batch_norm_grad(0, 2, lines.table, lines.table, lines.table, ady, ax, y, pixels, channels, m, a, b, c);
-      expect(lines.read(y)).toEqual(want);
-      k.f32_batch_norm_grad(0, 2, lines.table, lines.table, lines.table, ady, ax, ady, pixels, channels, m, a, b, c);
-      expect(lines.read(ady)).toEqual(want);
+      const want = batchNormGradReference(gatedReference(dy, x, gate), x, ...values);
+      for (const to of [y, ady]) {
+        k.f32_batch_norm_grad(
+          0, 2, t, t, t, ady, ax, to, pixels, channels, m, a, b, c, scale!, shift!, gate.low, gate.high,
+        ); // prettier-ignore
+        expect(lines.read(to)).toEqual(want);
+      }
     });
   });
 

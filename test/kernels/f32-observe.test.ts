@@ -82,6 +82,58 @@ describe.each(engines)("$build build: f32 observers and fake quantize", (engine)
     }
   });
 
+  const ROW_LENGTHS = [1, 3, 4, 9, 18];
+
+  test.each(ROW_LENGTHS)("rows of %i: range, rounding and its gradient, scaling and dot products", (n) => {
+    const rows = 3;
+    const [x, dy] = [floats(rows * n, 8).map((v) => 4 * v), floats(rows * n, 9)];
+    if (n > 3) x[n + 2] = NaN;
+    const scales = [0.02, 0.1, 0.5];
+    const rules = scales.map((scale, r) => ({ scale, zeroPoint: r - 1, low: -100, high: 90, huge: -100 }));
+    const factors = Float32Array.from(scales, (v) => v * 3);
+    Lines.use(engine, 1, (lines) => {
+      const [ax, ady, af] = [lines.block(x), lines.block(dy), lines.block(factors)];
+      const [y, out] = [lines.block(x), lines.block(new Float32Array(2 * rows))];
+      const parameters = rules.flatMap(({ scale, zeroPoint }) => [scale, 1 / Math.fround(scale), zeroPoint]);
+      const at = lines.block(Float32Array.from(parameters));
+      const row = (values: Float32Array, r: number): Float32Array => values.subarray(r * n, (r + 1) * n);
+      const read = (): Float32Array => memory.f32(y, rows * n).slice();
+      k.f32_rows_min_max(rows, n, ax, out);
+      expect([...memory.f32(out, 2 * rows)]).toEqual(rules.flatMap((_, r) => minMaxReference(row(x, r))));
+      k.f32_rows_fake_quantize(rows, n, ax, y, at, -100, 90);
+      rules.forEach((rule, r) => expect(row(read(), r)).toEqual(fakeQuantizeReference(row(x, r), rule)));
+      k.f32_rows_fake_quantize_grad(rows, n, ady, ax, y, at, -100, 90);
+      rules.forEach((rule, r) =>
+        expect(row(read(), r)).toEqual(fakeQuantizeGradReference(row(dy, r), row(x, r), rule)),
+      );
+      k.f32_rows_mul(rows, n, ady, af, y);
+      expect(read()).toEqual(dy.map((v, i) => v * factors[Math.floor(i / n)]!));
+      k.f32_rows_dot(rows, n, ady, ady, out);
+      const dots = rules.map((_, r) => row(dy, r).reduce((sum, v) => sum + Math.fround(v * v), 0));
+      expect([...memory.f32(out, rows)]).toEqual(dots.map(Math.fround));
+    });
+  });
+
+  test.each([1, 4, 6])("an affine function of each of %i channels, clamped and rounded in one pass", (channels) => {
+    const pixels = 3;
+    Lines.use(engine, 2 * channels * pixels, (lines) => {
+      const x = floats(2 * channels * pixels, 10);
+      const [scale, shift] = [floats(channels, 11), floats(channels, 12)];
+      const rule = { scale: 0.01, zeroPoint: 5, low: 0, high: 60, huge: 60 };
+      const [ax, y] = [lines.input(x), lines.output()];
+      const [s, b] = [lines.block(scale), lines.block(shift)];
+      const t = lines.table;
+      const inverse = Math.fround(1 / Math.fround(0.01));
+      k.f32_channel_fake_quantize(0, 2, t, t, ax, y, pixels, channels, s, b, -0.2, 0.7, 0.01, inverse, 5, 0, 60);
+      const affine = x.map((v, i) => {
+        const c = i % channels;
+        const a = Math.fround(Math.fround(v * scale[c]!) + shift[c]!);
+        return Math.min(Math.max(a, Math.fround(-0.2)), Math.fround(0.7));
+      });
+      expect(lines.read(y)).toEqual(fakeQuantizeReference(affine, rule));
+    });
+  });
+
   test("ties go to even, before the zero point is added", () => {
     const x = Float32Array.of(0.5, 1.5, 2.5, -0.5, -1.5);
     Lines.use(engine, x.length, (lines) => {

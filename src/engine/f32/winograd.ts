@@ -15,6 +15,7 @@ import { initialSums } from "./operands.ts";
 /** Blocks transformed together are chosen to fill about this many bytes, within the second-level cache. */
 const SCRATCH_BYTES = 384 * 1024;
 const GROUPS = { least: 12, most: 24, step: 6 };
+const MOST_WEIGHT_BLOCKS = 72;
 /** Threads take blocks in multiples of this. */
 export const WINOGRAD_STEP = GROUPS.step;
 /** Position of the scratch address among the kernel's arguments. */
@@ -51,6 +52,14 @@ export function blocksOf(images: number, height: number, width: number): Blocks 
 export function groupSize(channels: number, outputs: number): number {
   const fits = Math.floor(SCRATCH_BYTES / (PLANES * 4 * (channels + outputs)) / GROUPS.step) * GROUPS.step;
   return Math.min(GROUPS.most, Math.max(GROUPS.least, fits));
+}
+
+/**
+ * The same for weight gradients, whose sums are read and written once a group: the more blocks, the less of that.
+ */
+export function weightGroupSize(channels: number, outputs: number): number {
+  const fits = Math.floor(SCRATCH_BYTES / (PLANES * 4 * (channels + outputs)) / GROUPS.step) * GROUPS.step;
+  return Math.min(MOST_WEIGHT_BLOCKS, Math.max(GROUPS.least, fits));
 }
 
 /** Bytes of scratch the kernels need. */
@@ -151,7 +160,7 @@ export function winogradWeight(
   const high = map3((i) => (i === 0 ? 0 : Math.ceil(outSize[i] / 4) * 4 - outSize[i]));
   const grad = imageFrom(engine, alloc, dy, { batch, channels: outputs, size: outSize }, [0, 0, 0], high);
   const blocks = blocksOf(batch * outSize[0], outSize[1], outSize[2]);
-  const group = groupSize(channels, outputs);
+  const group = weightGroupSize(channels, outputs);
   const bytes = scratchBytes(channels, outputs, group);
   const scratch = alloc(engine.threads * bytes);
   const sumBytes = winogradSumBytes(channels, outputs);

@@ -3,7 +3,7 @@
 // Lines may be empty. Up to 12 bytes past a line are read, never written.
 
 import { clamp } from "../shared/rows.as";
-import { offsetAt, storeLanes } from "../shared/lines.as";
+import { BLOCK, offsetAt, storeLanes } from "../shared/lines.as";
 
 /** y = clamp(a + alpha * b, lo, hi) over lines [lineStart, lineEnd) of n floats. NaN stays NaN. */
 export function f32_add(
@@ -81,16 +81,22 @@ export function f32_channel_affine(
 ): void {
   const low = f32x4.splat(lo), high = f32x4.splat(hi), bytes = channels << 2;
   for (let line = lineStart; line < lineEnd; line++) {
-    let px = x + offsetAt(xLines, line), py = y + offsetAt(yLines, line);
-    for (let p: usize = 0; p < pixels; p++) {
-      let c: usize = 0;
-      for (; c < bytes; c += 16) {
-        const v = clamp(f32x4.add(f32x4.mul(v128.load(px + c), v128.load(scale + c)), v128.load(shift + c)), low, high);
-        if (c + 16 <= bytes) v128.store(py + c, v);
-        else storeLanes(py + c, v, (bytes - c) >> 2);
+    let from = x + offsetAt(xLines, line), to = y + offsetAt(yLines, line);
+    for (let left = pixels; left > 0;) {
+      const block = min(left, BLOCK), size = block * bytes;
+      for (let c: usize = 0; c < bytes; c += 16) {
+        const s = v128.load(scale + c), t = v128.load(shift + c), whole = c + 16 <= bytes;
+        let px = from + c, py = to + c;
+        for (const last = px + size; px < last; px += bytes) {
+          const v = clamp(f32x4.add(f32x4.mul(v128.load(px), s), t), low, high);
+          if (whole) v128.store(py, v);
+          else storeLanes(py, v, (bytes - c) >> 2);
+          py += bytes;
+        }
       }
-      px += bytes;
-      py += bytes;
+      from += size;
+      to += size;
+      left -= block;
     }
   }
 }

@@ -1,9 +1,9 @@
 // Sums behind normalizations. Channels are innermost: a line holds `pixels` dense pixels of `channels` floats
-// (see shared/lines). Sums are kept in double, one pass a sum, as PyTorch's CPU batch norm does; what is left
+// (see shared/lines). Sums are kept in double, as PyTorch's CPU batch norm does; what is left
 // per channel is arithmetic on a few numbers, which the caller does. Arrays of sums and of per-channel
 // values hold `channels` rounded up to 4 entries; entries past `channels` hold nothing of use.
 
-import { laneMask, offsetAt, storeLanes } from "../shared/lines.as";
+import { BLOCK, laneMask, offsetAt, storeLanes } from "../shared/lines.as";
 
 @inline
 function low2(v: v128): v128 {
@@ -15,95 +15,143 @@ function high2(v: v128): v128 {
   return f64x2.promote_low_f32x4(v128.shuffle<i64>(v, v, 1, 1));
 }
 
-/** sums[c] += sum of x[p][c] over lines [lineStart, lineEnd): f64, lines and pixels in order. The caller clears sums. */
-export function f32_channel_sums(lineStart: usize, lineEnd: usize, xLines: usize, x: usize, pixels: usize, channels: usize, sums: usize): void {
-  const bytes = channels << 2;
-  for (let c: usize = 0; c < bytes; c += 16) {
-    const to = sums + (c << 1);
-    let s0 = v128.load(to), s1 = v128.load(to, 16);
-    for (let line = lineStart; line < lineEnd; line++) {
-      let p = x + offsetAt(xLines, line) + c;
-      for (const end = p + pixels * bytes; p < end; p += bytes) {
-        const v = v128.load(p);
-        s0 = f64x2.add(s0, low2(v));
-        s1 = f64x2.add(s1, high2(v));
-      }
-    }
-    v128.store(to, s0);
-    v128.store(to, s1, 16);
-  }
+/** Line at which slot `i` of `slots` begins. */
+@inline
+function slotStart(i: usize, slots: usize, lines: usize): usize {
+  return i * lines / slots;
 }
 
-/** sums[c] += sum of (x[p][c] - mean[c])^2, in f64; mean and sums are f64. */
-export function f32_channel_squares(
-  lineStart: usize, lineEnd: usize, xLines: usize, x: usize, pixels: usize, channels: usize, mean: usize, sums: usize,
+/**
+ * Moments of every channel over lines of `pixels` pixels. Lines are shared among `slots` slots, one after the other, and
+ * [slotFrom, slotTo) are computed: threads that share slots change no bit, and the caller adds slots in order. A slot
+ * of `out` holds, for c4 channels (channels rounded up to 4), sums and sums of squares in f64, then smallest and largest
+ * values in f32, NaN left out (it shows in the sums): 24 * c4 bytes. Lines and pixels are taken in order.
+ */
+export function f32_channel_moments(
+  slotFrom: usize, slotTo: usize, slots: usize, lines: usize, xLines: usize, x: usize, pixels: usize, channels: usize, out: usize,
 ): void {
-  const bytes = channels << 2;
-  for (let c: usize = 0; c < bytes; c += 16) {
-    const to = sums + (c << 1), m0 = v128.load(mean + (c << 1)), m1 = v128.load(mean + (c << 1), 16);
-    let s0 = v128.load(to), s1 = v128.load(to, 16);
-    for (let line = lineStart; line < lineEnd; line++) {
-      let p = x + offsetAt(xLines, line) + c;
-      for (const end = p + pixels * bytes; p < end; p += bytes) {
-        const v = v128.load(p), d0 = f64x2.sub(low2(v), m0), d1 = f64x2.sub(high2(v), m1);
-        s0 = f64x2.add(s0, f64x2.mul(d0, d0));
-        s1 = f64x2.add(s1, f64x2.mul(d1, d1));
+  const bytes = channels << 2, c4 = (channels + 3) & ~3;
+  for (let slot = slotFrom; slot < slotTo; slot++) {
+    const sums = out + slot * 24 * c4, squares = sums + (c4 << 3), lows = squares + (c4 << 3), highs = lows + (c4 << 2);
+    for (let c: usize = 0; c < c4 << 2; c += 16) {
+      v128.store(sums + (c << 1), f64x2.splat(0));
+      v128.store(sums + (c << 1), f64x2.splat(0), 16);
+      v128.store(squares + (c << 1), f64x2.splat(0));
+      v128.store(squares + (c << 1), f64x2.splat(0), 16);
+      v128.store(lows + c, f32x4.splat(Infinity));
+      v128.store(highs + c, f32x4.splat(-Infinity));
+    }
+    for (let line = slotStart(slot, slots, lines), end = slotStart(slot + 1, slots, lines); line < end; line++) {
+      let from = x + offsetAt(xLines, line);
+      for (let left = pixels; left > 0;) {
+        const block = min(left, BLOCK);
+        for (let c: usize = 0; c < bytes; c += 16) {
+          const at = c << 1;
+          let s0 = v128.load(sums + at), s1 = v128.load(sums + at, 16), q0 = v128.load(squares + at), q1 = v128.load(squares + at, 16);
+          let low = v128.load(lows + c), high = v128.load(highs + c);
+          let p = from + c;
+          for (const last = p + block * bytes; p < last; p += bytes) {
+            const v = v128.load(p), v0 = low2(v), v1 = high2(v);
+            low = f32x4.pmin(low, v);
+            high = f32x4.pmax(high, v);
+            s0 = f64x2.add(s0, v0);
+            s1 = f64x2.add(s1, v1);
+            q0 = f64x2.add(q0, f64x2.mul(v0, v0));
+            q1 = f64x2.add(q1, f64x2.mul(v1, v1));
+          }
+          v128.store(sums + at, s0);
+          v128.store(sums + at, s1, 16);
+          v128.store(squares + at, q0);
+          v128.store(squares + at, q1, 16);
+          v128.store(lows + c, low);
+          v128.store(highs + c, high);
+        }
+        from += block * bytes;
+        left -= block;
       }
     }
-    v128.store(to, s0);
-    v128.store(to, s1, 16);
   }
 }
 
-/** sums[c] += sum of dy[p][c], products[c] += sum of dy[p][c] * (x[p][c] - mean[c]); all three f64. */
+/** g where lo < x * scale + shift < hi, else 0: the gradient of a clamp (and of rounding) behind an affine function. */
+@inline
+function gated(g: v128, x: v128, scale: v128, shift: v128, lo: v128, hi: v128): v128 {
+  const y = f32x4.add(f32x4.mul(x, scale), shift);
+  return v128.and(g, v128.and(f32x4.gt(y, lo), f32x4.lt(y, hi)));
+}
+
+/**
+ * Sums of g and of g * (x - mean) by channel, where g is dy gated by lo < x * scale + shift < hi, in slots as in
+ * f32_channel_moments: for c4 channels the sums of g, then the products, f64: 16 * c4 bytes. mean is f64; scale and shift f32.
+ */
 export function f32_channel_products(
-  lineStart: usize, lineEnd: usize, dyLines: usize, xLines: usize, dy: usize, x: usize, pixels: usize, channels: usize,
-  mean: usize, sums: usize, products: usize,
+  slotFrom: usize, slotTo: usize, slots: usize, lines: usize, dyLines: usize, xLines: usize, dy: usize, x: usize,
+  pixels: usize, channels: usize, mean: usize, scale: usize, shift: usize, lo: f32, hi: f32, out: usize,
 ): void {
-  const bytes = channels << 2;
-  for (let c: usize = 0; c < bytes; c += 16) {
-    const at = c << 1, m0 = v128.load(mean + at), m1 = v128.load(mean + at, 16);
-    let s0 = v128.load(sums + at), s1 = v128.load(sums + at, 16), t0 = v128.load(products + at), t1 = v128.load(products + at, 16);
-    for (let line = lineStart; line < lineEnd; line++) {
-      let p = x + offsetAt(xLines, line) + c, d = dy + offsetAt(dyLines, line) + c;
-      for (const end = p + pixels * bytes; p < end; p += bytes) {
-        const v = v128.load(p), g = v128.load(d), g0 = low2(g), g1 = high2(g);
-        s0 = f64x2.add(s0, g0);
-        s1 = f64x2.add(s1, g1);
-        t0 = f64x2.add(t0, f64x2.mul(g0, f64x2.sub(low2(v), m0)));
-        t1 = f64x2.add(t1, f64x2.mul(g1, f64x2.sub(high2(v), m1)));
-        d += bytes;
+  const bytes = channels << 2, c4 = (channels + 3) & ~3, least = f32x4.splat(lo), most = f32x4.splat(hi);
+  for (let slot = slotFrom; slot < slotTo; slot++) {
+    const sums = out + slot * 16 * c4, products = sums + (c4 << 3);
+    memory.fill(sums, 0, c4 << 4);
+    for (let line = slotStart(slot, slots, lines), end = slotStart(slot + 1, slots, lines); line < end; line++) {
+      let fromX = x + offsetAt(xLines, line), fromDy = dy + offsetAt(dyLines, line);
+      for (let left = pixels; left > 0;) {
+        const block = min(left, BLOCK);
+        for (let c: usize = 0; c < bytes; c += 16) {
+          const at = c << 1, m0 = v128.load(mean + at), m1 = v128.load(mean + at, 16), k = v128.load(scale + c), b = v128.load(shift + c);
+          let s0 = v128.load(sums + at), s1 = v128.load(sums + at, 16), t0 = v128.load(products + at), t1 = v128.load(products + at, 16);
+          let p = fromX + c, d = fromDy + c;
+          for (const last = p + block * bytes; p < last; p += bytes) {
+            const v = v128.load(p), g = gated(v128.load(d), v, k, b, least, most), g0 = low2(g), g1 = high2(g);
+            s0 = f64x2.add(s0, g0);
+            s1 = f64x2.add(s1, g1);
+            t0 = f64x2.add(t0, f64x2.mul(g0, f64x2.sub(low2(v), m0)));
+            t1 = f64x2.add(t1, f64x2.mul(g1, f64x2.sub(high2(v), m1)));
+            d += bytes;
+          }
+          v128.store(sums + at, s0);
+          v128.store(sums + at, s1, 16);
+          v128.store(products + at, t0);
+          v128.store(products + at, t1, 16);
+        }
+        fromX += block * bytes;
+        fromDy += block * bytes;
+        left -= block;
       }
     }
-    v128.store(sums + at, s0);
-    v128.store(sums + at, s1, 16);
-    v128.store(products + at, t0);
-    v128.store(products + at, t1, 16);
   }
 }
 
 /**
- * dx[p][c] = f32(f32(dy * a[c]) + f32(f32(x - mean[c]) * b[c])) + k[c], per-channel f32 values: the gradient of batch
- * norm with a = weight / std, b = -a * mean(dy * (x - mean)) / variance, k = -a * mean(dy). dx may be dy or x.
+ * dx[p][c] = f32(f32(g * a[c]) + f32(f32(x - mean[c]) * b[c])) + k[c], per-channel f32 values, g gated as in
+ * f32_channel_products: the gradient of batch norm with a = weight / std, b = -a * mean(g * (x - mean)) / variance,
+ * k = -a * mean(g). dx may be dy or x.
  */
 export function f32_batch_norm_grad(
   lineStart: usize, lineEnd: usize, dyLines: usize, xLines: usize, dxLines: usize, dy: usize, x: usize, dx: usize,
-  pixels: usize, channels: usize, mean: usize, a: usize, b: usize, k: usize,
+  pixels: usize, channels: usize, mean: usize, a: usize, b: usize, k: usize, scale: usize, shift: usize, lo: f32, hi: f32,
 ): void {
-  const bytes = channels << 2;
+  const bytes = channels << 2, least = f32x4.splat(lo), most = f32x4.splat(hi);
   for (let line = lineStart; line < lineEnd; line++) {
-    let px = x + offsetAt(xLines, line), pd = dy + offsetAt(dyLines, line), py = dx + offsetAt(dxLines, line);
-    for (let p: usize = 0; p < pixels; p++) {
+    let fromX = x + offsetAt(xLines, line), fromDy = dy + offsetAt(dyLines, line), to = dx + offsetAt(dxLines, line);
+    for (let left = pixels; left > 0;) {
+      const block = min(left, BLOCK), size = block * bytes;
       for (let c: usize = 0; c < bytes; c += 16) {
-        const centered = f32x4.sub(v128.load(px + c), v128.load(mean + c));
-        const sum = f32x4.add(f32x4.mul(v128.load(pd + c), v128.load(a + c)), f32x4.mul(centered, v128.load(b + c)));
-        const v = f32x4.add(sum, v128.load(k + c));
-        if (c + 16 <= bytes) v128.store(py + c, v);
-        else storeLanes(py + c, v, (bytes - c) >> 2);
+        const m = v128.load(mean + c), va = v128.load(a + c), vb = v128.load(b + c), vk = v128.load(k + c);
+        const s = v128.load(scale + c), t = v128.load(shift + c), whole = c + 16 <= bytes;
+        let px = fromX + c, pd = fromDy + c, py = to + c;
+        for (const last = px + size; px < last; px += bytes) {
+          const v = v128.load(px), g = gated(v128.load(pd), v, s, t, least, most);
+          const result = f32x4.add(f32x4.add(f32x4.mul(g, va), f32x4.mul(f32x4.sub(v, m), vb)), vk);
+          if (whole) v128.store(py, result);
+          else storeLanes(py, result, (bytes - c) >> 2);
+          pd += bytes;
+          py += bytes;
+        }
       }
-      px += bytes;
-      pd += bytes;
-      py += bytes;
+      fromX += size;
+      fromDy += size;
+      to += size;
+      left -= block;
     }
   }
 }

@@ -9,21 +9,53 @@ function sumByChannel(length: number, channels: number, term: (i: number, c: num
   return sums;
 }
 
-export function channelSumsReference(x: Float32Array, channels: number): Float64Array {
-  return sumByChannel(x.length, channels, (i) => x[i]!);
+export interface Moments {
+  readonly sums: Float64Array;
+  readonly squares: Float64Array;
+  readonly lows: Float32Array;
+  readonly highs: Float32Array;
 }
 
-export function channelSquaresReference(x: Float32Array, mean: Float64Array): Float64Array {
-  return sumByChannel(x.length, mean.length, (i, c) => (x[i]! - mean[c]!) * (x[i]! - mean[c]!));
+export function channelMomentsReference(x: Float32Array, channels: number): Moments {
+  const pixels = x.length / channels;
+  const channel = (c: number): number[] => Array.from({ length: pixels }, (_, p) => x[p * channels + c]!);
+  const all = Array.from({ length: channels }, (_, c) => channel(c));
+  return {
+    sums: sumByChannel(x.length, channels, (i) => x[i]!),
+    squares: sumByChannel(x.length, channels, (i) => x[i]! * x[i]!),
+    lows: Float32Array.from(all, (values) => Math.min(...values)),
+    highs: Float32Array.from(all, (values) => Math.max(...values)),
+  };
 }
 
-export function channelProductsReference(dy: Float32Array, x: Float32Array, mean: Float64Array): Float64Array {
-  return sumByChannel(x.length, mean.length, (i, c) => dy[i]! * (x[i]! - mean[c]!));
+/** Per-channel affine function, and the open interval its value must lie in for a gradient to pass. */
+export interface Gate {
+  readonly scale: Float32Array;
+  readonly shift: Float32Array;
+  readonly low: number;
+  readonly high: number;
 }
 
-/** dy * a + (x - mean) * b + k with per-channel values, each step rounded. */
+export function gatedReference(dy: Float32Array, x: Float32Array, { scale, shift, low, high }: Gate): Float32Array {
+  return dy.map((d, i) => {
+    const c = i % scale.length;
+    const y = fround(fround(x[i]! * scale[c]!) + shift[c]!);
+    return y > low && y < high ? d : 0;
+  });
+}
+
+/** Sums of g and of g (x - mean). */
+export function channelProductsReference(g: Float32Array, x: Float32Array, mean: Float64Array): Float64Array[] {
+  const channels = mean.length;
+  return [
+    sumByChannel(x.length, channels, (i) => g[i]!),
+    sumByChannel(x.length, channels, (i, c) => g[i]! * (x[i]! - mean[c]!)),
+  ];
+}
+
+/** g * a + (x - mean) * b + k with per-channel values, each step rounded. */
 export function batchNormGradReference(
-  dy: Float32Array,
+  g: Float32Array,
   x: Float32Array,
   mean: Float32Array,
   a: Float32Array,
@@ -31,7 +63,7 @@ export function batchNormGradReference(
   k: Float32Array,
 ): Float32Array {
   const channels = mean.length;
-  return dy.map((d, i) => {
+  return g.map((d, i) => {
     const c = i % channels;
     const sum = fround(fround(d * a[c]!) + fround(fround(x[i]! - mean[c]!) * b[c]!));
     return sum + k[c]!;

@@ -1,26 +1,49 @@
 // Optimizers' updates on flat float arrays. Hyperparameters are f64, products with them are formed in f64, and what
 // is stored is rounded to f32 at the same places as in src/optim, so that both give the same bits.
 
+/** Two floats at `at`, as doubles. */
+@inline
+function pair(at: usize): v128 {
+  return f64x2.promote_low_f32x4(v128.load64_zero(at));
+}
+
+/** Doubles rounded to f32, in the low half. */
+@inline
+function rounded(v: v128): v128 {
+  return f32x4.demote_f64x2_zero(v);
+}
+
+/** The same, as doubles again. */
+@inline
+function through(v: v128): v128 {
+  return f64x2.promote_low_f32x4(rounded(v));
+}
+
 /**
  * Stochastic gradient descent (torch/optim/sgd.py) on n floats: g = grad + decay * w; with momentum != 0,
  * m = first ? g : momentum * m + (1 - dampening) * g and g = nesterov ? g + momentum * m : m; w -= rate * g.
- * m is neither read nor written when momentum = 0.
+ * m is neither read nor written when momentum = 0. Two floats at a time; a last single one is computed twice and
+ * written once. Up to 4 bytes past the ends are read.
  */
 export function f32_sgd_step(
   n: usize, w: usize, grad: usize, m: usize, rate: f64, decay: f64, momentum: f64, dampening: f64, nesterov: i32, first: i32,
 ): void {
-  for (const end = w + (n << 2); w < end; w += 4) {
-    const value: f64 = f32.load(w);
-    let g = f32.load(grad);
-    if (decay != 0) g = <f32>(<f64>g + decay * value);
+  const r = f64x2.splat(rate), d = f64x2.splat(decay), mu = f64x2.splat(momentum), fresh = f64x2.splat(1 - dampening);
+  for (const end = w + (n << 2); w < end; w += 8) {
+    const single = end - w == 4, value = pair(w);
+    let g = pair(grad);
+    if (decay != 0) g = through(f64x2.add(g, f64x2.mul(d, value)));
     if (momentum != 0) {
-      const b = first ? g : <f32>(<f64><f32>(<f64>f32.load(m) * momentum) + (1 - dampening) * <f64>g);
-      f32.store(m, b);
-      g = nesterov ? <f32>(<f64>g + momentum * <f64>b) : b;
-      m += 4;
+      const b = first ? g : through(f64x2.add(through(f64x2.mul(pair(m), mu)), f64x2.mul(fresh, g)));
+      if (single) v128.store32_lane(m, rounded(b), 0);
+      else v128.store64_lane(m, rounded(b), 0);
+      g = nesterov ? through(f64x2.add(g, f64x2.mul(mu, b))) : b;
+      m += 8;
     }
-    f32.store(w, <f32>(value - rate * <f64>g));
-    grad += 4;
+    const result = rounded(f64x2.sub(value, f64x2.mul(r, g)));
+    if (single) v128.store32_lane(w, result, 0);
+    else v128.store64_lane(w, result, 0);
+    grad += 8;
   }
 }
 
@@ -33,25 +56,35 @@ export function f32_adam_step(
   n: usize, w: usize, grad: usize, m: usize, v: usize, peak: usize, stepSize: f64, rootCorrection: f64,
   beta1: f64, beta2: f64, eps: f64, decay: f64, shrink: f64,
 ): void {
-  for (const end = w + (n << 2); w < end; w += 4) {
-    const value = <f32>(<f64>f32.load(w) * shrink);
-    let g = f32.load(grad);
-    if (decay != 0) g = <f32>(<f64>g + decay * <f64>value);
-    const mean = f32.load(m);
-    const newMean = <f32>(<f64>mean + (1 - beta1) * <f64>(g - mean));
-    const newSquare = <f32>(<f64><f32>(<f64>f32.load(v) * beta2) + (1 - beta2) * <f64>(g * g));
-    f32.store(m, newMean);
-    f32.store(v, newSquare);
+  const shrunk = f64x2.splat(shrink), d = f64x2.splat(decay), fresh1 = f64x2.splat(1 - beta1), fresh2 = f64x2.splat(1 - beta2);
+  const b2 = f64x2.splat(beta2), size = f64x2.splat(stepSize), root = f64x2.splat(rootCorrection), e = f64x2.splat(eps);
+  for (const end = w + (n << 2); w < end; w += 8) {
+    const single = end - w == 4, value = through(f64x2.mul(pair(w), shrunk)), mean = pair(m);
+    let g = pair(grad);
+    if (decay != 0) g = through(f64x2.add(g, f64x2.mul(d, value)));
+    // Differences and products of two floats, rounded to f32: the same in either precision.
+    const newMean = through(f64x2.add(mean, f64x2.mul(fresh1, through(f64x2.sub(g, mean)))));
+    const newSquare = through(f64x2.add(through(f64x2.mul(pair(v), b2)), f64x2.mul(fresh2, through(f64x2.mul(g, g)))));
     let square = newSquare;
     if (peak) {
-      square = max(f32.load(peak), newSquare);
-      f32.store(peak, square);
-      peak += 4;
+      square = f64x2.pmax(pair(peak), newSquare);
+      if (single) v128.store32_lane(peak, rounded(square), 0);
+      else v128.store64_lane(peak, rounded(square), 0);
+      peak += 8;
     }
-    const denominator = <f32>(<f64><f32>(Math.sqrt(<f64>square) / rootCorrection) + eps);
-    f32.store(w, <f32>(<f64>value - stepSize * <f64><f32>(<f64>newMean / <f64>denominator)));
-    grad += 4;
-    m += 4;
-    v += 4;
+    const denominator = through(f64x2.add(through(f64x2.div(f64x2.sqrt(square), root)), e));
+    const result = rounded(f64x2.sub(value, f64x2.mul(size, through(f64x2.div(newMean, denominator)))));
+    if (single) {
+      v128.store32_lane(m, rounded(newMean), 0);
+      v128.store32_lane(v, rounded(newSquare), 0);
+      v128.store32_lane(w, result, 0);
+    } else {
+      v128.store64_lane(m, rounded(newMean), 0);
+      v128.store64_lane(v, rounded(newSquare), 0);
+      v128.store64_lane(w, result, 0);
+    }
+    grad += 8;
+    m += 8;
+    v += 8;
   }
 }

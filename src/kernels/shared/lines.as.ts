@@ -1,6 +1,9 @@
 // Loops over lines of floats. A line is a contiguous run found through a table of u32 byte offsets: a row
 // of a bordered image, or a piece of a flat array. Tables of one entry serve flat arrays.
 
+/** Pixels taken for one vector of channels before the next: a block stays in the first-level cache. */
+export const BLOCK: usize = 64;
+
 /** Bits of the first n of four lanes set (n = 1, 2, 3). */
 @inline
 export function laneMask(n: usize): v128 {

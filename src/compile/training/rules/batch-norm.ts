@@ -1,269 +1,253 @@
 /**
- * Batch normalization, forward and backward, with the statistics of the batch or with fixed ones.
+ * Batch normalization, forward: with the statistics of the batch or with fixed ones, and with what norm-layer.ts finds
+ * around it taken in.
  *
- * Sums over pixels are taken by kernels in double; what is left is a few numbers a channel, computed here. The gradient
- * uses the statistics that forward took of the same tensor.
+ * One pass takes the moments of every channel; a second normalizes, clamps and rounds. The second is a rising or falling
+ * function of each channel, also in float arithmetic, so the range an observer wants follows from each channel's smallest
+ * and largest value, without a pass of its own.
  */
 
-import type { Argument, Node, Value } from "../../../graph/graph.ts";
-import type { BatchNormAttrs } from "../../../ops/batch-norm.ts";
+import type { Node, Value } from "../../../graph/graph.ts";
 import { newRunning } from "../../../ops/batch-norm.ts";
-import type { NormAttrs } from "../../../ops/norm-gradient.ts";
+import type { BatchNormAttrs } from "../../../ops/batch-norm.ts";
 import { Tensor } from "../../../tensor/tensor.ts";
 import type { Buffer, Place, PlanBuilder, StepRule } from "../../plan.ts";
-import { channelDoubles, channelForm, channelLines, channelVector, readChannels } from "./channels.ts";
+import type { Range } from "../../steps/clamps.ts";
+import { bindMoments, channelForm, channelLines, channelVector, emptyMoments, readChannels } from "./channels.ts";
+import type { Moments } from "./channels.ts";
+import { fusedObserver } from "./fake-quantize.ts";
+import type { Rounding } from "./fake-quantize.ts";
+import { normLayerOf } from "./norm-layer.ts";
+import type { NormLayer } from "./norm-layer.ts";
 import { numbersOf } from "./numbers.ts";
 import type { Numbers } from "./numbers.ts";
 
 const { fround } = Math;
+const LINES = { at: 0, unit: 1 };
 
-/** Mean and biased variance of every channel, of the run in progress. */
-interface Statistics {
+/** What forward computes for every channel; the gradient of the same run reads it. */
+export interface ChannelState {
+  /** Of the source, before the division by `factor`. */
+  readonly moments: Moments;
   readonly mean: Float64Array;
   readonly variance: Float64Array;
+  /** What the source is divided by. */
+  readonly factor: Float64Array;
+  /** The normalization as source * scale + shift. */
+  readonly scale: Float32Array;
+  readonly shift: Float32Array;
 }
 
-/** Statistics that forward steps take, by the tensor they are of; a plan's gradients look there. */
-const taken = new WeakMap<PlanBuilder, Map<Value, Statistics>>();
-
-function takenIn(plan: PlanBuilder): Map<Value, Statistics> {
-  const known = taken.get(plan) ?? new Map<Value, Statistics>();
-  taken.set(plan, known);
-  return known;
+interface Known {
+  readonly layer: NormLayer;
+  readonly state: ChannelState;
 }
 
-/** How many values a channel has. */
-function countOf(buffer: Buffer): number {
-  const { shape } = buffer.type;
-  return shape.reduce((a, b) => a * b, 1) / shape[1]!;
-}
+const layers = new WeakMap<PlanBuilder, Map<Node, Known>>();
 
-/** The call that takes the statistics of a buffer. */
-function bindStatistics(place: Place, x: Buffer, { mean, variance }: Statistics): () => void {
-  const { engine, at } = place;
-  const { lines, pixels, channels, tables: [table] } = channelLines(place, [x]); // prettier-ignore
-  const [sums, squares] = channelDoubles(place, channels, 2);
-  const source = at(x);
-  const count = countOf(x);
-  return () => {
-    const values = engine.memory.f64(sums!, channels).fill(0);
-    engine.kernels.f32_channel_sums(0, lines, table!, source, pixels, channels, sums!);
-    for (let c = 0; c < channels; c++) mean[c] = values[c]! /= count;
-    const distances = engine.memory.f64(squares!, channels).fill(0);
-    engine.kernels.f32_channel_squares(0, lines, table!, source, pixels, channels, sums!, squares!);
-    for (let c = 0; c < channels; c++) variance[c] = distances[c]! / count;
+/** The layer of a batchNorm node of a plan. */
+export function layerOf(plan: PlanBuilder, norm: Node): Known {
+  const known = layers.get(plan) ?? new Map<Node, Known>();
+  layers.set(plan, known);
+  const found = known.get(norm);
+  if (found) return found;
+  const channels = plan.type(norm.args[0]!).shape[1]!;
+  const doubles = (): Float64Array => new Float64Array(channels);
+  const state: ChannelState = {
+    moments: emptyMoments(channels),
+    mean: doubles(),
+    variance: doubles(),
+    factor: doubles().fill(1),
+    scale: new Float32Array(channels),
+    shift: new Float32Array(channels),
   };
+  const made = { layer: normLayerOf(plan.graph, norm), state };
+  known.set(norm, made);
+  return made;
 }
 
-/** Statistics given as tensors, read anew in each run. */
-function bindFixed(place: Place, given: readonly Numbers[], { mean, variance }: Statistics): () => void {
-  const [readMean, readVariance] = given.map((numbers) => numbers.bind(place));
-  return () => {
-    mean.set(readMean!());
-    variance.set(readVariance!());
-  };
+/** Whether a division is left to the normalization behind it. */
+export function isTakenIn(plan: PlanBuilder, division: Node): boolean {
+  const norm = division.outputs[0]!.users.find(({ target }) => target === "batchNorm");
+  if (!norm || !channelForm(plan.type(norm.args[0]!))) return false;
+  return layerOf(plan, norm).layer.absorbed.includes(division);
 }
 
-interface Affine {
-  readonly weight: Numbers | null;
-  readonly bias: Numbers | null;
+function optional(plan: PlanBuilder, node: Node, argument: Node["args"][number] | undefined): Numbers | null {
+  return argument === null || argument === undefined ? null : numbersOf(plan, node, argument);
 }
 
-function affineOf(plan: PlanBuilder, node: Node, weight: Argument, bias: Argument): Affine {
-  return {
-    weight: weight === null ? null : numbersOf(plan, node, weight),
-    bias: bias === null ? null : numbersOf(plan, node, bias),
-  };
-}
-
-function buffersOf(...numbers: readonly (Numbers | null)[]): Buffer[] {
-  return numbers.flatMap((list) => [...(list?.buffers ?? [])]);
-}
-
-function emitForward(node: Node, plan: PlanBuilder): string | void {
-  const [x, weight = null, bias = null, mean = null, variance = null] = node.args;
-  const type = plan.type(x!);
-  const form = channelForm(type);
+function emit(node: Node, plan: PlanBuilder): string | void {
+  const [x, weight, bias, runningMean, runningVar] = node.args;
+  const form = channelForm(plan.type(x!));
   if (!form) return "only float32 images and matrices have a kernel";
   const attrs = node.attrs as BatchNormAttrs;
-  const input = readChannels(plan, node, x);
-  const { output: value, range } = plan.absorbClamp(node);
-  const output = plan.write(value, form);
-  const affine = affineOf(plan, node, weight, bias);
-  const running = mean === null || variance === null ? [] : [mean, variance].map((arg) => numbersOf(plan, node, arg));
+  const { layer, state } = layerOf(plan, node);
+  const input = readChannels(plan, node, layer.source);
+  const numbers = {
+    weight: optional(plan, node, weight),
+    bias: optional(plan, node, bias),
+    mean: optional(plan, node, runningMean),
+    variance: optional(plan, node, runningVar),
+    factor: optional(plan, node, layer.factor),
+  };
   const updates = node.outputs.slice(1).map((update) => plan.write(update, "host"));
-  const channels = type.shape[1]!;
-  const statistics = { mean: new Float64Array(channels), variance: new Float64Array(channels) };
-  if (attrs.training) takenIn(plan).set(x as Value, statistics);
+  const observer = layer.rounding && fusedObserver(plan, layer.rounding);
+  const output = plan.write(layer.rounding?.outputs[0] ?? layer.output, form);
+  for (const absorbed of layer.absorbed) plan.absorbed.add(absorbed);
+  const given = Object.values(numbers).flatMap((value) => [...(value?.buffers ?? [])]);
   plan.step({
     node,
-    kernel: "f32 batch norm",
+    kernel: `f32 batch norm${layer.rounding ? ", fake-quantize" : ""}`,
     precision: "float",
     why: "",
     operations: 0,
-    reads: [input, ...buffersOf(affine.weight, affine.bias, ...running)],
-    writes: [output, ...updates],
+    reads: [input, ...given, ...(observer?.reads ?? [])],
+    writes: [output, ...updates, ...(observer?.results ?? [])],
     bind(place) {
-      const take = attrs.training ? bindStatistics(place, input, statistics) : bindFixed(place, running, statistics);
-      const normalize = bindNormalize(place, input, output, affine, statistics, attrs.eps, range);
-      const update = bindUpdates(place, running, updates, statistics, countOf(input), attrs.momentum);
+      const needsMoments = attrs.training || observer !== null;
+      const moments = needsMoments ? bindMoments(place, input, state.moments) : null;
+      const prepare = bindPrepare(place, numbers, state, attrs, countOf(input));
+      const observe = observer?.bind(place);
+      const update = bindUpdates(place, numbers, updates, state, countOf(input), attrs.momentum);
+      const normalize = bindNormalize(place, input, output, state, layer.range);
       return () => {
-        take();
-        normalize();
+        moments?.();
+        prepare();
+        normalize(observe ? observe(() => rangeOf(state, layer.range)) : null);
         update();
       };
     },
   });
 }
 
-/** y = x * scale + shift, clamped. */
+/** How many values a channel has. */
+export function countOf(buffer: Buffer): number {
+  const { shape } = buffer.type;
+  return shape.reduce((a, b) => a * b, 1) / shape[1]!;
+}
+
+interface LayerNumbers {
+  readonly weight: Numbers | null;
+  readonly bias: Numbers | null;
+  readonly mean: Numbers | null;
+  readonly variance: Numbers | null;
+  readonly factor: Numbers | null;
+}
+
+/** From moments (or fixed statistics) to scale and shift. */
+function bindPrepare(
+  place: Place,
+  numbers: LayerNumbers,
+  state: ChannelState,
+  { training, eps }: BatchNormAttrs,
+  count: number,
+): () => void {
+  const [weight, bias, factor] = [numbers.weight, numbers.bias, numbers.factor].map((value) => value?.bind(place));
+  const [runningMean, runningVar] = [numbers.mean, numbers.variance].map((value) => value?.bind(place));
+  const { moments, mean, variance, scale, shift } = state;
+  return () => {
+    if (factor) state.factor.set(factor());
+    const [w, b] = [weight?.(), bias?.()];
+    const [fixedMean, fixedVar] = training ? [] : [runningMean!(), runningVar!()];
+    for (let c = 0; c < mean.length; c++) {
+      const m = fixedMean ? fixedMean[c]! : moments.sums[c]! / count;
+      mean[c] = m;
+      variance[c] = fixedVar ? fixedVar[c]! : Math.max(0, moments.squares[c]! / count - m * m);
+      const f = state.factor[c]!;
+      const k = (w?.[c] ?? 1) / Math.sqrt(variance[c]! / (f * f) + eps);
+      scale[c] = k / f;
+      shift[c] = (b?.[c] ?? 0) - m * scale[c]!;
+    }
+  };
+}
+
+/** The ends of what normalization and activation make of the batch: a tensor [2]. */
+function rangeOf({ moments, scale, shift }: ChannelState, { low, high }: Range): Tensor {
+  let [least, most] = [Infinity, -Infinity];
+  let isNaNFree = true;
+  for (let c = 0; c < scale.length; c++) {
+    const ends = [moments.lows[c]!, moments.highs[c]!];
+    for (const end of ends) {
+      const v = fround(fround(end * scale[c]!) + shift[c]!);
+      const y = Math.min(Math.max(v, low), high);
+      least = Math.min(least, y);
+      most = Math.max(most, y);
+    }
+    if (Number.isNaN(moments.sums[c]!)) isNaNFree = false;
+  }
+  return new Tensor("float32", [2], isNaNFree ? Float32Array.of(least, most) : Float32Array.of(NaN, NaN));
+}
+
+/** y = x * scale + shift, clamped, and rounded when there are parameters to round with. */
 function bindNormalize(
   place: Place,
   input: Buffer,
   output: Buffer,
-  affine: Affine,
-  { mean, variance }: Statistics,
-  eps: number,
-  { low, high }: { readonly low: number; readonly high: number },
-): () => void {
+  state: ChannelState,
+  { low, high }: Range,
+): (rounding: Rounding | null) => void {
   const { engine, at } = place;
   const { lines, pixels, channels, tables } = channelLines(place, [input, output]);
   const [scale, shift] = [channelVector(place, channels), channelVector(place, channels)];
   const [source, target] = [at(input), at(output)];
-  const [weight, bias] = [affine.weight?.bind(place), affine.bias?.bind(place)];
-  return () => {
-    const [scales, shifts] = [engine.memory.f32(scale, channels), engine.memory.f32(shift, channels)];
-    const [w, b] = [weight?.(), bias?.()];
-    for (let c = 0; c < channels; c++) {
-      const k = (w?.[c] ?? 1) / Math.sqrt(variance[c]! + eps);
-      scales[c] = k;
-      shifts[c] = (b?.[c] ?? 0) - mean[c]! * scales[c]!;
+  const operations = 8 * lines * pixels * channels;
+  return (rounding) => {
+    engine.memory.f32(scale, channels).set(state.scale);
+    engine.memory.f32(shift, channels).set(state.shift);
+    const common = [
+      0,
+      lines,
+      tables[0]!,
+      tables[1]!,
+      source,
+      target,
+      pixels,
+      channels,
+      scale,
+      shift,
+      low,
+      high,
+    ] as const;
+    if (!rounding) {
+      engine.share("f32_channel_affine", [...common], LINES, operations);
+      return;
     }
-    engine.kernels.f32_channel_affine(
-      0, lines, tables[0]!, tables[1]!, source, target, pixels, channels, scale, shift, low, high,
-    ); // prettier-ignore
+    const s = fround(rounding.scale.data[0]!);
+    const parameters = [s, fround(1 / s), rounding.zeroPoint.data[0]!, rounding.quantMin, rounding.quantMax] as const;
+    engine.share("f32_channel_fake_quantize", [...common, ...parameters], LINES, operations);
   };
 }
 
 /** New running statistics, as tensors on the host. */
 function bindUpdates(
   place: Place,
-  running: readonly Numbers[],
+  { mean, variance }: LayerNumbers,
   updates: readonly Buffer[],
-  statistics: Statistics,
+  state: ChannelState,
   count: number,
   momentum: number,
 ): () => void {
-  if (updates.length === 0) return () => undefined;
-  const reads = running.map((numbers) => numbers.bind(place));
+  if (updates.length === 0 || !mean || !variance) return () => undefined;
+  const [readMean, readVariance] = [mean.bind(place), variance.bind(place)];
   const slots = updates.map((buffer) => place.host(buffer));
+  const tensor = (values: ArrayLike<number>): Tensor =>
+    new Tensor("float32", updates[0]!.type.shape, Float32Array.from(values));
   return () => {
-    const before = reads.map((read, i) => {
-      const values = Float32Array.from(read());
-      return new Tensor("float32", updates[i]!.type.shape, values);
-    }) as [Tensor, Tensor];
-    newRunning(before, statistics, count, momentum).forEach((tensor, i) => (slots[i]!.tensor = tensor));
+    const { factor } = state;
+    const statistics = {
+      mean: state.mean.map((v, c) => v / factor[c]!),
+      variance: state.variance.map((v, c) => v / (factor[c]! * factor[c]!)),
+    };
+    const now = newRunning([tensor(readMean()), tensor(readVariance())], statistics, count, momentum);
+    now.forEach((value, i) => (slots[i]!.tensor = value));
   };
 }
 
-/**
- * dx = a dy + b (x - mean) + k with a = weight / std and, for the batch's own statistics,
- * b = -a mean(dy (x - mean)) / std^2, k = -a mean(dy).
- */
-function emitGradient(node: Node, plan: PlanBuilder): string | void {
-  const [dy, x, weight = null, mean = null, variance = null] = node.args;
-  const { layout, eps } = node.attrs as NormAttrs;
-  const type = plan.type(x!);
-  const form = channelForm(type);
-  const isBatchNorm = layout.groups === layout.channels && layout.inner === layout.channelInner;
-  if (!form || !isBatchNorm) return "only the gradient of batch normalization of images and matrices has a kernel";
-  const input = readChannels(plan, node, x);
-  const gradient = readChannels(plan, node, dy);
-  const scale = weight === null ? null : numbersOf(plan, node, weight);
-  const fixed = mean === null || variance === null ? [] : [mean, variance].map((arg) => numbersOf(plan, node, arg));
-  const output = plan.write(node.outputs[0]!, form);
-  const [dWeight, dBias] = node.outputs.slice(1).map((value) => plan.write(value, "flat"));
-  const known = fixed.length > 0 ? undefined : takenIn(plan).get(x as Value);
-  const channels = type.shape[1]!;
-  const statistics = known ?? { mean: new Float64Array(channels), variance: new Float64Array(channels) };
-  plan.step({
-    node,
-    kernel: "f32 batch norm gradient",
-    precision: "float",
-    why: "",
-    operations: 0,
-    reads: [input, gradient, ...buffersOf(scale, ...fixed)],
-    writes: [output, dWeight!, dBias!],
-    bind(place) {
-      const take = known
-        ? null
-        : fixed.length > 0
-          ? bindFixed(place, fixed, statistics)
-          : bindStatistics(place, input, statistics);
-      const run = bindGradient(place, { input, gradient, output, dWeight: dWeight!, dBias: dBias! }, scale, {
-        statistics,
-        eps,
-        isFixed: fixed.length > 0,
-      });
-      return () => {
-        take?.();
-        run();
-      };
-    },
-  });
+/** The batchNorm node whose gradient a normGrad node is, in training. */
+export function normOf(gradient: Node): Node | null {
+  const x = gradient.args[1] as Value;
+  return x.users.find(({ target, args }) => target === "batchNorm" && args[0] === x) ?? null;
 }
 
-interface GradientBuffers {
-  readonly input: Buffer;
-  readonly gradient: Buffer;
-  readonly output: Buffer;
-  readonly dWeight: Buffer;
-  readonly dBias: Buffer;
-}
-
-function bindGradient(
-  place: Place,
-  { input, gradient, output, dWeight, dBias }: GradientBuffers,
-  weight: Numbers | null,
-  { statistics, eps, isFixed }: { readonly statistics: Statistics; readonly eps: number; readonly isFixed: boolean },
-): () => void {
-  const { engine, at } = place;
-  const { memory, kernels } = engine;
-  const { lines, pixels, channels, tables } = channelLines(place, [gradient, input, output]);
-  const [means, sums, products] = channelDoubles(place, channels, 3);
-  const [m, a, b, k] = [0, 1, 2, 3].map(() => channelVector(place, channels));
-  const [dy, x, dx] = [at(gradient), at(input), at(output)];
-  const [weightAt, biasAt] = [at(dWeight), at(dBias)];
-  const readWeight = weight?.bind(place);
-  const count = countOf(input);
-  return () => {
-    memory.f64(means!, channels).set(statistics.mean);
-    memory.f64(sums!, channels).fill(0);
-    memory.f64(products!, channels).fill(0);
-    kernels.f32_channel_products(
-      0, lines, tables[0]!, tables[1]!, dy, x, pixels, channels, means!, sums!, products!,
-    ); // prettier-ignore
-    const [s, p] = [memory.f64(sums!, channels), memory.f64(products!, channels)];
-    const [mv, av, bv, kv] = [m!, a!, b!, k!].map((vector) => memory.f32(vector, channels));
-    const [dw, db] = [memory.f32(weightAt, channels), memory.f32(biasAt, channels)];
-    const w = readWeight?.();
-    for (let c = 0; c < channels; c++) {
-      const inverse = 1 / Math.sqrt(statistics.variance[c]! + eps);
-      const factor = (w?.[c] ?? 1) * inverse;
-      mv![c] = fround(statistics.mean[c]!);
-      av![c] = factor;
-      bv![c] = isFixed ? 0 : -factor * (p[c]! / count) * inverse * inverse;
-      kv![c] = isFixed ? 0 : -factor * (s[c]! / count);
-      dw[c] = p[c]! * inverse;
-      db[c] = s[c]!;
-    }
-    kernels.f32_batch_norm_grad(
-      0, lines, tables[0]!, tables[1]!, tables[2]!, dy, x, dx, pixels, channels, m!, a!, b!, k!,
-    ); // prettier-ignore
-  };
-}
-
-export const batchNormRules: readonly (readonly [string, StepRule])[] = [
-  ["batchNorm", { emit: emitForward }],
-  ["normGrad", { emit: emitGradient }],
-];
+export const batchNormRules: readonly (readonly [string, StepRule])[] = [["batchNorm", { emit }]];

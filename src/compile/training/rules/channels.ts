@@ -3,10 +3,18 @@
  * a channel, from vectors in the plan's constants that JavaScript fills.
  */
 
+import type { Argument, Node } from "../../../graph/graph.ts";
+import { pixelOffset } from "../../../kernels/qconv/image.ts";
+import type { TensorType } from "../../../tensor/tensor.ts";
 import { imageOf } from "../../form.ts";
 import type { Buffer, Place, PlanBuilder } from "../../plan.ts";
-import { linesOf } from "../../steps/elementwise.ts";
-import type { TensorType } from "../../../tensor/tensor.ts";
+import { constantI32 } from "../../steps/conv.ts";
+
+const FLOAT = 4;
+/** Parts into which sums over lines are cut, whatever the number of threads. */
+export const SLOTS = 8;
+/** Most lines a matrix is cut into. */
+const MOST_LINES = 32;
 
 /** The form in which axis 1 is innermost, or null when there is none. */
 export function channelForm({ dtype, shape }: TensorType): "flat" | "image" | null {
@@ -22,36 +30,119 @@ export interface ChannelLines {
   readonly tables: readonly number[];
 }
 
+function hasBorder({ form }: Buffer): boolean {
+  if (form.kind === "flat") return false;
+  const { top, left, bottom, right } = form.image.border;
+  return top + left + bottom + right > 0;
+}
+
+/** How many lines of how many pixels: rows of bordered images, whole images, or pieces of a matrix. */
+function cut(buffers: readonly Buffer[]): { lines: number; pixels: number; perImage: number } {
+  const { form, type } = buffers[0]!;
+  if (form.kind === "image") {
+    const { n, h, w } = form.image;
+    return buffers.some(hasBorder)
+      ? { lines: n * h, pixels: w, perImage: h }
+      : { lines: n, pixels: h * w, perImage: 1 };
+  }
+  const rows = type.shape[0]!;
+  let lines = 1;
+  for (let count = 2; count <= Math.min(rows, MOST_LINES); count++) if (rows % count === 0) lines = count;
+  return { lines, pixels: rows / lines, perImage: 1 };
+}
+
 /** The lines of buffers of one shape, all in `channelForm`. */
 export function channelLines(place: Place, buffers: readonly Buffer[]): ChannelLines {
-  const { count, length, tables } = linesOf(place, buffers);
   const channels = buffers[0]!.type.shape[1]!;
-  return { lines: count, pixels: channels > 0 ? length / channels : 0, channels, tables };
+  const { lines, pixels, perImage } = cut(buffers);
+  const tables = buffers.map(({ form }) =>
+    constantI32(
+      place,
+      Array.from({ length: lines }, (_, i) =>
+        form.kind === "image"
+          ? pixelOffset(form.image, Math.floor(i / perImage), i % perImage, 0) * FLOAT
+          : i * pixels * channels * FLOAT,
+      ),
+    ),
+  );
+  return { lines, pixels, channels, tables };
 }
 
 /** Entries of a vector for kernels that take four channels at once. */
-function padded(channels: number): number {
+export function paddedChannels(channels: number): number {
   return Math.ceil(channels / 4) * 4;
 }
 
 /** A vector of one float32 a channel, zero behind the last. */
 export function channelVector({ engine, constant }: Place, channels: number): number {
-  const at = constant(padded(channels) * 4);
-  engine.memory.f32(at, padded(channels)).fill(0);
+  const count = paddedChannels(channels);
+  const at = constant(count * FLOAT);
+  engine.memory.f32(at, count).fill(0);
   return at;
 }
 
-/** `count` vectors of one double a channel, one behind the other. */
-export function channelDoubles({ engine, constant }: Place, channels: number, count: number): readonly number[] {
-  const bytes = padded(channels) * 8;
-  const at = constant(bytes * count);
-  engine.memory.u8(at, bytes * count).fill(0);
-  return Array.from({ length: count }, (_, i) => at + i * bytes);
+/** A vector of one double a channel, zero behind the last. */
+export function channelDoubles({ engine, constant }: Place, channels: number): number {
+  const count = paddedChannels(channels);
+  const at = constant(count * 8);
+  engine.memory.f64(at, count).fill(0);
+  return at;
 }
 
 /** Reads a value in its channel form. */
-export function readChannels(plan: PlanBuilder, node: Parameters<PlanBuilder["read"]>[1], argument: unknown): Buffer {
-  const type = plan.type(argument as Parameters<PlanBuilder["type"]>[0]);
-  const kind = channelForm(type) ?? "flat";
-  return plan.read(argument as Parameters<PlanBuilder["read"]>[0], node, { kind });
+export function readChannels(plan: PlanBuilder, node: Node, argument: Argument): Buffer {
+  return plan.read(argument, node, { kind: channelForm(plan.type(argument)) ?? "flat" });
+}
+
+/** Sums by channel, and smallest and largest values. */
+export interface Moments {
+  readonly sums: Float64Array;
+  readonly squares: Float64Array;
+  readonly lows: Float32Array;
+  readonly highs: Float32Array;
+}
+
+/** The call that takes the moments of a buffer into `moments`. */
+export function bindMoments(place: Place, x: Buffer, { sums, squares, lows, highs }: Moments): () => void {
+  const { engine, at, constant } = place;
+  const { memory } = engine;
+  const { lines, pixels, channels, tables: [table] } = channelLines(place, [x]); // prettier-ignore
+  const c4 = paddedChannels(channels);
+  const slotBytes = 24 * c4;
+  const out = constant(SLOTS * slotBytes);
+  const source = at(x);
+  const split = { at: 0, unit: 1 };
+  const operations = 8 * lines * pixels * channels;
+  return () => {
+    engine.share(
+      "f32_channel_moments",
+      [0, SLOTS, SLOTS, lines, table!, source, pixels, channels, out],
+      split,
+      operations,
+    );
+    sums.fill(0);
+    squares.fill(0);
+    lows.fill(Infinity);
+    highs.fill(-Infinity);
+    for (let slot = 0; slot < SLOTS; slot++) {
+      const from = out + slot * slotBytes;
+      const [s, q] = [memory.f64(from, channels), memory.f64(from + 8 * c4, channels)];
+      const [low, high] = [memory.f32(from + 16 * c4, channels), memory.f32(from + 20 * c4, channels)];
+      for (let c = 0; c < channels; c++) {
+        sums[c]! += s[c]!;
+        squares[c]! += q[c]!;
+        lows[c] = Math.min(lows[c]!, low[c]!);
+        highs[c] = Math.max(highs[c]!, high[c]!);
+      }
+    }
+  };
+}
+
+export function emptyMoments(channels: number): Moments {
+  return {
+    sums: new Float64Array(channels),
+    squares: new Float64Array(channels),
+    lows: new Float32Array(channels),
+    highs: new Float32Array(channels),
+  };
 }

@@ -9,7 +9,7 @@ import type { Conv3d } from "../../../engine/f32/geometry.ts";
 import {
   WINOGRAD_TEMPORARY_BYTES,
   blocksOf,
-  groupSize,
+  weightGroupSize,
   scratchBytes,
   winogradSumBytes,
 } from "../../../engine/f32/winograd.ts";
@@ -56,7 +56,7 @@ function bindWinograd(place: Place, c: Conv3d, { x, dy }: Operands, sums: number
   const { inChannels: channels, outChannels: outputs, outSize } = c;
   const [image, grad] = [x.image, dy.image];
   const blocks = blocksOf(c.batch, outSize[1], outSize[2]);
-  const group = groupSize(channels, outputs);
+  const group = weightGroupSize(channels, outputs);
   const bytes = scratchBytes(channels, outputs, group);
   const scratch = constant(engine.threads * bytes);
   const sumBytes = winogradSumBytes(channels, outputs);

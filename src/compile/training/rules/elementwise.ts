@@ -10,8 +10,10 @@ import type { Shape } from "../../../tensor/shape.ts";
 import { flat } from "../../form.ts";
 import type { PlanBuilder, StepRule } from "../../plan.ts";
 import { linesOf } from "../../steps/elementwise.ts";
-import { channelDoubles, channelForm, channelLines, channelVector, readChannels } from "./channels.ts";
+import { isTakenIn } from "./batch-norm.ts";
+import { bindMoments, channelForm, channelLines, channelVector, emptyMoments, readChannels } from "./channels.ts";
 import { numbersOf } from "./numbers.ts";
+import { emitRowDots, emitRowScale, isPerRow, isSummedByRow } from "./rows.ts";
 
 type Operator = "add" | "sub" | "mul" | "div";
 
@@ -132,9 +134,13 @@ function arithmetic(operator: Operator): StepRule {
     emit(node, plan) {
       const [a, b] = node.args as [Argument, Argument];
       if (plan.type(node.output).dtype !== "float32") return "only float32 results have a kernel";
+      if (operator === "div" && isTakenIn(plan, node)) return;
       const [left, right] = [shapeOf(plan, a), shapeOf(plan, b)];
       const [floatA, floatB] = [isFloatTensor(plan, a), isFloatTensor(plan, b)];
+      if (operator === "mul" && isSummedByRow(node)) return;
       if (floatA && floatB && sameShape(left, right)) return emitPair(node, plan, operator);
+      if (operator === "mul" && floatA && isPerRow(right, left)) return emitRowScale(node, plan, a, b);
+      if (operator === "mul" && floatB && isPerRow(left, right)) return emitRowScale(node, plan, b, a);
       if (floatA && isPerChannel(right, left)) return emitChannels(node, plan, operator, false);
       if (floatB && isPerChannel(left, right)) return emitChannels(node, plan, operator, true);
       return "there is no kernel for shapes that broadcast in this way";
@@ -144,11 +150,12 @@ function arithmetic(operator: Operator): StepRule {
 
 /** Sums over all axes but the channels'. */
 function emitSum(node: Node, plan: PlanBuilder): string | void {
+  if (emitRowDots(node, plan)) return;
   const type = plan.type(node.args[0]!);
   const { dim } = node.attrs as { dim: readonly number[] };
   const others = type.shape.map((_, axis) => axis).filter((axis) => axis !== 1);
   if (!channelForm(type) || !sameShape(dim, others)) return "only sums over all axes but the channels' have a kernel";
-  const input = readChannels(plan, node, node.args[0]);
+  const input = readChannels(plan, node, node.args[0]!);
   const output = plan.write(node.output, "flat");
   plan.step({
     node,
@@ -160,13 +167,12 @@ function emitSum(node: Node, plan: PlanBuilder): string | void {
     writes: [output],
     bind(place) {
       const { engine, at } = place;
-      const { lines, pixels, channels, tables } = channelLines(place, [input]);
-      const [sums] = channelDoubles(place, channels, 1);
-      const [source, target] = [at(input), at(output)];
+      const moments = emptyMoments(type.shape[1]!);
+      const take = bindMoments(place, input, moments);
+      const target = at(output);
       return () => {
-        const values = engine.memory.f64(sums!, channels).fill(0);
-        engine.kernels.f32_channel_sums(0, lines, tables[0]!, source, pixels, channels, sums!);
-        engine.memory.f32(target, channels).set(values);
+        take();
+        engine.memory.f32(target, moments.sums.length).set(moments.sums);
       };
     },
   });

@@ -20,15 +20,16 @@ import { constantI32 } from "../../steps/conv.ts";
 import { linesOf } from "../../steps/elementwise.ts";
 
 const FLOAT = 4;
+const LINES = { at: 0, unit: 1 };
 const { fround } = Math;
 
 /** A small tensor that steps read on the host. */
-interface HostValue {
+export interface HostValue {
   readonly buffers: readonly Buffer[];
   bind(place: Place): () => Tensor;
 }
 
-function hostValue(plan: PlanBuilder, node: Node, argument: Argument): HostValue {
+export function hostValue(plan: PlanBuilder, node: Node, argument: Argument): HostValue {
   const stored = plan.constant(argument);
   if (stored) return { buffers: [], bind: () => () => stored };
   const buffer = plan.read(argument, node, { kind: "host" });
@@ -75,14 +76,28 @@ function bindRanges(place: Place, x: Buffer, axis: number | null): () => Tensor 
   const out = constant(slices * 2 * FLOAT);
   const source = at(x);
   return () => {
-    for (let i = 0; i < slices; i++)
-      engine.kernels.f32_min_max(i * count, (i + 1) * count, table!, source, length, out + i * 2 * FLOAT);
+    if (axis === null) engine.kernels.f32_min_max(0, count, table!, source, length, out);
+    else engine.kernels.f32_rows_min_max(slices, length, source, out);
     const ends = engine.memory.f32(out, slices * 2).slice();
     return new Tensor("float32", axis === null ? [2] : [slices, 2], ends);
   };
 }
 
-interface Rounding {
+/** Scale, its inverse and zero point of every row, for kernels on rows. */
+function bindRowParameters({ engine, constant }: Place, rows: number): (rounding: Rounding) => number {
+  const at = constant(rows * 3 * FLOAT);
+  return ({ scale, zeroPoint }) => {
+    const values = engine.memory.f32(at, rows * 3);
+    for (let i = 0; i < rows; i++) {
+      const s = fround(scale.data[i]!);
+      values.set([s, 1 / s, zeroPoint.data[i]!], i * 3);
+    }
+    return at;
+  };
+}
+
+/** Parameters to round with. */
+export interface Rounding {
   readonly scale: Tensor;
   readonly zeroPoint: Tensor;
   readonly quantMin: number;
@@ -92,17 +107,21 @@ interface Rounding {
 /** The call that rounds x into y by the parameters given. */
 function bindRound(place: Place, x: Buffer, y: Buffer, axis: number | null): (rounding: Rounding) => void {
   const { engine, at } = place;
+  const { kernels } = engine;
   const { slices, count, length, tables } = slicesOf(place, [x, y], axis);
   const [source, target] = [at(x), at(y)];
+  if (axis !== null) {
+    const parameters = bindRowParameters(place, slices);
+    return (rounding) => {
+      const { quantMin, quantMax } = rounding;
+      kernels.f32_rows_fake_quantize(slices, length, source, target, parameters(rounding), quantMin, quantMax);
+    };
+  }
   return ({ scale, zeroPoint, quantMin, quantMax }) => {
-    const huge = axis === null ? quantMax : quantMin;
-    for (let i = 0; i < slices; i++) {
-      const s = fround(scale.data[i]!);
-      engine.kernels.f32_fake_quantize(
-        i * count, (i + 1) * count, tables[0]!, tables[1]!, source, target, length, s, fround(1 / s), zeroPoint.data[i]!,
-        quantMin, quantMax, huge,
-      ); // prettier-ignore
-    }
+    const s = fround(scale.data[0]!);
+    engine.share("f32_fake_quantize", [
+      0, count, tables[0]!, tables[1]!, source, target, length, s, fround(1 / s), zeroPoint.data[0]!, quantMin, quantMax, quantMax,
+    ], LINES, count * length * 8); // prettier-ignore
   };
 }
 
@@ -111,41 +130,65 @@ function readSliced(plan: PlanBuilder, node: Node, x: Argument, axis: number | n
   return plan.read(x, node, { kind: axis === null ? "any" : "flat" });
 }
 
-function emitFused(node: Node, plan: PlanBuilder): string | void {
-  const [x, ...state] = node.args;
+/** The state of an observe-and-fake-quantize node: what it reads and gives, and how a run moves it on. */
+export interface FusedObserver {
+  readonly reads: readonly Buffer[];
+  readonly results: readonly Buffer[];
+  /** The call that takes in a batch by its range and chooses the parameters to round with. */
+  bind(place: Place): (ranges: () => Tensor) => Rounding;
+}
+
+/** For a node that rounds; its first output is left to the caller. */
+export function fusedObserver(plan: PlanBuilder, node: Node): FusedObserver {
   const attrs = node.attrs as FusedAttrs;
   const { axis, quantMin, quantMax } = attrs;
+  const values = node.args.slice(1).map((argument) => hostValue(plan, node, argument));
+  const results = node.outputs.slice(1).map((value) => plan.write(value, "host"));
+  const types = node.outputs.map((value) => plan.type(value));
+  const observing: ObserveAttrs = { averagingConstant: attrs.averagingConst, axis };
+  return {
+    reads: values.flatMap(({ buffers }) => buffers),
+    results,
+    bind(place) {
+      const reads = values.map((value) => value.bind(place));
+      const slots = results.map((buffer) => place.host(buffer));
+      return (ranges) => {
+        const before = [reads[0]!(), reads[1]!()] as const;
+        const after = attrs.observerOn
+          ? observeMinMaxOp.forward([ranges(), ...before], observing, types.slice(1, 3))
+          : before;
+        const [min, max] = after as readonly [Tensor, Tensor];
+        const [scale, zeroPoint] = chooseFusedParameters(min, max, attrs, types.slice(3));
+        [min, max, scale, zeroPoint].forEach((tensor, i) => (slots[i]!.tensor = tensor));
+        return { scale, zeroPoint, quantMin, quantMax };
+      };
+    },
+  };
+}
+
+function emitFused(node: Node, plan: PlanBuilder): string | void {
+  const [x] = node.args;
+  const attrs = node.attrs as FusedAttrs;
+  const { axis } = attrs;
   const refused = refusal(plan, x!, axis);
   if (refused) return refused;
   if (!attrs.fakeQuantOn) return "the kernel rounds always";
   const input = readSliced(plan, node, x!, axis);
-  const values = state.map((argument) => hostValue(plan, node, argument));
+  const observer = fusedObserver(plan, node);
   const output = plan.write(node.outputs[0]!, input.form.kind);
-  const results = node.outputs.slice(1).map((value) => plan.write(value, "host"));
-  const types = node.outputs.map((value) => plan.type(value));
   plan.step({
     node,
     kernel: "f32 observe and fake-quantize",
     precision: "float",
     why: "",
     operations: 0,
-    reads: [input, ...values.flatMap(({ buffers }) => buffers)],
-    writes: [output, ...results],
+    reads: [input, ...observer.reads],
+    writes: [output, ...observer.results],
     bind(place) {
       const ranges = bindRanges(place, input, axis);
       const round = bindRound(place, input, output, axis);
-      const reads = values.map((value) => value.bind(place));
-      const slots = results.map((buffer) => place.host(buffer));
-      const observe: ObserveAttrs = { averagingConstant: attrs.averagingConst, axis };
-      return () => {
-        const before = [reads[0]!(), reads[1]!()] as const;
-        const [min, max] = (
-          attrs.observerOn ? observeMinMaxOp.forward([ranges(), ...before], observe, types.slice(1, 3)) : before
-        ) as readonly [Tensor, Tensor];
-        const [scale, zeroPoint] = chooseFusedParameters(min, max, attrs, types.slice(3));
-        round({ scale, zeroPoint, quantMin, quantMax });
-        [min, max, scale, zeroPoint].forEach((tensor, i) => (slots[i]!.tensor = tensor));
-      };
+      const observe = observer.bind(place);
+      return () => round(observe(ranges));
     },
   });
 }
@@ -235,20 +278,37 @@ function emitGradient(node: Node, plan: PlanBuilder): string | void {
     reads: [gradient, input, ...s.buffers, ...z.buffers],
     writes: [output],
     bind(place) {
-      const { engine, at } = place;
-      const { slices, count, length, tables } = slicesOf(place, [gradient, input, output], axis);
-      const [pd, px, py] = [at(gradient), at(input), at(output)];
+      const pass = bindStraightThrough(place, gradient, input, output, axis);
       const [readScale, readZeroPoint] = [s.bind(place), z.bind(place)];
-      return () => {
-        const [scales, zeroPoints] = [readScale().data, readZeroPoint().data];
-        for (let i = 0; i < slices; i++)
-          engine.kernels.f32_fake_quantize_grad(
-            i * count, (i + 1) * count, tables[0]!, tables[1]!, tables[2]!, pd, px, py, length,
-            fround(1 / fround(scales[i]!)), zeroPoints[i]!, quantMin, quantMax,
-          ); // prettier-ignore
-      };
+      return () => pass({ scale: readScale(), zeroPoint: readZeroPoint(), quantMin, quantMax });
     },
   });
+}
+
+/** dy where x rounds to an integer inside the range. */
+function bindStraightThrough(
+  place: Place,
+  gradient: Buffer,
+  input: Buffer,
+  output: Buffer,
+  axis: number | null,
+): (rounding: Rounding) => void {
+  const { engine, at } = place;
+  const { kernels } = engine;
+  const { slices, count, length, tables } = slicesOf(place, [gradient, input, output], axis);
+  const [dy, x, dx] = [at(gradient), at(input), at(output)];
+  if (axis !== null) {
+    const parameters = bindRowParameters(place, slices);
+    return (rounding) => {
+      const { quantMin, quantMax } = rounding;
+      kernels.f32_rows_fake_quantize_grad(slices, length, dy, x, dx, parameters(rounding), quantMin, quantMax);
+    };
+  }
+  return ({ scale, zeroPoint, quantMin, quantMax }) =>
+    engine.share("f32_fake_quantize_grad", [
+      0, count, tables[0]!, tables[1]!, tables[2]!, dy, x, dx, length, fround(1 / fround(scale.data[0]!)), zeroPoint.data[0]!,
+      quantMin, quantMax,
+    ], LINES, count * length * 8); // prettier-ignore
 }
 
 export const fakeQuantizeRules: readonly (readonly [string, StepRule])[] = [

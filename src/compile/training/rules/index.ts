@@ -6,6 +6,7 @@
 import type { Node } from "../../../graph/graph.ts";
 import type { StepRule } from "../../plan.ts";
 import { stepRuleOf } from "../../steps/index.ts";
+import { batchNormGradientRules } from "./batch-norm-gradient.ts";
 import { batchNormRules } from "./batch-norm.ts";
 import { convRules } from "./conv.ts";
 import { convWeightRules } from "./conv-weight.ts";
@@ -20,6 +21,7 @@ const rules: ReadonlyMap<string, StepRule> = new Map([
   ...convWeightRules,
   ...matmulRules,
   ...batchNormRules,
+  ...batchNormGradientRules,
   ...elementwiseRules,
   ...poolRules,
   ...moveRules,
