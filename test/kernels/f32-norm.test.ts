@@ -6,12 +6,8 @@ import {
   gatedReference,
   layerNormReference,
 } from "../../src/kernels/f32-norm/reference.ts";
-import { Lines, engines, floats } from "./support.ts";
-
-/** Sums of slots are added in another order than one sum over all. */
-function expectClose(got: readonly number[], want: Float64Array): void {
-  got.forEach((value, i) => expect(value).toBeCloseTo(want[i]!, 12));
-}
+import { F32_BUDGET } from "../../src/kernels/budget.ts";
+import { Lines, engines, expectSums, floats } from "./support.ts";
 
 describe.each(engines)("$build build: f32 norms", (engine) => {
   const { kernels: k, memory } = engine;
@@ -29,37 +25,53 @@ describe.each(engines)("$build build: f32 norms", (engine) => {
       const [x, dy] = [floats(n, 1), floats(n, 2)];
       const [ax, ady, y] = [lines.input(x), lines.input(dy), lines.output()];
       const c4 = Math.ceil(channels / 4) * 4;
-      const means = channelMomentsReference(x, channels).sums.map((sum) => sum / (2 * pixels));
+      const want = channelMomentsReference(x, channels);
+      const means = Float32Array.from(want.mean);
       const gate = { scale: floats(channels, 7), shift: floats(channels, 8), low: -0.25, high: 0.5 };
-      const [mean, scale, shift] = [2 * c4, c4, c4].map((count) => lines.block(new Float32Array(count)));
-      memory.f64(mean!, channels).set(means);
-      memory.f32(scale!, channels).set(gate.scale);
-      memory.f32(shift!, channels).set(gate.shift);
-      const out = lines.block(new Float32Array(3 * 6 * c4));
+      const [mean, scale, shift] = [means, gate.scale, gate.shift].map((vector) => {
+        const at = lines.block(new Float32Array(c4));
+        memory.f32(at, channels).set(vector);
+        return at;
+      });
       const t = lines.table;
+      const g = gatedReference(dy, x, gate);
+      const wantSums = channelProductsReference(g, x, Float64Array.from(means));
       for (const slots of [1, 2, 3]) {
-        const slotSum = (at: number, slotBytes: number): number[] =>
-          Array.from({ length: channels }, (_, c) => {
-            const parts = Array.from({ length: slots }, (_, slot) => memory.f64(at + slot * slotBytes, channels)[c]!);
-            return parts.reduce((sum, part) => sum + part, 0);
-          });
-        const moments = channelMomentsReference(x, channels);
+        const bytes = slots * 28 * c4;
+        const [whole, pieces] = [0, 0].map(() => lines.block(new Float32Array(bytes / 4)));
+        k.f32_channel_moments(0, slots, slots, 2, t, ax, pixels, channels, whole!);
         for (let slot = 0; slot < slots; slot++)
-          k.f32_channel_moments(slot, slot + 1, slots, 2, t, ax, pixels, channels, out);
-        expectClose(slotSum(out, 24 * c4), moments.sums);
-        expectClose(slotSum(out + 8 * c4, 24 * c4), moments.squares);
-        if (slots === 1) {
-          expect(memory.f64(out, channels)).toEqual(moments.sums);
-          expect(memory.f32(out + 16 * c4, channels)).toEqual(moments.lows);
-          expect(memory.f32(out + 20 * c4, channels)).toEqual(moments.highs);
+          k.f32_channel_moments(slot, slot + 1, slots, 2, t, ax, pixels, channels, pieces!);
+        expect(memory.u8(pieces!, bytes)).toEqual(memory.u8(whole!, bytes));
+        for (let c = 0; c < channels; c++) {
+          const parts = Array.from({ length: slots }, (_, slot) => {
+            const count = pixels * (Math.floor(((slot + 1) * 2) / slots) - Math.floor((slot * 2) / slots));
+            const at = whole! + slot * 28 * c4;
+            const [sum, square] = [memory.f64(at, c4)[c]!, memory.f64(at + 8 * c4, c4)[c]!];
+            const [pivot, low, high] = [16, 20, 24].map((offset) => memory.f32(at + offset * c4, c4)[c]!);
+            return { sum, square, count, pivot: pivot!, low: low!, high: high! };
+          });
+          const total = 2 * pixels;
+          const m = parts.reduce((sum, part) => sum + part.sum + part.count * part.pivot, 0) / total;
+          const squares = parts.map((part) => {
+            const d = m - part.pivot;
+            return part.square - 2 * d * part.sum + part.count * d * d;
+          });
+          expect(m).toBeCloseTo(want.mean[c]!, 6);
+          expect(squares.reduce((sum, v) => sum + v, 0) / total).toBeCloseTo(want.variance[c]!, 6);
+          expect(Math.min(...parts.map(({ low }) => low))).toBe(want.lows[c]);
+          expect(Math.max(...parts.map(({ high }) => high))).toBe(want.highs[c]);
         }
-        const g = gatedReference(dy, x, gate);
-        const [sums, products] = channelProductsReference(g, x, means);
         k.f32_channel_products(
-          0, slots, slots, 2, t, t, ady, ax, pixels, channels, mean!, scale!, shift!, gate.low, gate.high, out,
+          0, slots, slots, 2, t, t, ady, ax, pixels, channels, mean!, scale!, shift!, gate.low, gate.high, whole!,
         ); // prettier-ignore
-        expectClose(slotSum(out, 16 * c4), sums!);
-        expectClose(slotSum(out + 8 * c4, 16 * c4), products!);
+        wantSums.forEach((sums, which) => {
+          const at = (slot: number): number => whole! + (slot * 16 + which * 8) * c4;
+          for (let c = 0; c < channels; c++) {
+            const parts = Array.from({ length: slots }, (_, slot) => memory.f64(at(slot), c4)[c]!);
+            expect(parts.reduce((sum, v) => sum + v, 0)).toBeCloseTo(sums[c]!, 5);
+          }
+        });
       }
 
       const values = [3, 4, 5, 6].map((seed) => floats(channels, seed)) as [
@@ -69,12 +81,17 @@ describe.each(engines)("$build build: f32 norms", (engine) => {
         Float32Array,
       ];
       const [m, a, b, c] = values.map((value) => lines.block(value)) as [number, number, number, number];
-      const want = batchNormGradReference(gatedReference(dy, x, gate), x, ...values);
+      const wantGradient = batchNormGradReference(g, x, ...values);
       for (const to of [y, ady]) {
         k.f32_batch_norm_grad(
           0, 2, t, t, t, ady, ax, to, pixels, channels, m, a, b, c, scale!, shift!, gate.low, gate.high,
         ); // prettier-ignore
-        expect(lines.read(to)).toEqual(want);
+        expectSums(
+          lines.read(to),
+          { values: wantGradient, magnitudes: Float64Array.from(wantGradient, () => 4) },
+          engine,
+          F32_BUDGET,
+        );
       }
     });
   });

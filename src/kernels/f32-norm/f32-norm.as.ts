@@ -1,9 +1,10 @@
 // Sums behind normalizations. Channels are innermost: a line holds `pixels` dense pixels of `channels` floats
-// (see shared/lines). Sums are kept in double, as PyTorch's CPU batch norm does; what is left
+// (see shared/lines). Sums are kept in double from block to block; what is left
 // per channel is arithmetic on a few numbers, which the caller does. Arrays of sums and of per-channel
 // values hold `channels` rounded up to 4 entries; entries past `channels` hold nothing of use.
 
 import { BLOCK, laneMask, offsetAt, storeLanes } from "../shared/lines.as";
+import { madd } from "../shared/vector.as";
 
 @inline
 function low2(v: v128): v128 {
@@ -23,66 +24,71 @@ function slotStart(i: usize, slots: usize, lines: usize): usize {
 
 /**
  * Moments of every channel over lines of `pixels` pixels. Lines are shared among `slots` slots, one after the other, and
- * [slotFrom, slotTo) are computed: threads that share slots change no bit, and the caller adds slots in order. A slot
- * of `out` holds, for c4 channels (channels rounded up to 4), sums and sums of squares in f64, then smallest and largest
- * values in f32, NaN left out (it shows in the sums): 24 * c4 bytes. Lines and pixels are taken in order.
+ * [slotFrom, slotTo) are computed: threads that share slots change no bit, and the caller adds slots in order.
+ *
+ * A slot of `out` holds, for c4 channels (channels rounded up to 4): sums of x - pivot and of its square in f64, then in f32
+ * the pivot, the smallest and the largest x, NaN left out (it shows in the sums): 28 * c4 bytes. The pivot is the slot's
+ * first pixel, so squares are about as large as the variance. Within a block of pixels sums are f32, blocks are added in
+ * f64; lines and pixels are taken in order. A slot without lines has sums 0, pivot 0 and an empty range.
  */
 export function f32_channel_moments(
   slotFrom: usize, slotTo: usize, slots: usize, lines: usize, xLines: usize, x: usize, pixels: usize, channels: usize, out: usize,
 ): void {
   const bytes = channels << 2, c4 = (channels + 3) & ~3;
   for (let slot = slotFrom; slot < slotTo; slot++) {
-    const sums = out + slot * 24 * c4, squares = sums + (c4 << 3), lows = squares + (c4 << 3), highs = lows + (c4 << 2);
+    const sums = out + slot * 28 * c4, squares = sums + (c4 << 3), pivots = squares + (c4 << 3);
+    const lows = pivots + (c4 << 2), highs = lows + (c4 << 2), begin = slotStart(slot, slots, lines), end = slotStart(slot + 1, slots, lines);
+    memory.fill(sums, 0, 20 * c4);
     for (let c: usize = 0; c < c4 << 2; c += 16) {
-      v128.store(sums + (c << 1), f64x2.splat(0));
-      v128.store(sums + (c << 1), f64x2.splat(0), 16);
-      v128.store(squares + (c << 1), f64x2.splat(0));
-      v128.store(squares + (c << 1), f64x2.splat(0), 16);
       v128.store(lows + c, f32x4.splat(Infinity));
       v128.store(highs + c, f32x4.splat(-Infinity));
+      if (begin < end && pixels > 0) v128.store(pivots + c, v128.load(x + offsetAt(xLines, begin) + c));
     }
-    for (let line = slotStart(slot, slots, lines), end = slotStart(slot + 1, slots, lines); line < end; line++) {
+    for (let line = begin; line < end; line++) {
       let from = x + offsetAt(xLines, line);
       for (let left = pixels; left > 0;) {
-        const block = min(left, BLOCK);
+        const size = min(left, BLOCK) * bytes;
         for (let c: usize = 0; c < bytes; c += 16) {
-          const at = c << 1;
-          let s0 = v128.load(sums + at), s1 = v128.load(sums + at, 16), q0 = v128.load(squares + at), q1 = v128.load(squares + at, 16);
-          let low = v128.load(lows + c), high = v128.load(highs + c);
+          const pivot = v128.load(pivots + c);
+          let low = v128.load(lows + c), high = v128.load(highs + c), s = f32x4.splat(0), q = s;
           let p = from + c;
-          for (const last = p + block * bytes; p < last; p += bytes) {
-            const v = v128.load(p), v0 = low2(v), v1 = high2(v);
+          for (const last = p + size; p < last; p += bytes) {
+            const v = v128.load(p), d = f32x4.sub(v, pivot);
             low = f32x4.pmin(low, v);
             high = f32x4.pmax(high, v);
-            s0 = f64x2.add(s0, v0);
-            s1 = f64x2.add(s1, v1);
-            q0 = f64x2.add(q0, f64x2.mul(v0, v0));
-            q1 = f64x2.add(q1, f64x2.mul(v1, v1));
+            s = f32x4.add(s, d);
+            q = madd(d, d, q);
           }
-          v128.store(sums + at, s0);
-          v128.store(sums + at, s1, 16);
-          v128.store(squares + at, q0);
-          v128.store(squares + at, q1, 16);
           v128.store(lows + c, low);
           v128.store(highs + c, high);
+          addWide(sums + (c << 1), s);
+          addWide(squares + (c << 1), q);
         }
-        from += block * bytes;
-        left -= block;
+        from += size;
+        left -= min(left, BLOCK);
       }
     }
   }
 }
 
+/** Adds four floats to four doubles in memory. */
+@inline
+function addWide(at: usize, v: v128): void {
+  v128.store(at, f64x2.add(v128.load(at), low2(v)));
+  v128.store(at, f64x2.add(v128.load(at, 16), high2(v)), 16);
+}
+
 /** g where lo < x * scale + shift < hi, else 0: the gradient of a clamp (and of rounding) behind an affine function. */
 @inline
 function gated(g: v128, x: v128, scale: v128, shift: v128, lo: v128, hi: v128): v128 {
+  // Rounded twice, as the forward pass rounds.
   const y = f32x4.add(f32x4.mul(x, scale), shift);
   return v128.and(g, v128.and(f32x4.gt(y, lo), f32x4.lt(y, hi)));
 }
 
 /**
- * Sums of g and of g * (x - mean) by channel, where g is dy gated by lo < x * scale + shift < hi, in slots as in
- * f32_channel_moments: for c4 channels the sums of g, then the products, f64: 16 * c4 bytes. mean is f64; scale and shift f32.
+ * Sums of g and of g * (x - mean) by channel, where g is dy gated by lo < x * scale + shift < hi, in slots and blocks as in
+ * f32_channel_moments: for c4 channels the sums of g, then the products, f64: 16 * c4 bytes. Vectors are f32.
  */
 export function f32_channel_products(
   slotFrom: usize, slotTo: usize, slots: usize, lines: usize, dyLines: usize, xLines: usize, dy: usize, x: usize,
@@ -95,36 +101,31 @@ export function f32_channel_products(
     for (let line = slotStart(slot, slots, lines), end = slotStart(slot + 1, slots, lines); line < end; line++) {
       let fromX = x + offsetAt(xLines, line), fromDy = dy + offsetAt(dyLines, line);
       for (let left = pixels; left > 0;) {
-        const block = min(left, BLOCK);
+        const size = min(left, BLOCK) * bytes;
         for (let c: usize = 0; c < bytes; c += 16) {
-          const at = c << 1, m0 = v128.load(mean + at), m1 = v128.load(mean + at, 16), k = v128.load(scale + c), b = v128.load(shift + c);
-          let s0 = v128.load(sums + at), s1 = v128.load(sums + at, 16), t0 = v128.load(products + at), t1 = v128.load(products + at, 16);
-          let p = fromX + c, d = fromDy + c;
-          for (const last = p + block * bytes; p < last; p += bytes) {
-            const v = v128.load(p), g = gated(v128.load(d), v, k, b, least, most), g0 = low2(g), g1 = high2(g);
-            s0 = f64x2.add(s0, g0);
-            s1 = f64x2.add(s1, g1);
-            t0 = f64x2.add(t0, f64x2.mul(g0, f64x2.sub(low2(v), m0)));
-            t1 = f64x2.add(t1, f64x2.mul(g1, f64x2.sub(high2(v), m1)));
+          const m = v128.load(mean + c), k = v128.load(scale + c), b = v128.load(shift + c);
+          let s = f32x4.splat(0), t = s, p = fromX + c, d = fromDy + c;
+          for (const last = p + size; p < last; p += bytes) {
+            const v = v128.load(p), g = gated(v128.load(d), v, k, b, least, most);
+            s = f32x4.add(s, g);
+            t = madd(g, f32x4.sub(v, m), t);
             d += bytes;
           }
-          v128.store(sums + at, s0);
-          v128.store(sums + at, s1, 16);
-          v128.store(products + at, t0);
-          v128.store(products + at, t1, 16);
+          addWide(sums + (c << 1), s);
+          addWide(products + (c << 1), t);
         }
-        fromX += block * bytes;
-        fromDy += block * bytes;
-        left -= block;
+        fromX += size;
+        fromDy += size;
+        left -= min(left, BLOCK);
       }
     }
   }
 }
 
 /**
- * dx[p][c] = f32(f32(g * a[c]) + f32(f32(x - mean[c]) * b[c])) + k[c], per-channel f32 values, g gated as in
- * f32_channel_products: the gradient of batch norm with a = weight / std, b = -a * mean(g * (x - mean)) / variance,
- * k = -a * mean(g). dx may be dy or x.
+ * dx[p][c] = g * a[c] + ((x - mean[c]) * b[c] + k[c]), per-channel f32 values, g gated as in f32_channel_products: the
+ * gradient of batch norm with a = weight / std, b = -a * mean(g * (x - mean)) / variance, k = -a * mean(g). dx may be
+ * dy or x.
  */
 export function f32_batch_norm_grad(
   lineStart: usize, lineEnd: usize, dyLines: usize, xLines: usize, dxLines: usize, dy: usize, x: usize, dx: usize,
@@ -141,7 +142,7 @@ export function f32_batch_norm_grad(
         let px = fromX + c, pd = fromDy + c, py = to + c;
         for (const last = px + size; px < last; px += bytes) {
           const v = v128.load(px), g = gated(v128.load(pd), v, s, t, least, most);
-          const result = f32x4.add(f32x4.add(f32x4.mul(g, va), f32x4.mul(f32x4.sub(v, m), vb)), vk);
+          const result = madd(g, va, madd(f32x4.sub(v, m), vb, vk));
           if (whole) v128.store(py, result);
           else storeLanes(py, result, (bytes - c) >> 2);
           pd += bytes;

@@ -1,4 +1,4 @@
-/** The specification of f32-norm: sums in double over pixels in order, results rounded as the kernels do. */
+/** The specification of f32-norm: sums in double, which the kernels come close to; other results rounded as the kernels do. */
 
 const { fround } = Math;
 
@@ -10,19 +10,22 @@ function sumByChannel(length: number, channels: number, term: (i: number, c: num
 }
 
 export interface Moments {
-  readonly sums: Float64Array;
-  readonly squares: Float64Array;
+  readonly mean: Float64Array;
+  /** Biased. */
+  readonly variance: Float64Array;
   readonly lows: Float32Array;
   readonly highs: Float32Array;
 }
 
 export function channelMomentsReference(x: Float32Array, channels: number): Moments {
   const pixels = x.length / channels;
-  const channel = (c: number): number[] => Array.from({ length: pixels }, (_, p) => x[p * channels + c]!);
-  const all = Array.from({ length: channels }, (_, c) => channel(c));
+  const all = Array.from({ length: channels }, (_, c) =>
+    Array.from({ length: pixels }, (_, p) => x[p * channels + c]!),
+  );
+  const mean = sumByChannel(x.length, channels, (i) => x[i]! / pixels);
   return {
-    sums: sumByChannel(x.length, channels, (i) => x[i]!),
-    squares: sumByChannel(x.length, channels, (i) => x[i]! * x[i]!),
+    mean,
+    variance: sumByChannel(x.length, channels, (i, c) => (x[i]! - mean[c]!) ** 2 / pixels),
     lows: Float32Array.from(all, (values) => Math.min(...values)),
     highs: Float32Array.from(all, (values) => Math.max(...values)),
   };
@@ -53,7 +56,7 @@ export function channelProductsReference(g: Float32Array, x: Float32Array, mean:
   ];
 }
 
-/** g * a + (x - mean) * b + k with per-channel values, each step rounded. */
+/** g * a + ((x - mean) * b + k) with per-channel values, each step rounded. */
 export function batchNormGradReference(
   g: Float32Array,
   x: Float32Array,
@@ -65,8 +68,8 @@ export function batchNormGradReference(
   const channels = mean.length;
   return g.map((d, i) => {
     const c = i % channels;
-    const sum = fround(fround(d * a[c]!) + fround(fround(x[i]! - mean[c]!) * b[c]!));
-    return sum + k[c]!;
+    const rest = fround(fround(fround(x[i]! - mean[c]!) * b[c]!) + k[c]!);
+    return fround(d * a[c]!) + rest;
   });
 }
 

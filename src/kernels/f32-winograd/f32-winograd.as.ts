@@ -119,8 +119,15 @@ function transformInput(x: usize, row: usize, pixel: usize, channels: usize, out
  */
 @inline
 function product(a: usize, aRow: usize, last: usize, k: usize, w: usize, y: usize, yRow: usize, n: usize): void {
-  const i1 = min<usize>(1, last), i2 = min<usize>(2, last), i3 = min<usize>(3, last), i4 = min<usize>(4, last), i5 = min<usize>(5, last);
-  let a0 = a, a1 = a + i1 * aRow, a2 = a + i2 * aRow, a3 = a + i3 * aRow, a4 = a + i4 * aRow, a5 = a + i5 * aRow;
+  let a0 = a, a1 = a + aRow, a2 = a1 + aRow, a3 = a2 + aRow, a4 = a3 + aRow, a5 = a4 + aRow;
+  if (last < 5) {
+    const end = a + last * aRow;
+    a1 = min(a1, end);
+    a2 = min(a2, end);
+    a3 = min(a3, end);
+    a4 = min(a4, end);
+    a5 = end;
+  }
   let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00;
   let c30 = c00, c31 = c00, c40 = c00, c41 = c00, c50 = c00, c51 = c00;
   for (const end = a0 + (k << 2); a0 < end; w += 128) {
@@ -154,7 +161,15 @@ function product(a: usize, aRow: usize, last: usize, k: usize, w: usize, y: usiz
     v = v128.load32_splat(a5, 12); c50 = madd(v, b0, c50); c51 = madd(v, again(b1, w + 112), c51);
     a0 += 16; a1 += 16; a2 += 16; a3 += 16; a4 += 16; a5 += 16;
   }
-  const y1 = y + i1 * yRow, y2 = y + i2 * yRow, y3 = y + i3 * yRow, y4 = y + i4 * yRow, y5 = y + i5 * yRow;
+  let y1 = y + yRow, y2 = y1 + yRow, y3 = y2 + yRow, y4 = y3 + yRow, y5 = y4 + yRow;
+  if (last < 5) {
+    const end = y + last * yRow;
+    y1 = min(y1, end);
+    y2 = min(y2, end);
+    y3 = min(y3, end);
+    y4 = min(y4, end);
+    y5 = end;
+  }
   v128.store(y, c00); v128.store(y1, c10); v128.store(y2, c20); v128.store(y3, c30); v128.store(y4, c40); v128.store(y5, c50);
   if (n < 8) return;
   v128.store(y, c01, 16); v128.store(y1, c11, 16); v128.store(y2, c21, 16); v128.store(y3, c31, 16); v128.store(y4, c41, 16);

@@ -21,7 +21,6 @@ import type { ChannelState } from "./batch-norm.ts";
 import {
   SLOTS,
   bindMoments,
-  channelDoubles,
   channelForm,
   channelLines,
   channelVector,
@@ -155,13 +154,10 @@ function bindStatistics(place: Place, input: Buffer, { state, own }: Source): ()
     };
   }
   const take = bindMoments(place, input, moments);
-  const count = countOf(input);
   return () => {
     take();
-    for (let c = 0; c < mean.length; c++) {
-      mean[c] = moments.sums[c]! / count;
-      variance[c] = Math.max(0, moments.squares[c]! / count - mean[c]! ** 2);
-    }
+    mean.set(moments.mean);
+    variance.set(moments.variance);
   };
 }
 
@@ -177,11 +173,11 @@ function bindSums(
   const { lines, pixels, channels, tables } = channelLines(place, [gradient, input]);
   const c4 = paddedChannels(channels);
   const out = constant(SLOTS * 16 * c4);
-  const means = channelDoubles(place, channels);
+  const means = channelVector(place, channels);
   const [dy, x] = [at(gradient), at(input)];
   const operations = 12 * lines * pixels * channels;
   return ({ low, high }, sums, products) => {
-    memory.f64(means, channels).set(mean);
+    memory.f32(means, channels).set(mean);
     engine.share("f32_channel_products", [
       0, SLOTS, SLOTS, lines, tables[0]!, tables[1]!, dy, x, pixels, channels, means, vectors.scale, vectors.shift, low, high, out,
     ], LINES, operations); // prettier-ignore

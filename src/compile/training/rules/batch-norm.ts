@@ -107,7 +107,7 @@ function emit(node: Node, plan: PlanBuilder): string | void {
     bind(place) {
       const needsMoments = attrs.training || observer !== null;
       const moments = needsMoments ? bindMoments(place, input, state.moments) : null;
-      const prepare = bindPrepare(place, numbers, state, attrs, countOf(input));
+      const prepare = bindPrepare(place, numbers, state, attrs);
       const observe = observer?.bind(place);
       const update = bindUpdates(place, numbers, updates, state, countOf(input), attrs.momentum);
       const normalize = bindNormalize(place, input, output, state, layer.range);
@@ -141,7 +141,6 @@ function bindPrepare(
   numbers: LayerNumbers,
   state: ChannelState,
   { training, eps }: BatchNormAttrs,
-  count: number,
 ): () => void {
   const [weight, bias, factor] = [numbers.weight, numbers.bias, numbers.factor].map((value) => value?.bind(place));
   const [runningMean, runningVar] = [numbers.mean, numbers.variance].map((value) => value?.bind(place));
@@ -151,9 +150,9 @@ function bindPrepare(
     const [w, b] = [weight?.(), bias?.()];
     const [fixedMean, fixedVar] = training ? [] : [runningMean!(), runningVar!()];
     for (let c = 0; c < mean.length; c++) {
-      const m = fixedMean ? fixedMean[c]! : moments.sums[c]! / count;
+      const m = fixedMean ? fixedMean[c]! : moments.mean[c]!;
       mean[c] = m;
-      variance[c] = fixedVar ? fixedVar[c]! : Math.max(0, moments.squares[c]! / count - m * m);
+      variance[c] = fixedVar ? fixedVar[c]! : moments.variance[c]!;
       const f = state.factor[c]!;
       const k = (w?.[c] ?? 1) / Math.sqrt(variance[c]! / (f * f) + eps);
       scale[c] = k / f;
@@ -174,7 +173,7 @@ function rangeOf({ moments, scale, shift }: ChannelState, { low, high }: Range):
       least = Math.min(least, y);
       most = Math.max(most, y);
     }
-    if (Number.isNaN(moments.sums[c]!)) isNaNFree = false;
+    if (Number.isNaN(moments.mean[c]!)) isNaNFree = false;
   }
   return new Tensor("float32", [2], isNaNFree ? Float32Array.of(least, most) : Float32Array.of(NaN, NaN));
 }

@@ -81,37 +81,34 @@ export function channelVector({ engine, constant }: Place, channels: number): nu
   return at;
 }
 
-/** A vector of one double a channel, zero behind the last. */
-export function channelDoubles({ engine, constant }: Place, channels: number): number {
-  const count = paddedChannels(channels);
-  const at = constant(count * 8);
-  engine.memory.f64(at, count).fill(0);
-  return at;
-}
-
 /** Reads a value in its channel form. */
 export function readChannels(plan: PlanBuilder, node: Node, argument: Argument): Buffer {
   return plan.read(argument, node, { kind: channelForm(plan.type(argument)) ?? "flat" });
 }
 
-/** Sums by channel, and smallest and largest values. */
+/** Mean and biased variance of every channel, and smallest and largest values. */
 export interface Moments {
-  readonly sums: Float64Array;
-  readonly squares: Float64Array;
+  readonly mean: Float64Array;
+  readonly variance: Float64Array;
   readonly lows: Float32Array;
   readonly highs: Float32Array;
 }
 
 /** The call that takes the moments of a buffer into `moments`. */
-export function bindMoments(place: Place, x: Buffer, { sums, squares, lows, highs }: Moments): () => void {
+export function bindMoments(place: Place, x: Buffer, { mean, variance, lows, highs }: Moments): () => void {
   const { engine, at, constant } = place;
   const { memory } = engine;
   const { lines, pixels, channels, tables: [table] } = channelLines(place, [x]); // prettier-ignore
   const c4 = paddedChannels(channels);
-  const slotBytes = 24 * c4;
+  const slotBytes = 28 * c4;
   const out = constant(SLOTS * slotBytes);
   const source = at(x);
   const split = { at: 0, unit: 1 };
+  const counts = Array.from(
+    { length: SLOTS },
+    (_, slot) => pixels * (slotStart(slot + 1, lines) - slotStart(slot, lines)),
+  );
+  const count = pixels * lines;
   const operations = 8 * lines * pixels * channels;
   return () => {
     engine.share(
@@ -120,28 +117,43 @@ export function bindMoments(place: Place, x: Buffer, { sums, squares, lows, high
       split,
       operations,
     );
-    sums.fill(0);
-    squares.fill(0);
+    mean.fill(0);
+    variance.fill(0);
     lows.fill(Infinity);
     highs.fill(-Infinity);
-    for (let slot = 0; slot < SLOTS; slot++) {
+    const parts = counts.map((_, slot) => {
       const from = out + slot * slotBytes;
-      const [s, q] = [memory.f64(from, channels), memory.f64(from + 8 * c4, channels)];
-      const [low, high] = [memory.f32(from + 16 * c4, channels), memory.f32(from + 20 * c4, channels)];
+      const doubles = (at: number): Float64Array => memory.f64(from + at * c4, channels);
+      const floats = (at: number): Float32Array => memory.f32(from + at * c4, channels);
+      return { sums: doubles(0), squares: doubles(8), pivots: floats(16), lows: floats(20), highs: floats(24) };
+    });
+    parts.forEach((part, slot) => {
       for (let c = 0; c < channels; c++) {
-        sums[c]! += s[c]!;
-        squares[c]! += q[c]!;
-        lows[c] = Math.min(lows[c]!, low[c]!);
-        highs[c] = Math.max(highs[c]!, high[c]!);
+        mean[c]! += (part.sums[c]! + counts[slot]! * part.pivots[c]!) / count;
+        lows[c] = Math.min(lows[c]!, part.lows[c]!);
+        highs[c] = Math.max(highs[c]!, part.highs[c]!);
       }
-    }
+    });
+    // sum (x - mean)^2 from sums about the pivot, with d = mean - pivot: squares - 2 d sums + n d^2
+    parts.forEach((part, slot) => {
+      for (let c = 0; c < channels; c++) {
+        const d = mean[c]! - part.pivots[c]!;
+        variance[c]! += (part.squares[c]! - 2 * d * part.sums[c]! + counts[slot]! * d * d) / count;
+      }
+    });
+    for (let c = 0; c < channels; c++) variance[c] = Math.max(0, variance[c]!);
   };
+}
+
+/** First line of a slot, as in the kernels. */
+function slotStart(slot: number, lines: number): number {
+  return Math.floor((slot * lines) / SLOTS);
 }
 
 export function emptyMoments(channels: number): Moments {
   return {
-    sums: new Float64Array(channels),
-    squares: new Float64Array(channels),
+    mean: new Float64Array(channels),
+    variance: new Float64Array(channels),
     lows: new Float32Array(channels),
     highs: new Float32Array(channels),
   };

@@ -170,9 +170,11 @@ function emitSum(node: Node, plan: PlanBuilder): string | void {
       const moments = emptyMoments(type.shape[1]!);
       const take = bindMoments(place, input, moments);
       const target = at(output);
+      const count = numel(type.shape) / type.shape[1]!;
       return () => {
         take();
-        engine.memory.f32(target, moments.sums.length).set(moments.sums);
+        const sums = engine.memory.f32(target, moments.mean.length);
+        for (let c = 0; c < sums.length; c++) sums[c] = moments.mean[c]! * count;
       };
     },
   });
