@@ -2,15 +2,18 @@
  * The main job in a minute: trains a small ResNet on real handwritten digits, quantizes it in four ways and
  * compares accuracy, noise, size and speed.
  *
- *   npm run demo
+ *   npm run demo                        # also writes output/digits.onnx, to try the command line with
+ *   npm run demo -- data/digits.onnx    # writes it there
  */
 
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { Tensor, backward, crossEntropy, manualSeed } from "fewbit";
 import { compile } from "fewbit/compile";
 import { DataLoader, TensorDataset, readSafetensors, takeRows, writeSafetensors } from "fewbit/data";
+import { capture } from "fewbit/graph";
 import type { Module } from "fewbit/nn";
+import { exportOnnx } from "fewbit/onnx";
 import { defaultEngine } from "fewbit/engine";
 import { Adam, CosineAnnealingLR } from "fewbit/optim";
 import {
@@ -69,6 +72,17 @@ function train(label: string, model: Module, data: TensorDataset, epochs: number
       progress.update(++step, `loss ${loss.item().toFixed(4)}`);
     }
   }
+}
+
+/** The float network as an ONNX file that takes any number of images. */
+function writeOnnx(model: Module, file: string): void {
+  const graph = capture(model, [rows(testImages, 0, BATCH)]);
+  mkdirSync(path.dirname(file), { recursive: true });
+  writeFileSync(file, exportOnnx(graph, { outputNames: ["logits"] }));
+  console.log(
+    `\nThe float network as ONNX: ${file}. Try\n` +
+      `  npx fewbit quantize ${file} --data data/digits.safetensors --scale 1/16 --mean 0.5 --std 0.5`,
+  );
 }
 
 /** Bytes of the model as a safetensors file. */
@@ -134,3 +148,4 @@ console.log(
   `\nEngine here: ${build} build, dot product ${dot}. Only where it is exact do 8 bits run faster than float.`,
 );
 console.log("SQNR compares logits with the float model's; QAT changed the weights, so its logits differ on purpose.");
+writeOnnx(fused, process.argv[2] ?? "output/digits.onnx");

@@ -3,7 +3,7 @@
  * and dist/browser/: the runtime and everything as single minified files (esbuild) for pages without a bundler.
  */
 import { execFileSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { chmodSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -15,6 +15,7 @@ const tsc = path.join(path.dirname(require.resolve("typescript/package.json")), 
 
 rmSync(path.join(root, "dist"), { recursive: true, force: true });
 execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" });
+chmodSync(path.join(root, "dist/cli/main.js"), 0o755);
 await build({
   absWorkingDir: root,
   entryPoints: { "fewbit-runtime": "src/runtime.ts", fewbit: "src/browser.ts" },

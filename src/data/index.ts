@@ -2,5 +2,7 @@
 export * from "./loader.ts";
 export * from "./npy.ts";
 export * from "./safetensors.ts";
+export * from "./part.ts";
 export * from "./preprocess.ts";
 export * from "./source.ts";
+export * from "./shuffle.ts";

@@ -50,11 +50,16 @@ export function dtypeOf(code: number): DType | null {
   return byCode.get(code) ?? null;
 }
 
+/** How messages call an element type, whether fewbit holds it or not. */
+export function typeName(code: number): string {
+  return byCode.get(code) ?? others[code] ?? `type ${code}`;
+}
+
 /** As `dtypeOf`. @throws OnnxError naming the type. */
 export function requireDType(where: string, code: number): DType {
   const dtype = dtypeOf(code);
   if (dtype !== null) return dtype;
-  throw new OnnxError(where, { type: others[code] ?? code }, "elements of this type are not supported");
+  throw new OnnxError(where, { type: typeName(code) }, "elements of this type are not supported");
 }
 
 /** ONNX's number for a dtype. @throws OnnxError for quantized dtypes, which ONNX does not have. */

@@ -146,7 +146,7 @@ function declaredType({ name, type }: ValueInfoProto, sizes: Sizes): ValueType {
   return shape.every((size) => Number.isSafeInteger(size) && size >= 0) ? { dtype, shape } : null;
 }
 
-function opsetsOf(model: ModelProto): Map<string, number> {
+export function opsetsOf(model: ModelProto): Map<string, number> {
   return new Map(model.opsetImport.map(({ domain, version }) => [domainKey(domain), Number(version)]));
 }
 
@@ -210,7 +210,8 @@ function declaredBatch(graph: Graph): FixedBatch | null {
   return size === undefined ? null : { size, reason: "the file declares it", location: "" };
 }
 
-function declarationOf({ type }: ValueInfoProto): DeclaredType | null {
+/** What a file says of an input or output. */
+export function declarationOf({ type }: ValueInfoProto): DeclaredType | null {
   const tensor = type?.tensorType;
   if (!tensor) return null;
   const dims = tensor.shape?.dim.map((dim) =>

@@ -8,3 +8,12 @@ export type { ByteSource, ExternalData } from "./external.ts";
 export { importOnnx, opaqueOperators } from "./import.ts";
 export type { ImportOptions } from "./import.ts";
 export type { OnnxInfo } from "./info.ts";
+export { inspectOnnx } from "./inspect.ts";
+export type {
+  InspectedEngine,
+  InspectedOperator,
+  InspectedParameters,
+  InspectedQuantization,
+  InspectedValue,
+  OnnxInspection,
+} from "./inspect.ts";

@@ -42,6 +42,42 @@ function comparatorFor(float: AnyModule, quantized: AnyModule, inputs: readonly 
   return new GraphComparator(graph, quantized);
 }
 
+/** A comparison under way. */
+class Comparing {
+  private readonly rows = new Rows();
+  private readonly float: AnyModule;
+  private readonly quantized: AnyModule;
+  private comparator: Comparator | null = null;
+  private batches = 0;
+
+  constructor(float: AnyModule, quantized: AnyModule) {
+    this.float = float;
+    this.quantized = quantized;
+  }
+
+  add(inputs: readonly unknown[]): void {
+    this.comparator ??= comparatorFor(this.float, this.quantized, inputs);
+    this.comparator.addBatch(inputs, this.rows);
+    this.batches++;
+  }
+
+  result(): Comparison {
+    const { batches } = this;
+    if (batches === 0) throw new ArgumentError("compare", { batches }, "there must be at least one batch of data");
+    const { layers, unmatched } = this.rows;
+    if (layers.length === 0) {
+      throw new ModuleError(
+        "compare",
+        { unmatched: unmatched.length, first: unmatched[0]?.reason },
+        "the models have no layer in common",
+        "Fuse the float model like the quantized one",
+      );
+    }
+    const byError = [...layers].sort((a, b) => relativeError(b) - relativeError(a));
+    return { layers, ranking: byError.map(({ name }) => name), unmatched, batches };
+  }
+}
+
 /**
  * Layers of two models compared on the same data. The models are not changed; both run in eval mode.
  * @param floatModel the model before prepare. In eager mode fused as the other, so that layers are the same; graphs may
@@ -55,26 +91,23 @@ export function compare(
   quantizedModel: AnyModule,
   data: Iterable<readonly unknown[]>,
 ): Comparison {
-  const rows = new Rows();
-  let comparator: Comparator | null = null;
-  let batches = 0;
-  for (const inputs of data) {
-    comparator ??= comparatorFor(floatModel, quantizedModel, inputs);
-    comparator.addBatch(inputs, rows);
-    batches++;
-  }
-  if (batches === 0) throw new ArgumentError("compare", { batches }, "there must be at least one batch of data");
-  const { layers, unmatched } = rows;
-  if (layers.length === 0) {
-    throw new ModuleError(
-      "compare",
-      { unmatched: unmatched.length, first: unmatched[0]?.reason },
-      "the models have no layer in common",
-      "Fuse the float model like the quantized one",
-    );
-  }
-  const byError = [...layers].sort((a, b) => relativeError(b) - relativeError(a));
-  return { layers, ranking: byError.map(({ name }) => name), unmatched, batches };
+  const comparing = new Comparing(floatModel, quantizedModel);
+  for (const inputs of data) comparing.add(inputs);
+  return comparing.result();
+}
+
+/**
+ * `compare` for data that comes as a stream, such as batches a DataSource reads.
+ * @throws what compare throws, and what the stream does.
+ */
+export async function compareStream(
+  floatModel: AnyModule,
+  quantizedModel: AnyModule,
+  data: AsyncIterable<readonly unknown[]>,
+): Promise<Comparison> {
+  const comparing = new Comparing(floatModel, quantizedModel);
+  for await (const inputs of data) comparing.add(inputs);
+  return comparing.result();
 }
 
 /** Error made here over the signal: what decides the ranking. */

@@ -1,0 +1,63 @@
+/** `fewbit doctor`: mistakes in a model about to be quantized; exit code 1 when there are any. */
+
+import { Option } from "commander";
+import type { Command } from "commander";
+import type { Target } from "../../doctor/index.ts";
+import { addCommon, repeated } from "../options.ts";
+import type { CommonFlags } from "../options.ts";
+import type { SubjectFlags } from "../subject.ts";
+import { Terminal } from "../terminal.ts";
+import { UsageError } from "../usage.ts";
+
+const EXAMPLES = `
+The program exports the model as \`model\` or default: a Module, its class, or a function that makes one; and
+\`exampleInputs\`, the arguments of its forward. Graphs of ONNX files are examined as well.
+
+Exit code: 0 when nothing was found, 1 when something was, 2 for a wrong command line.
+
+Examples:
+  fewbit doctor model.ts --input 1,3,32,32
+  fewbit doctor model.ts --qconfig x86 --target avx2
+  fewbit doctor model.ts --flow qat --json
+  fewbit doctor model.int8.onnx --target avx2`;
+
+interface Flags extends CommonFlags, SubjectFlags {
+  readonly target?: Target;
+}
+
+async function examine(file: string, flags: Flags): Promise<void> {
+  const [{ loadSubject }, { doctor, doctorExitCode, findingsText }, { GraphModule }, { checkModelFile }] =
+    await Promise.all([
+      import("../subject.ts"),
+      import("../../doctor/index.ts"),
+      import("../../graph/index.ts"),
+      import("../model.ts"),
+    ]);
+  const terminal = new Terminal(flags);
+  checkModelFile(file);
+  const { model, exampleInputs } = await loadSubject(file, flags);
+  if (exampleInputs === null && !(model instanceof GraphModule))
+    throw new UsageError("give the shape of what the model takes, --input 1,3,32,32, or export exampleInputs");
+  const { flow, target } = flags;
+  const findings = doctor(model, exampleInputs ?? [], { ...(flow && { flow }), ...(target && { target }) });
+  terminal.result({ model: file, findings }, () => findingsText(findings));
+  process.exitCode = doctorExitCode(findings);
+}
+
+export function addSubjectOptions(command: Command): Command {
+  return command
+    .option("-i, --input <sizes>", "a tensor the model takes: 1,3,32,32 or int64[1,128] (repeat for more)", repeated)
+    .option("--export <name>", "the program's export that is the model")
+    .option("--qconfig <backend>", "give the whole model this backend's default qconfig: x86, qnnpack, onednn, fbgemm")
+    .addOption(new Option("--flow <name>", "what the model is meant for").choices(["static", "qat"]));
+}
+
+export function addDoctor(program: Command): void {
+  const command = program
+    .command("doctor")
+    .summary("mistakes in a model about to be quantized")
+    .description("Examines a model before calibration: each mistake with its module, the line, the cause and the fix.")
+    .argument("<model>", "a program that exports the model (.js, .ts), or an ONNX file")
+    .addOption(new Option("--target <processor>", "where the integers will run").choices(["vnni", "avx2", "wasm"]));
+  addCommon(addSubjectOptions(command)).addHelpText("after", EXAMPLES).action(examine);
+}
