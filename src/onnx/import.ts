@@ -12,7 +12,6 @@ import { generalizeBatch } from "../graph/batch.ts";
 import { GraphModule } from "../graph/graph-module.ts";
 import { Graph } from "../graph/graph.ts";
 import type { Argument, FixedBatch, Node, ValueType } from "../graph/graph.ts";
-import { removeDead } from "../graph/rewrite.ts";
 import { verify } from "../graph/verify.ts";
 import { hasOp } from "../ops/op.ts";
 import { noGrad, withTracer } from "../tensor/context.ts";
@@ -23,6 +22,7 @@ import { filesBeside, readFile } from "./external.ts";
 import type { ExternalData } from "./external.ts";
 import { nodeTarget } from "./deferred.ts";
 import type { DeclaredType, OnnxInfo } from "./info.ts";
+import { linearLayers } from "./matrices.ts";
 import { domainKey } from "./rules/index.ts";
 import { decodeMessage, hasField } from "./schema.ts";
 import type { GraphProto, ModelProto, ValueInfoProto } from "./schema.ts";
@@ -182,7 +182,7 @@ function buildGraph(
   const walker = new Walker({ opsets: opsetsOf(model), functions, files, visitor: builder });
   const outputs = noGrad(() => withTracer(builder.tracer, () => walker.graph(proto, scope)));
   graph.outputs = outputs.map((entry) => builder.argument(entry));
-  removeDead(graph);
+  linearLayers.run(graph);
   return { graph, open: sizes.open };
 }
 

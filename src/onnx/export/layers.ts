@@ -28,6 +28,7 @@ export function convTranspose(call: ExportCall): void {
   });
 }
 
+/** Stored weights of more than two axes were turned before (matrices.ts). */
 export function linear(call: ExportCall): void {
   if (call.type(0).shape.length === 2) {
     call.give("Gemm", call.inputs.slice(0, call.has(2) ? 3 : 2), { transB: { int: 1 } });

@@ -108,7 +108,13 @@ class Decider {
     const against = this.reasons.get(node);
     if (against !== undefined) return float(kind, against);
     if (this.settings.method !== "static")
-      return { quantized: true, kind, why: `${this.settings.method}: the weight`, clamp: null, floatResult: true };
+      return {
+        quantized: true,
+        kind,
+        why: this.settings.method === "dynamic" ? "a product of integers, ranges taken at run time" : "its weight",
+        clamp: null,
+        floatResult: true,
+      };
     const by = this.absorbed.get(node);
     if (by) return this.absorbedBy(by, kind);
     const clamp = [...this.absorbed].find(([, owner]) => owner === node)?.[0] ?? null;

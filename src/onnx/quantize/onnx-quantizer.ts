@@ -23,7 +23,7 @@ import { fromArray, zeros } from "../../tensor/create.ts";
 import { dtypeInfo } from "../../tensor/dtype.ts";
 import type { Decision } from "./decide.ts";
 import { weightAxis } from "./operators.ts";
-import { activationDType, activationSpec, weightSpec } from "./settings.ts";
+import { activationDType, activationSpec, dynamicSpec, weightSpec } from "./settings.ts";
 import type { Settings } from "./settings.ts";
 
 /** sx * sw a channel, in float32, as every kernel multiplies them. */
@@ -42,7 +42,7 @@ export class OnnxQuantizer extends Quantizer {
     super();
     this.settings = settings;
     this.decideNodes = decideNodes;
-    this.activation = activationSpec(settings);
+    this.activation = settings.method === "dynamic" ? dynamicSpec(settings) : activationSpec(settings);
   }
 
   override annotate(graph: Graph): void {
@@ -76,7 +76,8 @@ export class OnnxQuantizer extends Quantizer {
       [x, this.activation],
       [weight, weightSpec(this.settings, weightAxis[node.target]!)],
     ]);
-    if (bias instanceof GraphValue && this.settings.target.integerBias && this.settings.activations.bits === 8)
+    const { target, activations, method } = this.settings;
+    if (bias instanceof GraphValue && target.integerBias && activations.bits === 8 && method === "static")
       inputs.set(bias, this.biasSpec(node, x, weight));
     this.write(node, decision, inputs);
   }

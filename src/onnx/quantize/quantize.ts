@@ -4,11 +4,13 @@
 
 import { OnnxError } from "../../errors.ts";
 import type { GraphModule } from "../../graph/graph-module.ts";
+import type { Graph, Node } from "../../graph/graph.ts";
 import { convertPt2e, preparePt2e } from "../../quantization/pt2e/index.ts";
 import { biasCorrection, keepLargeBiases } from "./bias-correction.ts";
 import { Calibration, MOST_SAMPLES, firstSamples } from "./calibrate.ts";
 import { calibrationJob, observeWeights } from "./calibration-job.ts";
 import { decide } from "./decide.ts";
+import type { Decision } from "./decide.ts";
 import { crossLayerEqualization } from "./equalize.ts";
 import { engineRunner } from "./engine-runner.ts";
 import { loadModel } from "./model.ts";
@@ -22,6 +24,7 @@ import { resolveSettings } from "./settings.ts";
 import type { Settings } from "./settings.ts";
 import { CalibrationSource } from "./source.ts";
 import { QuantizedFile } from "./result.ts";
+import { quantizeWeights } from "./weight-only.ts";
 
 export interface QuantizeResult {
   /** The quantized model, with quantize and dequantize nodes: runs in `compile`, exports with `exportOnnx`. */
@@ -105,6 +108,30 @@ async function quantizeStatic(
   return { graph, calibration, seconds, warnings };
 }
 
+/** Dynamic quantization: ranges of activations are taken by nodes of the graph; weight-only: there are none. */
+async function quantizeWithoutData(
+  { float, fromFile }: LoadedModel,
+  settings: Settings,
+  options: QuantizeOptions,
+): Promise<Outcome> {
+  const passes = passesOf(options, settings);
+  const context: PassContext = { float, samples: () => Promise.resolve([]) };
+  const decideNodes = (graph: Graph): ReadonlyMap<Node, Decision> => decide(graph, settings, options, fromFile);
+  const adapted = await stage("beforeCalibration", passes, float, context);
+  options.onProgress?.({ phase: "converting", batches: 0, samples: 0 });
+  if (settings.method === "weightOnly") {
+    const quantized = keepingPreserved(quantizeWeights(adapted, settings, decideNodes), float);
+    const graph = await stage("afterConversion", passes, quantized, context);
+    return { graph, calibration: null, seconds: 0, warnings: [] };
+  }
+  const prepared = preparePt2e(adapted, new OnnxQuantizer(settings, decideNodes));
+  observeWeights(prepared.graph);
+  const calibrated = await stage("afterCalibration", passes, keepingPreserved(prepared, float), context);
+  const converted = keepingPreserved(convertPt2e(calibrated), float);
+  const graph = await stage("afterConversion", passes, converted, context);
+  return { graph, calibration: null, seconds: 0, warnings: [] };
+}
+
 /**
  * Quantizes a model.
  * @param calibration batches of real inputs; null for methods that need none.
@@ -126,7 +153,10 @@ export async function quantizeOnnx(
   onProgress?.({ phase: "preparing", batches: 0, samples: 0 });
   const passes = passesOf(options, settings);
   const data = calibration && new CalibrationSource(calibration, passes.length > 0 ? MOST_SAMPLES : 0);
-  const outcome = await quantizeStatic(model, data, settings, options);
+  const outcome =
+    settings.method === "static"
+      ? await quantizeStatic(model, data, settings, options)
+      : await quantizeWithoutData(model, settings, options);
   const file = new QuantizedFile(outcome.graph, settings, options);
   const report: QuantizeReport = {
     ...plan,

@@ -9,8 +9,8 @@ import { writeWhole } from "../write-file.ts";
 export class QuantizedFile {
   private readonly encoded: Uint8Array;
 
-  constructor(graph: GraphModule, _settings: Settings, { opset }: QuantizeOptions) {
-    this.encoded = exportOnnx(graph, opset === undefined ? {} : { opset });
+  constructor(graph: GraphModule, { target }: Settings, { opset }: QuantizeOptions) {
+    this.encoded = exportOnnx(graph, { matMulNBits: target.matMulNBits, ...(opset === undefined ? {} : { opset }) });
   }
 
   get size(): number {

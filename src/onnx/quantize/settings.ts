@@ -10,11 +10,13 @@ import {
   MovingAverageMinMaxObserver,
   PerChannelLeastSquaresObserver,
   PerChannelMinMaxObserver,
+  PlaceholderObserver,
 } from "../../quantization/observers/index.ts";
 import { EntropyObserver, PercentileObserver } from "../../quantization/observers/clipping.ts";
 import type { FactoryLike } from "../../quantization/factory.ts";
 import { QuantizationSpec } from "../../quantization/pt2e/index.ts";
 import { EPS } from "../../ops/quantize/numerics.ts";
+import { dtypeInfo } from "../../tensor/dtype.ts";
 import type { DType } from "../../tensor/dtype.ts";
 import type { ActivationOptions, ObserverKind, QuantizeMethod, QuantizeOptions, WeightOptions } from "./options.ts";
 import { targetOf } from "./targets.ts";
@@ -52,6 +54,11 @@ function check({ method, target, observer, percentile, activations, weights, for
     fail({ groupSize, method }, "weights in groups are dequantized before the product: use weightOnly");
   if (method !== "weightOnly" && !weights.symmetric && weights.perChannel && target.name.startsWith("onnxruntime"))
     fail({ target: target.name }, "onnxruntime takes weights with a scale a channel only if they are symmetric");
+  if (method === "dynamic" && (activations.bits !== 8 || activations.symmetric || activations.signed))
+    fail(
+      { method, ...activations },
+      "ONNX takes ranges at run time for unsigned 8-bit activations with a zero point only",
+    );
   if (format === "qoperator" && (method !== "static" || activations.bits !== 8 || weights.bits !== 8))
     fail(
       { format, method, activations: activations.bits, weights: weights.bits },
@@ -59,6 +66,8 @@ function check({ method, target, observer, percentile, activations, weights, for
     );
   if (format !== "qdq" && format !== "qoperator") fail({ format }, "the format must be qdq or qoperator");
 }
+
+const unsigned = { signed: false, symmetric: false };
 
 /** @throws OnnxError for settings that contradict one another or the target. */
 export function resolveSettings(options: QuantizeOptions): Settings {
@@ -69,7 +78,7 @@ export function resolveSettings(options: QuantizeOptions): Settings {
     target,
     observer: options.observer ?? "mse",
     percentile: options.percentile ?? DEFAULT_PERCENTILE,
-    activations: { bits: 8, ...target.activations, ...options.activations },
+    activations: { bits: 8, ...(method === "dynamic" ? unsigned : target.activations), ...options.activations },
     weights: {
       bits: 8,
       groupSize: null,
@@ -113,6 +122,20 @@ export function activationSpec(settings: Settings): QuantizationSpec {
     dtype: activationDType(settings),
     qscheme: symmetric ? "per_tensor_symmetric" : "per_tensor_affine",
     observerOrFakeQuantCtr: withEps(activationObserver(settings), settings),
+  });
+}
+
+/** Ranges taken at run time: all of the 8 bits, zero included. */
+export function dynamicSpec(settings: Settings): QuantizationSpec {
+  const dtype = activationDType(settings);
+  const { min, max } = dtypeInfo[dtype];
+  return new QuantizationSpec({
+    dtype,
+    quantMin: min,
+    quantMax: max,
+    qscheme: settings.activations.symmetric ? "per_tensor_symmetric" : "per_tensor_affine",
+    isDynamic: true,
+    observerOrFakeQuantCtr: withEps(PlaceholderObserver.withArgs({}), settings),
   });
 }
 

@@ -44,6 +44,8 @@ export interface Target {
   readonly integerBias: boolean;
   /** Operators it multiplies in integers with ranges taken at run time. */
   readonly dynamic: readonly OperatorKind[];
+  /** Weights in groups are written as MatMulNBits. */
+  readonly matMulNBits: boolean;
   /** Smallest scale it takes; 0: any. */
   readonly minScale: number;
 }
@@ -58,7 +60,8 @@ const onnxruntime = {
   operators: everything,
   floatResults: ["linear", "matmul"],
   integerBias: true,
-  dynamic: ["linear", "matmul", "conv"],
+  dynamic: ["linear"],
+  matMulNBits: true,
   minScale: 0,
 } as const satisfies Partial<Target>;
 
@@ -72,6 +75,7 @@ export const targets: Readonly<Record<TargetName, Target>> = {
     floatResults: ["conv", "linear"],
     integerBias: true,
     dynamic: ["linear"],
+    matMulNBits: false,
     minScale: 0,
   },
   "onnxruntime-cpu": {
@@ -97,6 +101,7 @@ export const targets: Readonly<Record<TargetName, Target>> = {
     operators: ["conv", "linear", "add", "mul", "move", "average", "cat", "activation"],
     floatResults: [],
     dynamic: ["linear"],
+    matMulNBits: false,
     minScale: 2 ** -12,
   },
   tensorrt: {
@@ -108,6 +113,7 @@ export const targets: Readonly<Record<TargetName, Target>> = {
     floatResults: ["conv", "convTranspose", "linear", "matmul"],
     integerBias: false,
     dynamic: [],
+    matMulNBits: false,
   },
 };
 
