@@ -23,6 +23,7 @@ import { ExportCall } from "./export/call.ts";
 import type { ModelWriter, NodeAttributes } from "./export/call.ts";
 import { dynamicQuantization } from "./export/dynamic.ts";
 import { packedWeights } from "./export/packed.ts";
+import { qoperators } from "./export/qoperator.ts";
 import { exportRuleFor } from "./export/index.ts";
 import type { DeclaredType, OnnxInfo } from "./info.ts";
 import { matrixProducts } from "./matrices.ts";
@@ -37,6 +38,8 @@ export interface ExportOptions {
   readonly outputNames?: readonly string[];
   /** Name of the open batch axis; null writes the captured batch size. */
   readonly batchName?: string | null;
+  /** Integers as QuantizeLinear/DequantizeLinear pairs (default), or as operators on integers where there are any. */
+  readonly format?: "qdq" | "qoperator";
   /** Linear layers with weights in blocks as com.microsoft's MatMulNBits, for onnxruntime. Default false. */
   readonly matMulNBits?: boolean;
   /** Added to the file's metadata. */
@@ -207,10 +210,11 @@ function nameOutputs(writer: Writer, graph: Graph, wished: readonly string[]): R
 const isQuantize = ({ target }: Node): boolean => target.startsWith("decomposedQuantize");
 
 /** Weights are written as the integers they quantize to. */
-function prepared(graph: Graph, matMulNBits: boolean): Graph {
+function prepared(graph: Graph, { matMulNBits, format }: ExportOptions): Graph {
   const { graph: copy } = graph.cloneWithMap();
   constantFolding(isQuantize, "quantized").run(copy);
   dynamicQuantization.run(copy);
+  if (format === "qoperator") qoperators.run(copy);
   if (matMulNBits) packedWeights.run(copy);
   matrixProducts.run(copy);
   removeDead(copy);
@@ -270,7 +274,7 @@ export function exportOnnx(module: GraphModule, options: ExportOptions = {}): Ui
   const { opset, metadata = {} } = options;
   if (opset !== undefined && opset < OLDEST_OPSET)
     throw new OnnxError("exportOnnx", { opset, oldest: OLDEST_OPSET }, "files of that opset are not written");
-  const graph = prepared(module.graph, options.matMulNBits === true);
+  const graph = prepared(module.graph, options);
   const info = module.preserved["onnx"] as OnnxInfo | undefined;
   const writer = new Writer(graph, opset);
   const free = graph.fixedBatch === null && options.batchName !== null;

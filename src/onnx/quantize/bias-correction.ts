@@ -14,7 +14,7 @@ import { Value } from "../../graph/graph.ts";
 import type { Graph, Node } from "../../graph/graph.ts";
 import { flattenTree } from "../../graph/tree.ts";
 import { removeDead } from "../../graph/rewrite.ts";
-import { fromArray } from "../../tensor/create.ts";
+import { fromArray, zeros } from "../../tensor/create.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { DerivedObserverOrFakeQuantize, convertPt2e } from "../../quantization/pt2e/index.ts";
 import { observerNodes, withoutObservers } from "./calibration-job.ts";
@@ -100,18 +100,15 @@ function biasNode(graph: Graph, layer: Node): Node | null {
   return arg instanceof Value && graph.tensorOf(arg) ? arg.node : null;
 }
 
-/** A copy of the graph with the shifts taken off its biases, which are made where there are none. */
+/** A copy of the graph with the shifts taken off its biases. */
 function corrected(prepared: Graph, shifts: readonly Float64Array[]): Graph {
   const graph = prepared.cloneWithMap().graph;
   layersOf(graph).forEach((layer, i) => {
     const own = biasNode(graph, layer);
-    const before = own && graph.attributes.get(own.target)!.data;
-    const values = Array.from(shifts[i]!, (shift, c) => (before ? Number(before[c]) : 0) - shift);
-    const bias = fromArray(values, [values.length]);
-    const [x, weight] = layer.args;
-    if (own && own.outputs[0]!.users.length === 1) graph.attributes.set(own.target, bias);
-    else if (!own)
-      graph.setArgs(layer, [x!, weight!, graph.attribute(graph.freeAttributeName("corrected_bias"), bias)]);
+    if (own?.output.users.length !== 1) return;
+    const before = graph.attributes.get(own.target)!.data;
+    const values = Array.from(shifts[i]!, (shift, c) => Number(before[c]) - shift);
+    graph.attributes.set(own.target, fromArray(values, [values.length]));
   });
   return graph;
 }
@@ -127,7 +124,24 @@ async function correct(prepared: GraphModule, { float, samples }: PassContext): 
   return new GraphModule(corrected(prepared.graph, shifts));
 }
 
-export const biasCorrection: QuantizePass = { name: "bias-correction", afterCalibration: correct };
+/** Layers without a bias get one of zeros, so that it is quantized like the others. */
+function withBiases({ graph: given }: GraphModule): GraphModule {
+  const graph = given.cloneWithMap().graph;
+  for (const layer of layersOf(graph)) {
+    const [x, weight, bias] = layer.args;
+    const stored = graph.tensorOf(weight!);
+    if ((bias ?? null) !== null || stored?.dtype !== "float32") continue;
+    const zero = graph.attribute(graph.freeAttributeName("corrected_bias"), zeros([stored.shape[0]!]));
+    graph.setArgs(layer, [x!, weight!, zero]);
+  }
+  return new GraphModule(graph);
+}
+
+export const biasCorrection: QuantizePass = {
+  name: "bias-correction",
+  beforeCalibration: withBiases,
+  afterCalibration: correct,
+};
 
 /**
  * Biases that int32 in units of the product's scale cannot hold stay float: a channel of nearly zero weights has a

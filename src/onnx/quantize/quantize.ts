@@ -33,9 +33,9 @@ export interface QuantizeResult {
   /** What calibration saw; null for methods without data. */
   readonly calibration: CalibrationState | null;
   /** The ONNX file. @throws OnnxError when it is too large for one piece: use `write`. */
-  bytes(): Uint8Array;
+  readonly bytes: () => Uint8Array;
   /** Writes the ONNX file, whole or not at all; values above 2 GB go into a file beside it (Node only). */
-  write(path: string): Promise<void>;
+  readonly write: (path: string) => Promise<void>;
 }
 
 /**

@@ -9,8 +9,12 @@ import { writeWhole } from "../write-file.ts";
 export class QuantizedFile {
   private readonly encoded: Uint8Array;
 
-  constructor(graph: GraphModule, { target }: Settings, { opset }: QuantizeOptions) {
-    this.encoded = exportOnnx(graph, { matMulNBits: target.matMulNBits, ...(opset === undefined ? {} : { opset }) });
+  constructor(graph: GraphModule, { target, format }: Settings, { opset }: QuantizeOptions) {
+    this.encoded = exportOnnx(graph, {
+      format,
+      matMulNBits: target.matMulNBits,
+      ...(opset === undefined ? {} : { opset }),
+    });
   }
 
   get size(): number {

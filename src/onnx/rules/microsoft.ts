@@ -23,6 +23,7 @@ import type { Call, OnnxRules } from "../call.ts";
 import { unfolded } from "../tracer.ts";
 import {
   centered,
+  dequantizeFrom,
   dequantizeLinear,
   dynamicQuantize,
   operand,
@@ -113,6 +114,7 @@ export const microsoftRules: OnnxRules = {
     return bias ? add(sums, bias) : sums;
   }),
   MatMulNBits: rule(matMulNBits),
+  QGemm: rule(quantizedGemm),
   QLinearAdd: rule(pairwise(add)),
   QLinearAveragePool: rule(between(channelsFirst((x, call) => averagePool(x, call)))),
   QLinearConcat: rule(concatenated),
@@ -136,6 +138,18 @@ export const microsoftRules: OnnxRules = {
   QLinearSoftmax: rule((call) => result(call, softmax(operand(call, 0), call.int("axis", -1)), 3)),
   QuantizeLinear: rule(quantizeLinear),
 };
+
+/** A B + C of integers, C in int32 in units of the product's scale; the result is float unless it has a scale. */
+function quantizedGemm(call: Call): Tensor {
+  if (call.float("alpha", 1) !== 1 || call.int("transA") !== 0) call.fail("alpha must be 1 and A not transposed");
+  const turned = call.int("transB") === 1;
+  const [a, b, c] = [operand(call, 0), operand(call, 3, turned ? 0 : 1), call.optional(6)];
+  const scale = mul(call.input(1), call.input(4));
+  const units = reshape(scale, scale.numel === 1 ? [] : [scale.numel]);
+  const bias = c && dequantizeFrom(call, c, { scale: units, zeroPoint: null, axis: 0, block: 1 }, "float32");
+  const y = linear(a, turned ? b : permute(b, [1, 0]), bias);
+  return call.optional(7) ? result(call, y, 7) : y;
+}
 
 function averagePool(x: Tensor, call: Call): Tensor {
   const kernel = call.ints("kernel_shape") ?? call.fail("needs kernel_shape");

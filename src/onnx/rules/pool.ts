@@ -5,6 +5,8 @@
 
 import { adaptiveAvgPool2d, avgPool1d, avgPool2d, avgPool3d } from "../../ops/avg-pool.ts";
 import { maxPool1d, maxPool2d, maxPool3d } from "../../ops/max-pool.ts";
+import { intRepr } from "../../ops/quantize/native.ts";
+import { makePerTensorQuantizedTensor } from "../../ops/quantize/reinterpret.ts";
 import { amax } from "../../ops/reduce-extremes.ts";
 import { mean } from "../../ops/reduce.ts";
 import { isFloat } from "../../tensor/dtype.ts";
@@ -13,6 +15,7 @@ import { numel, sameShape, stridesOf } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { rule } from "../call.ts";
 import type { Call, OnnxRules } from "../call.ts";
+import { isSymbolic } from "../tracer.ts";
 import { windowOf } from "./window.ts";
 
 const averages = [avgPool1d, avgPool2d, avgPool3d] as const;
@@ -45,9 +48,9 @@ function windows(call: Call, x: Tensor): Windows {
   return { kernel, ...window, out, ceil };
 }
 
-function isPlain({ kernel, begin, end, dilation }: Windows, x: Tensor): boolean {
+function isPlain({ kernel, begin, end, dilation }: Windows): boolean {
   const fits = begin.every((b, i) => b >= 0 && b <= ((kernel[i]! - 1) * dilation[i]! + 1) / 2);
-  return kernel.length <= 3 && fits && sameShape(begin, end) && isFloat(x.dtype);
+  return kernel.length <= 3 && fits && sameShape(begin, end);
 }
 
 /** Gives every window's taps: offsets inside the plane, and how many positions it has with padding. */
@@ -92,7 +95,7 @@ function average(call: Call): Tensor {
   const x = call.input(0);
   const w = windows(call, x);
   const countIncludePad = call.int("count_include_pad") === 1;
-  if (isPlain(w, x) && w.dilation.every((d) => d === 1))
+  if (isPlain(w) && isFloat(x.dtype) && w.dilation.every((d) => d === 1))
     return averages[w.kernel.length - 1]!(x, w.kernel, {
       stride: w.stride,
       padding: w.begin,
@@ -103,14 +106,19 @@ function average(call: Call): Tensor {
   return pooled(call, x, w, (values, padded) => total(values) / (countIncludePad ? padded : values.length));
 }
 
+/** Bytes of a graph: pools compare them as the integers of a quantized tensor, which the engine does. */
+const isSymbolicByte = (x: Tensor): boolean => isSymbolic(x) && (x.dtype === "uint8" || x.dtype === "int8");
+
 /** Largest values and where they were, counted through the whole tensor; with storage order 1 columns come first. */
 function maximum(call: Call): readonly (Tensor | null)[] {
   const x = call.input(0);
   const w = windows(call, x);
   if (call.wanted[1] !== true) {
-    if (isPlain(w, x)) {
+    if (isPlain(w) && (isFloat(x.dtype) || isSymbolicByte(x))) {
       const options = { stride: w.stride, padding: w.begin, dilation: w.dilation, ceilMode: w.ceil };
-      return [maxima[w.kernel.length - 1]!(x, w.kernel, options)];
+      const pool = maxima[w.kernel.length - 1]!;
+      if (!isSymbolicByte(x)) return [pool(x, w.kernel, options)];
+      return [intRepr(pool(makePerTensorQuantizedTensor(x, 1, 0), w.kernel, options))];
     }
     return [pooled(call, x, w, (values) => values.reduce((a, b) => (b > a || b !== b ? b : a), -Infinity))];
   }
