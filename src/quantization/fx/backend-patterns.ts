@@ -27,9 +27,9 @@ function layer(root: string, unit: string, qat: string | null, dtypes: DTypes): 
   return [...rows, stored(row(qat, dtypes))];
 }
 
-/** Convolutions of one rank, transposed ones included. */
-function convRows(rank: 1 | 2 | 3, dtypes: DTypes): Row[] {
-  const [conv, bn, f, transposed] = [`Conv${rank}d`, `BatchNorm${rank}d`, `conv${rank}d`, `ConvTranspose${rank}d`];
+/** Convolutions of one rank. */
+export function convRows(rank: 1 | 2 | 3, dtypes: DTypes): Row[] {
+  const [conv, bn, f] = [`Conv${rank}d`, `BatchNorm${rank}d`, `conv${rank}d`];
   const [convRelu, convBn, convBnRelu] = [`ConvReLU${rank}d`, `ConvBn${rank}d`, `ConvBnReLU${rank}d`];
   const trained = (unit: string): Row =>
     row(`qat.${unit}`, dtypes).setRootModule(conv).setReferenceQuantizedModule(`reference.${conv}`);
@@ -49,8 +49,14 @@ function convRows(rank: 1 | 2 | 3, dtypes: DTypes): Row[] {
     row(convBnRelu, dtypes).setQatModule(`qat.${convBnRelu}`),
     trained(convBn),
     trained(convBnRelu),
+  ];
+}
+
+function transposedRows(rank: 1 | 2 | 3, dtypes: DTypes): Row[] {
+  const transposed = `ConvTranspose${rank}d`;
+  return [
     ...layer(transposed, transposed, null, dtypes),
-    row([transposed, bn], dtypes)
+    row([transposed, `BatchNorm${rank}d`], dtypes)
       .setRootModule(transposed)
       .setReferenceQuantizedModule(`reference.${transposed}`)
       .setFusedModule(transposed),
@@ -59,13 +65,20 @@ function convRows(rank: 1 | 2 | 3, dtypes: DTypes): Row[] {
 }
 
 export function allConvRows(dtypes: DTypes): Row[] {
-  return ([1, 2, 3] as const).flatMap((rank) => convRows(rank, dtypes));
+  return ([1, 2, 3] as const).flatMap((rank) => [...convRows(rank, dtypes), ...transposedRows(rank, dtypes)]);
+}
+
+/** A linear layer or operator, alone. */
+export function linearLayerRows(dtypes: DTypes): Row[] {
+  return [
+    ...layer("Linear", "Linear", "qat.Linear", dtypes),
+    row("linear", dtypes).setInputTypeToIndex(WEIGHT_AND_BIAS),
+  ];
 }
 
 export function linearRows(dtypes: DTypes): Row[] {
   return [
-    ...layer("Linear", "Linear", "qat.Linear", dtypes),
-    row("linear", dtypes).setInputTypeToIndex(WEIGHT_AND_BIAS),
+    ...linearLayerRows(dtypes),
     row(["Linear", "ReLU"], dtypes).setFusedModule("LinearReLU"),
     row(["Linear", "relu"], dtypes).setFusedModule("LinearReLU"),
     ...layer("Linear", "LinearReLU", "qat.LinearReLU", dtypes),
@@ -82,10 +95,15 @@ const byTensorArgs = new Map<number, ObservationType>([
   [2, OUTPUT_USE_DIFFERENT_OBSERVER_AS_INPUT],
 ]);
 
-export function binaryRows(dtypes: DTypes): Row[] {
-  const rows = ["add", "mul"].flatMap((op) => [row([op, "ReLU"], dtypes), row([op, "relu"], dtypes), row(op, dtypes)]);
+/** Operators of two operands, with and without relu behind. */
+export function binaryOperatorRows(operators: readonly string[], dtypes: DTypes): Row[] {
+  const rows = operators.flatMap((op) => [row([op, "ReLU"], dtypes), row([op, "relu"], dtypes), row(op, dtypes)]);
   for (const config of rows) config.setNumTensorArgsToObservationType(byTensorArgs);
-  return [...rows, row("matmul", dtypes)];
+  return rows;
+}
+
+export function binaryRows(dtypes: DTypes): Row[] {
+  return [...binaryOperatorRows(["add", "mul"], dtypes), row("matmul", dtypes)];
 }
 
 export function catRows(dtypes: DTypes): Row[] {
@@ -160,10 +178,11 @@ const SHARING_OPERATORS = [
   "reshape", "mean", "narrow", "repeatInterleave", "permute", "stack", "floorDivide", "repeat",
 ]; // prettier-ignore
 
-export function sharingRows(dtypes: DTypes): Row[] {
-  return [...SHARING_LAYERS, ...SHARING_OPERATORS].map((type) =>
-    row(type, dtypes).setObservationType(OUTPUT_SHARE_OBSERVER_WITH_INPUT),
-  );
+export function sharingRows(
+  dtypes: DTypes,
+  types: readonly string[] = [...SHARING_LAYERS, ...SHARING_OPERATORS],
+): Row[] {
+  return types.map((type) => row(type, dtypes).setObservationType(OUTPUT_SHARE_OBSERVER_WITH_INPUT));
 }
 
 export function shapeRows(dtypes: DTypes): Row[] {

@@ -4,54 +4,22 @@
  * Source: torch/ao/quantization/backend_config/{native,x86,fbgemm,qnnpack,onednn}.py.
  */
 
-import { EPS_2_12 } from "../../ops/quantize/numerics.ts";
-import { BackendConfig, DTypeConfig } from "./backend-config.ts";
+import { BackendConfig, BackendPatternConfig, ObservationType } from "./backend-config.ts";
+import type { DTypeConfig } from "./backend-config.ts";
+import {
+  dynamicFloat16,
+  dynamicInt8,
+  int8Plain,
+  int8Weighted,
+  layerNorm,
+  plain,
+  signedDynamic,
+  signedPlain,
+  signedWeighted,
+  weightOnly,
+  weighted,
+} from "./backend-dtypes.ts";
 import * as rows from "./backend-patterns.ts";
-
-const weighted = new DTypeConfig({
-  inputDtype: "quint8",
-  outputDtype: "quint8",
-  weightDtype: "qint8",
-  biasDtype: "float32",
-});
-const plain = new DTypeConfig({ inputDtype: "quint8", outputDtype: "quint8" });
-const dynamicInt8 = new DTypeConfig({
-  inputDtype: "quint8",
-  outputDtype: "float32",
-  weightDtype: "qint8",
-  biasDtype: "float32",
-  isDynamic: true,
-});
-const dynamicFloat16 = new DTypeConfig({
-  inputDtype: "float16",
-  outputDtype: "float32",
-  weightDtype: "float16",
-  biasDtype: "float32",
-  isDynamic: true,
-});
-const layerNorm = new DTypeConfig({
-  inputDtype: "quint8",
-  outputDtype: "quint8",
-  weightDtype: "float32",
-  biasDtype: "float32",
-});
-const weightOnly = (weightDtype: "quint8" | "quint4x2" | "qint8"): DTypeConfig =>
-  new DTypeConfig({ inputDtype: "float32", outputDtype: "float32", weightDtype });
-
-const signedActivation = { dtype: "qint8", scaleMinLowerBound: EPS_2_12 } as const;
-const signedWeight = {
-  dtype: "qint8",
-  quantMinLowerBound: -127,
-  quantMaxUpperBound: 127,
-  scaleMinLowerBound: EPS_2_12,
-} as const;
-const signedWeighted = new DTypeConfig({
-  inputDtype: signedActivation,
-  outputDtype: signedActivation,
-  weightDtype: signedWeight,
-  biasDtype: "float32",
-});
-const signedPlain = new DTypeConfig({ inputDtype: signedActivation, outputDtype: signedActivation });
 
 interface Choices {
   readonly conv: readonly DTypeConfig[];
@@ -134,4 +102,44 @@ export function getOnednnBackendConfig(): BackendConfig {
     hasShapes: false,
   });
   return config.setBackendPatternConfigs([...rows.convAddRows([weighted]), ...rows.linearActivationRows(linear)]);
+}
+
+const EXECUTORCH_SHARING = [
+  "Flatten", "adaptiveAvgPool2d", "elu", "hardtanh", "maxPool2d", "pad", "relu", "relu6", "leakyRelu",
+  "AdaptiveAvgPool2d", "ConstantPad2d", "ELU", "MaxPool2d", "ReLU6", "Hardtanh", "LeakyReLU", "clamp", "reshape",
+  "mean", "permute",
+]; // prettier-ignore
+
+/** Backends that PyTorch reaches through ExecuTorch (XNNPACK): signed activations first, two-dimensional convolutions. */
+export function getExecutorchBackendConfig(): BackendConfig {
+  const simple = [signedPlain, plain];
+  const linear = [signedWeighted, weighted, dynamicInt8, signedDynamic, dynamicFloat16];
+  const embedding = [weightOnly("quint8")];
+  return new BackendConfig("executorch").setBackendPatternConfigs([
+    ...rows.linearLayerRows(linear),
+    ...rows.convRows(2, [signedWeighted, weighted]),
+    ...rows.binaryOperatorRows(["add", "sub", "mul"], [signedPlain, weighted]),
+    ...rows.sharingRows(simple, EXECUTORCH_SHARING),
+    new BackendPatternConfig("BatchNorm2d").setDtypeConfigs(simple),
+    ...rows.catRows(simple),
+    ...rows.embeddingRows(embedding),
+    new BackendPatternConfig("embedding").setDtypeConfigs(embedding).setInputTypeToIndex({ weight: 1 }),
+  ]);
+}
+
+/** TensorRT: qint8 throughout. */
+export function getTensorrtBackendConfig(): BackendConfig {
+  const addmm = new BackendPatternConfig("addmm")
+    .setObservationType(ObservationType.OUTPUT_USE_DIFFERENT_OBSERVER_AS_INPUT)
+    .setDtypeConfigs([int8Weighted])
+    .setInputTypeToIndex({ bias: 0, weight: 2 });
+  return new BackendConfig("tensorrt").setBackendPatternConfigs([
+    ...rows.allConvRows([int8Weighted]),
+    addmm,
+    ...rows.catRows([int8Plain]),
+    ...rows.linearRows([int8Weighted]),
+    ...rows.binaryRows([int8Weighted]),
+    ...rows.sharingRows([int8Plain]),
+    ...rows.shapeRows([int8Plain]),
+  ]);
 }

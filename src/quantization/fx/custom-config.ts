@@ -13,7 +13,7 @@ import type { ObjectType } from "./names.ts";
 import type { QConfigMapping } from "./qconfig-mapping.ts";
 
 /** How a standalone module is prepared; what is left out comes from its parent. */
-export interface StandaloneConfig {
+export interface StandaloneModuleConfigEntry {
   readonly qconfigMapping: QConfigMapping | null;
   readonly exampleInputs: readonly unknown[] | null;
   readonly prepareCustomConfig: PrepareCustomConfig | null;
@@ -31,8 +31,8 @@ export interface QuantizedClass {
 }
 
 export class PrepareCustomConfig {
-  readonly standaloneModuleNames = new Map<string, StandaloneConfig>();
-  readonly standaloneModuleClasses = new Map<string, StandaloneConfig>();
+  readonly standaloneModuleNames = new Map<string, StandaloneModuleConfigEntry>();
+  readonly standaloneModuleClasses = new Map<string, StandaloneModuleConfigEntry>();
   readonly floatToObservedMapping = new Map<string, ObservedClass>();
   nonTraceableModuleNames: readonly string[] = [];
   nonTraceableModuleClasses: readonly string[] = [];

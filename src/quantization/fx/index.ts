@@ -3,7 +3,7 @@
 export * from "./backend-config.ts";
 export * from "./backends.ts";
 export { ConvertCustomConfig, FuseCustomConfig, PrepareCustomConfig } from "./custom-config.ts";
-export type { ObservedClass, QuantizedClass, StandaloneConfig } from "./custom-config.ts";
+export type { ObservedClass, QuantizedClass, StandaloneModuleConfigEntry } from "./custom-config.ts";
 export * from "./default-mappings.ts";
 export { InputEqualizationObserver } from "./equalization.ts";
 export { fuseFx } from "./fuse.ts";

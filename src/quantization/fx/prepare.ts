@@ -15,7 +15,7 @@ import { assignQConfigs, checkMapping } from "./assign.ts";
 import type { BackendConfig } from "./backend-config.ts";
 import { getNativeBackendConfig } from "./backends.ts";
 import { checkIndexes, checkPrepareCustomConfig, keepAttributes, PrepareCustomConfig } from "./custom-config.ts";
-import type { StandaloneConfig } from "./custom-config.ts";
+import type { StandaloneModuleConfigEntry } from "./custom-config.ts";
 import { insertEqualization } from "./equalization.ts";
 import { fuseGraph } from "./fuse.ts";
 import { FxQuantizer } from "./fx-quantizer.ts";
@@ -54,7 +54,7 @@ export interface PrepareFxOptions extends PrepareQatFxOptions {
 }
 
 /** The standalone setting of a module; by name before by class. */
-function standaloneOf({ custom }: Request, path: string, type: string): StandaloneConfig | undefined {
+function standaloneOf({ custom }: Request, path: string, type: string): StandaloneModuleConfigEntry | undefined {
   return custom.standaloneModuleNames.get(path) ?? custom.standaloneModuleClasses.get(type);
 }
 

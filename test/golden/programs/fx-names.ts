@@ -12,6 +12,9 @@ const operators: Readonly<Record<string, readonly string[]>> = {
   view: ["reshape"],
   resize: ["reshape"],
   transpose: ["permute"],
+  permute_copy: ["permute"],
+  concat: ["cat"],
+  concatenate: ["cat"],
   contiguous: [],
   detach: [],
 };

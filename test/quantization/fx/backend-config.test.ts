@@ -94,6 +94,8 @@ const backends = {
   x86: fx.getX86BackendConfig(),
   qnnpack: fx.getQnnpackBackendConfig(),
   onednn: fx.getOnednnBackendConfig(),
+  executorch: fx.getExecutorchBackendConfig(),
+  tensorrt: fx.getTensorrtBackendConfig(),
 };
 
 describe("backend configs", () => {
