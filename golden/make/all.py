@@ -2,7 +2,7 @@
 import importlib
 import sys
 
-AREAS = ["numerics", "observers", "fake_quantize", "float_ops", "float_modules", "training", "quantized_ops", "flows", "n_shadows"]
+AREAS = ["numerics", "observers", "fake_quantize", "float_ops", "float_modules", "training", "quantized_ops", "flows", "n_shadows", "float8_linear"]
 
 
 def main():

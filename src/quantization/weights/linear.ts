@@ -17,7 +17,8 @@ import { full } from "../../tensor/create.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { dequantizeWeight, intxRange, quantizeToAffine } from "./affine-weight.ts";
 import type { AffineWeight } from "./affine-weight.ts";
-import { PerToken } from "./granularity.ts";
+import { roundRowsToFloat8 } from "./float8-linear.ts";
+import { PerRow, PerToken } from "./granularity.ts";
 import type { Granularity } from "./granularity.ts";
 
 /** How activations reach the integers. */
@@ -32,7 +33,9 @@ export type Activation =
       readonly fixed: FixedScale | null;
     }
   /** Rounded to int8 a token at a time, then multiplied as floats. */
-  | { readonly kind: "perToken" };
+  | { readonly kind: "perToken" }
+  /** Rounded to 8-bit floats a row at a time, then multiplied as floats. */
+  | { readonly kind: "float8PerRow" };
 
 export interface FixedScale {
   readonly scale: Tensor;
@@ -92,8 +95,13 @@ export class AffineQuantizedLinear extends Module {
   forward(x: Tensor): Tensor {
     const { activation } = this;
     if (activation.kind === "integer") return this.integerProduct(x, activation);
-    const read = activation.kind === "perToken" ? roundPerToken(x) : x;
-    return linear(read, dequantizeWeight(this.quantizedWeight), this.bias);
+    return linear(this.read(x), dequantizeWeight(this.quantizedWeight), this.bias);
+  }
+
+  private read(x: Tensor): Tensor {
+    const { kind } = this.activation;
+    if (kind === "perToken") return roundPerToken(x);
+    return kind === "float8PerRow" ? roundRowsToFloat8(x, new PerRow()) : x;
   }
 
   // y = ((X_int W_int^T) s_x - z_x s_x rowSum(W_int)) s_w + b, each step rounded to float32; the integer sums are exact.

@@ -16,6 +16,13 @@ import {
   Int8WeightOnlyConfig,
   IntxWeightOnlyConfig,
 } from "./configs.ts";
+import {
+  Float8DynamicActivationFloat8WeightConfig,
+  Float8DynamicActivationInt4WeightConfig,
+  Float8StaticActivationFloat8WeightConfig,
+  Float8WeightOnlyConfig,
+} from "./float8-configs.ts";
+import { Float8Linear } from "./float8-linear.ts";
 import { PerGroup } from "./granularity.ts";
 import { AffineQuantizedLinear } from "./linear.ts";
 
@@ -110,6 +117,42 @@ registerQuantizeModuleHandler(Int4WeightOnlyConfig, (module, { groupSize }) => {
     range: intxRange("int4"),
   } as const;
   return AffineQuantizedLinear.fromFloat(layer, quantizeToAffine(layer.weight.detach(), settings), { kind: "float" });
+});
+
+registerQuantizeModuleHandler(Float8WeightOnlyConfig, (module, { weightDtype, granularity }) => {
+  const layer = requireLinear("Float8WeightOnlyConfig", module);
+  return Float8Linear.fromFloat(layer, { dtype: weightDtype, granularity }, null);
+});
+
+registerQuantizeModuleHandler(Float8DynamicActivationFloat8WeightConfig, (module, config) => {
+  const { activationDtype, weightDtype, granularity, activationValueLb, activationValueUb } = config;
+  const layer = requireLinear("Float8DynamicActivationFloat8WeightConfig", module);
+  const bounds = { valueLb: activationValueLb, valueUb: activationValueUb };
+  const activation = { dtype: activationDtype, granularity, scale: null, ...bounds };
+  return Float8Linear.fromFloat(layer, { dtype: weightDtype, granularity }, activation);
+});
+
+registerQuantizeModuleHandler(Float8StaticActivationFloat8WeightConfig, (module, config) => {
+  const { scale, activationDtype, weightDtype, granularity } = config;
+  const layer = requireLinear("Float8StaticActivationFloat8WeightConfig", module);
+  return Float8Linear.fromFloat(
+    layer,
+    { dtype: weightDtype, granularity },
+    { dtype: activationDtype, granularity, scale },
+  );
+});
+
+/** Layers whose width is no multiple of the group are left as they are. */
+registerQuantizeModuleHandler(Float8DynamicActivationInt4WeightConfig, (module, { groupSize }) => {
+  const layer = requireLinear("Float8DynamicActivationInt4WeightConfig", module);
+  if (layer.weight.size(-1) % groupSize !== 0) return module;
+  const settings = {
+    granularity: new PerGroup(groupSize),
+    mappingType: "SYMMETRIC",
+    range: intxRange("int4"),
+  } as const;
+  const weight = quantizeToAffine(layer.weight.detach(), settings);
+  return AffineQuantizedLinear.fromFloat(layer, weight, { kind: "float8PerRow" });
 });
 
 /**
