@@ -80,9 +80,7 @@ function rowOf(module: string, name: string, types: ReadonlySet<string>): Covera
   const found = places.find(([, names]) => own in names);
   if (found) return { name, status: "done", note: `\`${own}\` of ${found[0]}` };
   if (types.has(own)) return { name, status: "done", note: `\`${own}\`, a type` };
-  return reason === undefined
-    ? { name, status: "missing", note: "" }
-    : { name, status: "never", note: reason };
+  return reason === undefined ? { name, status: "missing", note: "" } : { name, status: "never", note: reason };
 }
 
 /** All rows by PyTorch module. */
@@ -109,7 +107,9 @@ and constants are in camelCase, a trailing underscore is dropped.
 ${all.length} names: ${count("done")} done, ${count("never")} that will not exist (with the reason), ${count("missing")} missing.
 `;
   const sections = [...modules].map(([module, rows]) => {
-    const lines = rows.map(({ name, status, note }) => `| \`${name}\` | ${status === "done" ? note : `${status}: ${note}`} |`);
+    const lines = rows.map(
+      ({ name, status, note }) => `| \`${name}\` | ${status === "done" ? note : `${status}: ${note}`} |`,
+    );
     return `## ${module}\n\n| PyTorch | fewbit |\n| --- | --- |\n${lines.join("\n")}\n`;
   });
   return [head, ...sections].join("\n");

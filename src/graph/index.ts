@@ -9,6 +9,8 @@ export { interpret } from "./interpret.ts";
 export type { InterpretOptions, NodeListener } from "./interpret.ts";
 export { parseGraph } from "./parse.ts";
 export { printGraph } from "./print.ts";
+export * as rewriting from "./rewriting.ts";
+export type { Pass, Rule } from "./rewriting.ts";
 export { flattenTree, unflattenTree } from "./tree.ts";
 export type { TreeSpec } from "./tree.ts";
 export { verify } from "./verify.ts";

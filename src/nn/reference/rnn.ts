@@ -8,20 +8,37 @@ import * as float from "../rnn.ts";
 import * as cells from "../rnn-cell.ts";
 import { roundCell, takeWeights, withRoundedWeights } from "./rounded-weight.ts";
 
+/** Names of a layer's two weights. */
+function weightNames(layer: number, direction: number): [string, string] {
+  const suffix = `_l${layer}${direction === 1 ? "_reverse" : ""}`;
+  return [`weight_ih${suffix}`, `weight_hh${suffix}`];
+}
+
 /** Reference LSTM. */
 export class LSTM extends withRoundedWeights(float.LSTM) {
   override layerWeights(layer: number, direction = 0): CellWeights {
-    const suffix = `_l${layer}${direction === 1 ? "_reverse" : ""}`;
-    return roundCell(super.layerWeights(layer, direction), this.weightQParams, [
-      `weight_ih${suffix}`,
-      `weight_hh${suffix}`,
-    ]);
+    return roundCell(super.layerWeights(layer, direction), this.weightQParams, weightNames(layer, direction));
   }
 
   static fromFloat(module: float.LSTM): LSTM {
     const { numLayers, bias, batchFirst, dropout, bidirectional } = module;
     return takeWeights(
       new LSTM(module.inputSize, module.hiddenSize, { numLayers, bias, batchFirst, dropout, bidirectional }),
+      module,
+    );
+  }
+}
+
+/** Reference GRU. */
+export class GRU extends withRoundedWeights(float.GRU) {
+  override layerWeights(layer: number, direction = 0): CellWeights {
+    return roundCell(super.layerWeights(layer, direction), this.weightQParams, weightNames(layer, direction));
+  }
+
+  static fromFloat(module: float.GRU): GRU {
+    const { numLayers, bias, batchFirst, dropout, bidirectional } = module;
+    return takeWeights(
+      new GRU(module.inputSize, module.hiddenSize, { numLayers, bias, batchFirst, dropout, bidirectional }),
       module,
     );
   }

@@ -11,7 +11,8 @@ import type { Pass } from "../../graph/rewrite.ts";
 import { dropDormantUpdates } from "../../graph/updates.ts";
 import { decomposedPairs, replaceObservers } from "./convert.ts";
 import type { ConvertOptions } from "./convert.ts";
-import { duplicateDequantize } from "./duplicate-dequantize.ts";
+import { DuplicateDQPass } from "./duplicate-dequantize.ts";
+import { PortNodeMetaForQDQ } from "./port-node-meta.ts";
 import { foldTrainedBatchNorms } from "./qat-batch-norm.ts";
 import { referenceRepresentation } from "./reference-representation.ts";
 
@@ -42,7 +43,8 @@ export function convertPt2e(model: GraphModule, options: ConvertPt2eOptions = {}
   replaceObservers(graph, decomposedPairs(options));
   const passes = [
     foldTrainedBatchNorms,
-    duplicateDequantize,
+    DuplicateDQPass,
+    PortNodeMetaForQDQ,
     ...(options.foldQuantize === false ? [] : [foldQuantizedWeights]),
     ...(options.useReferenceRepresentation ? referenceRepresentation : []),
   ];

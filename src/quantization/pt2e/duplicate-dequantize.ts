@@ -38,7 +38,7 @@ function duplicateFor(graph: Graph, node: Node, reader: Node): void {
   );
 }
 
-export const duplicateDequantize: Pass = {
+export const DuplicateDQPass: Pass = {
   name: "duplicate-dequantize",
   run(graph) {
     for (const node of [...graph.nodes]) {

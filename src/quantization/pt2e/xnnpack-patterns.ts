@@ -139,6 +139,42 @@ const cat: Row = (graph, config, { includes }) => {
   }
 };
 
+/** Nodes that one GRU layer's forward made, by its path. */
+function gruParts(graph: Graph): Node[][] {
+  const parts = new Map<string, Node[]>();
+  for (const node of graph.nodes) {
+    const { moduleType, path } = node.source;
+    if (moduleType !== "GRU" || node.kind !== "operator") continue;
+    parts.set(path, [...(parts.get(path) ?? []), node]);
+  }
+  return [...parts.values()];
+}
+
+/**
+ * A GRU runs in float between quantized ends: its input, its initial state if one is given, and its output are
+ * quantized, and nothing inside is annotated. Stands first, because a captured GRU consists of linear operators.
+ */
+const gruIoOnly: Row = (graph, config, { includes }) => {
+  for (const nodes of gruParts(graph)) {
+    const own = new Set(nodes);
+    if (nodes.some((node) => isAnnotated(node)) || !nodes.every(includes)) continue;
+    const given = nodes
+      .flatMap((node) => node.inputs)
+      .filter(({ node }) => !own.has(node) && node.kind !== "attribute");
+    const spec = getInputActQspec(config);
+    for (const value of new Set(given)) {
+      const reader = value.users.find((user) => own.has(user))!;
+      annotate(reader, new QuantizationAnnotation({ inputQspecMap: new Map([[value, spec]]) }));
+    }
+    const output = nodes.find(
+      (node) => graph.outputs.some((out) => out === node.outputs[0]) || node.users.some((user) => !own.has(user)),
+    );
+    if (output && !isAnnotated(output))
+      annotate(output, new QuantizationAnnotation({ outputQspec: getOutputActQspec(config) }));
+    for (const node of nodes) if (!isAnnotated(node)) annotate(node, new QuantizationAnnotation());
+  }
+};
+
 /** Only for training: before inference batch norms are folded away. */
 export const qatRows: readonly Row[] = [
   weighted({ links: [CONV, BATCH_NORM, RELU], claimsWeights: true }),
@@ -148,6 +184,7 @@ export const qatRows: readonly Row[] = [
 ];
 
 export const staticRows: readonly Row[] = [
+  gruIoOnly,
   weighted({ links: [LINEAR, RELU], claimsWeights: true }),
   weighted({ links: [LINEAR], claimsWeights: false }),
   weighted({ links: [CONV, RELU], claimsWeights: true }),
