@@ -1,6 +1,7 @@
 /** Every case, from the shape lists of real networks. */
 
 import { readFileSync } from "node:fs";
+import { integerProducts } from "./kernels/int8.ts";
 import type { BenchCase, ConvSizes, Precision } from "./lib/case.ts";
 import { convName, convOperations } from "./lib/case.ts";
 
@@ -56,6 +57,70 @@ function network(batch: number, precision: Precision): BenchCase {
   };
 }
 
+const TRAINING_BATCH = 32;
+
+function training(precision: Precision): BenchCase {
+  return {
+    name: precision === "f32" ? "training step batch 32" : "QAT step batch 32",
+    group: "training",
+    work: { kind: "train", batch: TRAINING_BATCH },
+    precision,
+    amount: TRAINING_BATCH,
+    unit: "images/s",
+    candidates: ["fewbit", "fewbit-2t", "fewbit-eager", "tfjs"],
+  };
+}
+
+const CALIBRATION_BATCH = 50;
+
+/** Twice the operations of the forward product: one gradient for the input, one for the weights. */
+const gradients: BenchCase = {
+  name: `conv gradients ${convName(C64)}`,
+  group: "training",
+  work: { kind: "convGradients", sizes: C64 },
+  precision: "f32",
+  amount: 2 * convOperations(C64),
+  unit: "GOP/s",
+  candidates: ["fewbit", "fewbit-simd", "fewbit-2t"],
+};
+
+const calibration: BenchCase = {
+  name: "calibration batch 50, histogram observers",
+  group: "training",
+  work: { kind: "calibrate", batch: CALIBRATION_BATCH },
+  precision: "f32",
+  amount: CALIBRATION_BATCH,
+  unit: "images/s",
+  candidates: ["fewbit", "fewbit-simd", "fewbit-2t"],
+};
+
+/** Kernels the bars name, operands in memory. */
+const BAR_KERNELS = [
+  "conv 3x3 16->16 32²",
+  "conv 3x3 32->32 16²",
+  "conv 3x3 64->64 56²",
+  "conv 1x1 16->64 56²",
+  "conv 1x1 64->64 28²",
+  "conv 1x1 64->256 28²",
+  "depthwise 32 56² s1 rows",
+  "depthwise 256 28² s1 rows",
+  "gemm 1024 x 1024 x 1024",
+];
+
+function kernels(): BenchCase[] {
+  return integerProducts
+    .filter(({ name }) => BAR_KERNELS.includes(name))
+    .map(({ name, amount }) => ({
+      name: `kernel ${name}`,
+      group: "kernels",
+      work: { kind: "kernel" },
+      precision: "int8",
+      amount,
+      unit: "GOP/s",
+      candidates: ["fewbit", "fewbit-simd"],
+    }));
+}
+
 /** Layers of one list that no earlier case has. */
 function listed(group: string, file: string, taken: Set<string>): BenchCase[] {
   return precisions.flatMap((precision) =>
@@ -72,7 +137,8 @@ function allCases(): BenchCase[] {
     ...precisions.map((precision) => conv("products", C64, precision, ALL)),
   ];
   const taken = new Set(first.map(({ name }) => name));
-  return [...first, ...listed("ResNet-50", "resnet50", taken), ...listed("MobileNetV2", "mobilenet-v2", taken)];
+  const own = [...precisions.map(training), gradients, calibration, ...kernels()];
+  return [...first, ...own, ...listed("ResNet-50", "resnet50", taken), ...listed("MobileNetV2", "mobilenet-v2", taken)];
 }
 
 export const cases: readonly BenchCase[] = allCases();

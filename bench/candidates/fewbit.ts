@@ -6,14 +6,17 @@ import { compile } from "../../src/compile/index.ts";
 import type { Executable } from "../../src/compile/index.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import type { EngineOptions } from "../../src/engine/engine.ts";
+import { convNdBackwardInputF32, convNdBackwardWeightF32 } from "../../src/engine/eager/index.ts";
 import { importOnnx } from "../../src/onnx/index.ts";
 import type { IntegerForm } from "../models/onnx.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import type { Candidate, Prepared, Skipped } from "../lib/candidate.ts";
-import type { BenchCase } from "../lib/case.ts";
+import type { BenchCase, ConvSizes } from "../lib/case.ts";
 import { randomBytes, randomFloats } from "../lib/random.ts";
 import { readModel, signatureOf } from "../models/files.ts";
-import { imageTensor } from "../models/networks.ts";
+import { integerProducts } from "../kernels/int8.ts";
+import { imageTensor, preparedGraph } from "../models/networks.ts";
+import { trainingStep } from "./fewbit-training.ts";
 
 function inputTensor({ work, precision }: BenchCase): Tensor {
   if (work.kind === "network") return imageTensor(work.batch);
@@ -30,11 +33,18 @@ function formOf({ work, precision }: BenchCase): "f32" | IntegerForm {
   return work.kind === "gemm" ? "qdq-gemm" : "qdq";
 }
 
+export interface FewbitOptions extends EngineOptions {
+  /** Trains with eager operators instead of a compiled step. */
+  readonly isEager?: boolean;
+}
+
 class Fewbit implements Candidate {
   private readonly engine: Engine;
+  private readonly isEager: boolean;
 
-  constructor(options: EngineOptions) {
+  constructor({ isEager = false, ...options }: FewbitOptions) {
     this.engine = new Engine(options);
+    this.isEager = isEager;
   }
 
   describe(): string {
@@ -48,8 +58,14 @@ class Fewbit implements Candidate {
       case "conv":
       case "network":
         return Promise.resolve(this.runModel(work));
-      default:
-        return Promise.resolve({ skipped: "not there yet" });
+      case "train":
+        return Promise.resolve(trainingStep(work.precision, work.work.batch, this.isEager ? null : this.engine));
+      case "calibrate":
+        return Promise.resolve(this.calibrate(work.work.batch));
+      case "convGradients":
+        return Promise.resolve(this.convGradients(work.work.sizes));
+      case "kernel":
+        return Promise.resolve(this.kernel(work.name));
     }
   }
 
@@ -65,8 +81,45 @@ class Fewbit implements Candidate {
       dispose: () => executable.dispose(),
     };
   }
+
+  /** The network with a histogram observer at every activation. */
+  private calibrate(batch: number): Prepared {
+    const executable = compile(preparedGraph(), { engine: this.engine });
+    const images = imageTensor(batch, "train");
+    return {
+      call: () => void executable.run(images),
+      output: () => Float32Array.from(executable.runOne(images).data),
+      dispose: () => executable.dispose(),
+    };
+  }
+
+  /** Both gradients of a convolution, operands in and results out. */
+  private convGradients({ inChannels, outChannels, size, kernel, stride }: ConvSizes): Prepared {
+    const pad = (kernel - 1) / 2;
+    const shape = {
+      batch: 1, inChannels, outChannels, groups: 1, size: [size, size], kernel: [kernel, kernel],
+      stride: [stride, stride], padding: [pad, pad], dilation: [1, 1],
+    }; // prettier-ignore
+    const { engine } = this;
+    const x = randomFloats(inChannels * size ** 2, 1);
+    const w = randomFloats(outChannels * inChannels * kernel ** 2, 2);
+    const dy = randomFloats(outChannels * size ** 2, 3);
+    return {
+      call: () => {
+        convNdBackwardInputF32(dy, w, shape, engine);
+        convNdBackwardWeightF32(dy, x, shape, engine);
+      },
+      output: () => null,
+      dispose: () => undefined,
+    };
+  }
+
+  private kernel(name: string): Prepared {
+    const { call, free } = integerProducts.find((work) => `kernel ${work.name}` === name)!.make(this.engine);
+    return { call, output: () => null, dispose: free };
+  }
 }
 
-export function fewbit(options: EngineOptions): Candidate {
+export function fewbit(options: FewbitOptions): Candidate {
   return new Fewbit(options);
 }

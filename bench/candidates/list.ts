@@ -1,11 +1,12 @@
 /** Every candidate by name; each module is loaded in its own process only. */
 
 import type { Candidate } from "../lib/candidate.ts";
+import type { FewbitOptions } from "./fewbit.ts";
 
 type Load = () => Promise<Candidate>;
 
 const fewbit =
-  (options: { readonly build?: "simd" | "relaxed"; readonly threads?: number }): Load =>
+  (options: FewbitOptions): Load =>
   async () =>
     (await import("./fewbit.ts")).fewbit(options);
 
@@ -18,6 +19,7 @@ export const candidates: ReadonlyMap<string, Load> = new Map<string, Load>([
   ["fewbit", fewbit({})],
   ["fewbit-simd", fewbit({ build: "simd" })],
   ["fewbit-2t", fewbit({ threads: 2 })],
+  ["fewbit-eager", fewbit({ isEager: true })],
   ["ort-web", onnxruntime("web", 1)],
   ["ort-web-2t", onnxruntime("web", 2)],
   ["ort-node", onnxruntime("node", 1)],
@@ -29,6 +31,7 @@ export const candidateTitles: Readonly<Record<string, string>> = {
   fewbit: "fewbit, relaxed SIMD build, one thread",
   "fewbit-simd": "fewbit, plain SIMD build, one thread",
   "fewbit-2t": "fewbit, relaxed SIMD build, two threads",
+  "fewbit-eager": "fewbit, operators one by one instead of a compiled step",
   "ort-web": "onnxruntime-web, wasm, SIMD, one thread",
   "ort-web-2t": "onnxruntime-web, wasm, SIMD, two threads",
   "ort-node": "onnxruntime-node, native code, one thread (orientation)",

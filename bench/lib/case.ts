@@ -18,10 +18,12 @@ export type Work =
   | { readonly kind: "gemm"; readonly rows: number; readonly depth: number; readonly columns: number }
   | { readonly kind: "conv"; readonly sizes: ConvSizes }
   | { readonly kind: "network"; readonly batch: number }
-  | { readonly kind: "train"; readonly batch: number; readonly compiled: boolean }
+  /** A step of training; QAT where the precision is int8. */
+  | { readonly kind: "train"; readonly batch: number }
   | { readonly kind: "calibrate"; readonly batch: number }
   | { readonly kind: "convGradients"; readonly sizes: ConvSizes }
-  | { readonly kind: "kernel"; readonly kernel: string };
+  /** An integer kernel by its name in bench/kernels/int8.ts. */
+  | { readonly kind: "kernel" };
 
 export interface BenchCase {
   /** Unique; `--only` looks for parts of it. */

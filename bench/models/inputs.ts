@@ -15,6 +15,9 @@ export const hasResNet20 = existsSync(path.join(DATA_FOLDER, "models/resnet20.sa
 export const CLASSES = 10;
 const DIGITS_SHAPE = [1, 8, 8];
 
+/** How every candidate trains, and for how many steps their losses are compared. */
+export const TRAINING = { optimizer: { lr: 1e-3, momentum: 0.9 }, comparedSteps: 3 };
+
 export interface Images {
   readonly values: Float32Array;
   readonly shape: number[];

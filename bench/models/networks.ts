@@ -7,7 +7,8 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { ResNet20 } from "../../examples/models/resnet20-plain.ts";
-import { DigitsNet } from "../../examples/models/digits-net.ts";
+import { ResNet20 as EagerResNet20, fusionsOf } from "../../examples/models/resnet20.ts";
+import { DigitsNet, digitsFusions } from "../../examples/models/digits-net.ts";
 import { compile } from "../../src/compile/index.ts";
 import { readSafetensors } from "../../src/data/safetensors.ts";
 import { capture } from "../../src/graph/capture.ts";
@@ -27,14 +28,30 @@ const BATCH = 50;
 
 export const networkName = hasResNet20 ? "ResNet-20" : "digits network";
 
-/** The float network, for training. */
+/** Parameters and statistics by PyTorch's names. */
+export function pretrained(): ReadonlyMap<string, Tensor> {
+  return readSafetensors(readFileSync(path.join(DATA_FOLDER, "models/resnet20.safetensors"))).tensors;
+}
+
+/** The float network. */
 export function floatNetwork(): Module<[Tensor], Tensor> {
   manualSeed(1);
   if (!hasResNet20) return new DigitsNet();
   const model = new ResNet20();
-  model.loadStateDict(readSafetensors(readFileSync(path.join(DATA_FOLDER, "models/resnet20.safetensors"))).tensors);
+  model.loadStateDict(pretrained());
   return model;
 }
+
+/** The same with stubs, for eager quantization; and what is fused in it. */
+export function eagerNetwork(): Module<[Tensor], Tensor> {
+  manualSeed(1);
+  if (!hasResNet20) return new DigitsNet();
+  const model = new EagerResNet20();
+  model.loadStateDict(pretrained());
+  return model;
+}
+
+export const eagerFusions: string[][] = hasResNet20 ? fusionsOf() : digitsFusions;
 
 export function imageTensor(count: number, part: "train" | "test" = "test", from = 0): Tensor {
   const { values, shape } = networkImages(count, part, from);
