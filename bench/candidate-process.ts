@@ -22,6 +22,13 @@ async function prepare(request: Request & { type: "prepare" }): Promise<Reply> {
   return { type: "prepared", output: await made.output(), note: made.note ?? "" };
 }
 
+async function batch(): Promise<Reply> {
+  const before = process.cpuUsage();
+  const ms = await timeBatch(prepared!.call, count);
+  const { user, system } = process.cpuUsage(before);
+  return { type: "time", ms, share: Math.min(1, (user + system) / 1000 / (ms * count)) };
+}
+
 async function answer(request: Request): Promise<Reply> {
   candidate ??= await load!();
   switch (request.type) {
@@ -30,7 +37,7 @@ async function answer(request: Request): Promise<Reply> {
     case "prepare":
       return prepare(request);
     case "batch":
-      return { type: "time", ms: await timeBatch(prepared!.call, count) };
+      return batch();
     case "release":
       await prepared?.dispose();
       prepared = undefined;

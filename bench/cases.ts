@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { integerProducts } from "./kernels/int8.ts";
+import { peakAmounts } from "./kernels/peak.ts";
 import type { BenchCase, ConvSizes, Precision } from "./lib/case.ts";
 import { convName, convOperations } from "./lib/case.ts";
 
@@ -67,7 +68,10 @@ function training(precision: Precision): BenchCase {
     precision,
     amount: TRAINING_BATCH,
     unit: "images/s",
-    candidates: ["fewbit", "fewbit-2t", "fewbit-eager", "tfjs"],
+    candidates:
+      precision === "f32"
+        ? ["fewbit", "fewbit-2t", "fewbit-eager", "tfjs"]
+        : ["fewbit", "fewbit-plain", "fewbit-eager"],
   };
 }
 
@@ -91,7 +95,7 @@ const calibration: BenchCase = {
   precision: "f32",
   amount: CALIBRATION_BATCH,
   unit: "images/s",
-  candidates: ["fewbit", "fewbit-simd", "fewbit-2t"],
+  candidates: ["fewbit", "fewbit-plain"],
 };
 
 /** Kernels the bars name, operands in memory. */
@@ -108,17 +112,21 @@ const BAR_KERNELS = [
 ];
 
 function kernels(): BenchCase[] {
-  return integerProducts
-    .filter(({ name }) => BAR_KERNELS.includes(name))
-    .map(({ name, amount }) => ({
-      name: `kernel ${name}`,
-      group: "kernels",
-      work: { kind: "kernel" },
-      precision: "int8",
-      amount,
-      unit: "GOP/s",
-      candidates: ["fewbit", "fewbit-simd"],
-    }));
+  const kernel = (name: string, amount: number, candidates: string[]): BenchCase => ({
+    name: `kernel ${name}`,
+    group: "kernels",
+    work: { kind: "kernel" },
+    precision: "int8",
+    amount,
+    unit: "GOP/s",
+    candidates,
+  });
+  return [
+    ...Object.entries(peakAmounts).map(([name, amount]) => kernel(name, amount, ["fewbit"])),
+    ...integerProducts
+      .filter(({ name }) => BAR_KERNELS.includes(name))
+      .map(({ name, amount }) => kernel(name, amount, ["fewbit", "fewbit-simd"])),
+  ];
 }
 
 /** Layers of one list that no earlier case has. */

@@ -11,9 +11,12 @@ import { parseArgs } from "node:util";
 import { Progress } from "../examples/lib/progress.ts";
 import { printTable } from "../examples/lib/table.ts";
 import { cases } from "./cases.ts";
+import { COLD_GROUP, bundleBytes, coldStarts } from "./cold-start.ts";
 import { Driver } from "./lib/drive.ts";
-import { ratio, rate, thisMachine, writeResults } from "./lib/results.ts";
-import type { CaseResult } from "./lib/results.ts";
+import { judge } from "./bars.ts";
+import { DOC_FILE, RESULTS_FILE, writePage } from "./doc.ts";
+import { ratio, rate, readResults, thisMachine, writeResults } from "./lib/results.ts";
+import type { CaseResult, Results } from "./lib/results.ts";
 import { writeModels } from "./models/files.ts";
 import { networkName } from "./models/networks.ts";
 
@@ -27,6 +30,7 @@ const { values: options } = parseArgs({
     candidates: { type: "string", default: "" },
     rounds: { type: "string" },
     json: { type: "string", default: "output/bench.json" },
+    doc: { type: "boolean", default: false },
   },
 });
 
@@ -58,30 +62,65 @@ function print(results: readonly CaseResult[]): void {
   }
 }
 
-const wanted = cases.filter(
-  ({ name, group }) => options.only.length === 0 || options.only.some((part) => name.includes(part) || group === part),
-);
-const driver = new Driver();
-const progress = new Progress("bench", wanted.length);
-const results: CaseResult[] = [];
-const written = new Set<string>();
-for (const [i, work] of wanted.entries()) {
-  writeModels(work, written);
-  results.push(
-    await driver.run(work, {
-      rounds: Number(options.rounds ?? (options.quick ? QUICK_ROUNDS : ROUNDS)),
-      quick: options.quick,
-      wanted: options.candidates.split(",").filter(Boolean),
-    }),
-  );
-  progress.update(i + 1, work.name);
+/** Whether `--only` names a case, by a part of its name or by its group. */
+function isWanted(name: string, group: string): boolean {
+  return options.only.length === 0 || options.only.some((part) => name.includes(part) || group === part);
 }
-driver.stop();
-print(results);
-writeResults(options.json, {
-  machine: thisMachine(),
-  network: networkName,
-  candidates: driver.descriptions,
-  cases: results,
-});
-console.log(`written to ${options.json}`);
+
+async function measure(): Promise<Pick<Results, "cases" | "candidates">> {
+  const rounds = Number(options.rounds ?? (options.quick ? QUICK_ROUNDS : ROUNDS));
+  const wanted = cases.filter(({ name, group }) => isWanted(name, group));
+  const starts = (["f32", "int8"] as const).filter((precision) => isWanted(`network ${precision}`, COLD_GROUP));
+  const hasBytes = isWanted("bytes a page loads", "bytes");
+  const driver = new Driver();
+  const progress = new Progress("bench", wanted.length + starts.length + Number(hasBytes));
+  const results: CaseResult[] = [];
+  const written = new Set<string>();
+  let done = 0;
+  for (const work of wanted) {
+    writeModels(work, written);
+    const candidates = options.candidates.split(",").filter(Boolean);
+    results.push(await driver.run(work, { rounds, quick: options.quick, wanted: candidates }));
+    progress.update(++done, work.name);
+  }
+  driver.stop();
+  for (const precision of starts) {
+    results.push(...(await coldStarts(precision, rounds)));
+    progress.update(++done, `cold starts, ${precision}`);
+  }
+  if (hasBytes) {
+    results.push(await bundleBytes());
+    progress.update(++done, "bytes");
+  }
+  return { cases: results, candidates: driver.descriptions };
+}
+
+function printBars(results: Results): void {
+  const known = judge(results).filter(({ value }) => value !== null);
+  console.log();
+  printTable(
+    ["bar", "at least", "measured", ""],
+    known.map(({ work, than, bound, unit, isMost, value, isMet }) => [
+      than ? `${work} / ${than}` : work,
+      `${isMost ? "<= " : ""}${bound} ${unit}`,
+      value!.toPrecision(3),
+      isMet ? "met" : "missed",
+    ]),
+  );
+}
+
+/** @throws when there are no results yet. */
+async function document(): Promise<void> {
+  const results = readResults(RESULTS_FILE);
+  if (!results) throw new Error(`no results in ${RESULTS_FILE}: run the bench with --json ${RESULTS_FILE} first`);
+  await writePage(results);
+  console.log(`written to ${DOC_FILE}`);
+}
+
+if (options.doc) await document();
+else {
+  const measured = await measure();
+  print(measured.cases);
+  printBars(writeResults(options.json, { machine: thisMachine(), network: networkName, ...measured }));
+  console.log(`written to ${options.json}`);
+}

@@ -15,7 +15,8 @@ import type { BenchCase, ConvSizes } from "../lib/case.ts";
 import { randomBytes, randomFloats } from "../lib/random.ts";
 import { readModel, signatureOf } from "../models/files.ts";
 import { integerProducts } from "../kernels/int8.ts";
-import { imageTensor, preparedGraph } from "../models/networks.ts";
+import { peakWorks } from "../kernels/peak.ts";
+import { floatGraph, imageTensor, preparedGraph } from "../models/networks.ts";
 import { trainingStep } from "./fewbit-training.ts";
 
 function inputTensor({ work, precision }: BenchCase): Tensor {
@@ -36,15 +37,19 @@ function formOf({ work, precision }: BenchCase): "f32" | IntegerForm {
 export interface FewbitOptions extends EngineOptions {
   /** Trains with eager operators instead of a compiled step. */
   readonly isEager?: boolean;
+  /** Does the plain float work that a case with quantization is compared with: inference, a training step. */
+  readonly isPlain?: boolean;
 }
 
 class Fewbit implements Candidate {
   private readonly engine: Engine;
   private readonly isEager: boolean;
+  private readonly isPlain: boolean;
 
-  constructor({ isEager = false, ...options }: FewbitOptions) {
+  constructor({ isEager = false, isPlain = false, ...options }: FewbitOptions) {
     this.engine = new Engine(options);
     this.isEager = isEager;
+    this.isPlain = isPlain;
   }
 
   describe(): string {
@@ -59,13 +64,15 @@ class Fewbit implements Candidate {
       case "network":
         return Promise.resolve(this.runModel(work));
       case "train":
-        return Promise.resolve(trainingStep(work.precision, work.work.batch, this.isEager ? null : this.engine));
+        return Promise.resolve(
+          trainingStep(this.isPlain ? "f32" : work.precision, work.work.batch, this.isEager ? null : this.engine),
+        );
       case "calibrate":
         return Promise.resolve(this.calibrate(work.work.batch));
       case "convGradients":
         return Promise.resolve(this.convGradients(work.work.sizes));
       case "kernel":
-        return Promise.resolve(this.kernel(work.name));
+        return this.kernel(work.name);
     }
   }
 
@@ -84,7 +91,7 @@ class Fewbit implements Candidate {
 
   /** The network with a histogram observer at every activation. */
   private calibrate(batch: number): Prepared {
-    const executable = compile(preparedGraph(), { engine: this.engine });
+    const executable = compile(this.isPlain ? floatGraph() : preparedGraph(), { engine: this.engine });
     const images = imageTensor(batch, "train");
     return {
       call: () => void executable.run(images),
@@ -114,8 +121,9 @@ class Fewbit implements Candidate {
     };
   }
 
-  private kernel(name: string): Prepared {
-    const { call, free } = integerProducts.find((work) => `kernel ${work.name}` === name)!.make(this.engine);
+  private async kernel(name: string): Promise<Prepared> {
+    const works = name.startsWith("kernel peak") ? await peakWorks() : integerProducts;
+    const { call, free } = works.find((work) => `kernel ${work.name}` === name)!.make(this.engine);
     return { call, output: () => null, dispose: free };
   }
 }

@@ -5,12 +5,16 @@
 
 import path from "node:path";
 import { createRequire } from "node:module";
+import "@tensorflow/tfjs"; // registers the gradients of all operators
 import * as tf from "@tensorflow/tfjs-core";
 import { setThreadsCount, setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
 import type { Candidate, Prepared, Skipped } from "../lib/candidate.ts";
 import type { BenchCase, ConvSizes } from "../lib/case.ts";
 import { randomFloats } from "../lib/random.ts";
+import { CLASSES, TRAINING, hasResNet20, networkImages, networkLabels } from "../models/inputs.ts";
+import { pretrained } from "../models/networks.ts";
 import { floatBias, floatWeights, convSignature } from "../models/onnx.ts";
+import { TfResNet20 } from "./tfjs-resnet20.ts";
 
 type Shape4 = [number, number, number, number];
 
@@ -105,6 +109,46 @@ function conv(sizes: ConvSizes): Prepared {
   );
 }
 
+function network(batch: number): Prepared | Skipped {
+  if (!hasResNet20) return { skipped: "only ResNet-20 is written for it" };
+  const net = new TfResNet20(pretrained());
+  const { values, shape } = networkImages(batch);
+  const pixels = toPixels(values, shape as Shape4);
+  return prepared(
+    pixels,
+    [batch, shape[2]!, shape[3]!, shape[1]!],
+    (x) => net.infer(x as tf.Tensor4D),
+    (y) => y,
+    net.variables,
+  );
+}
+
+function trainNetwork(batch: number): Prepared | Skipped {
+  if (!hasResNet20) return { skipped: "only ResNet-20 is written for it" };
+  const net = new TfResNet20(pretrained());
+  const { values, shape } = networkImages(batch, "train");
+  const pixels = toPixels(values, shape as Shape4);
+  const labels = networkLabels(batch);
+  const { lr, momentum } = TRAINING.optimizer;
+  const optimizer = tf.train.momentum(lr, momentum);
+  const step = (): number =>
+    tf.tidy(() => {
+      const x = tf.tensor4d(pixels, [batch, shape[2]!, shape[3]!, shape[1]!]);
+      const target = tf.oneHot(tf.tensor1d(labels, "int32"), CLASSES);
+      const loss = optimizer.minimize(() => net.loss(x, target), true, net.trained)!;
+      return loss.dataSync()[0]!;
+    });
+  const losses = Float32Array.from({ length: TRAINING.comparedSteps }, step);
+  return {
+    call: () => void step(),
+    output: () => losses,
+    dispose: () => {
+      optimizer.dispose();
+      tf.dispose(net.variables);
+    },
+  };
+}
+
 class TensorFlowJs implements Candidate {
   describe(): string {
     const simd = String(tf.env().get("WASM_HAS_SIMD_SUPPORT"));
@@ -118,8 +162,12 @@ class TensorFlowJs implements Candidate {
         return Promise.resolve(gemm(work.rows, work.depth, work.columns));
       case "conv":
         return Promise.resolve(conv(work.sizes));
+      case "network":
+        return Promise.resolve(network(work.batch));
+      case "train":
+        return Promise.resolve(trainNetwork(work.batch));
       default:
-        return Promise.resolve({ skipped: "not there yet" });
+        return Promise.resolve({ skipped: "the case is about fewbit alone" });
     }
   }
 }

@@ -40,6 +40,7 @@ export type Reply =
   | { readonly type: "description"; readonly text: string }
   | { readonly type: "skipped"; readonly reason: string }
   | { readonly type: "prepared"; readonly output: Float32Array | null; readonly note: string }
-  | { readonly type: "time"; readonly ms: number }
+  /** Of one call; and the share of the time in which the process had a processor, 1 when it was never held up. */
+  | { readonly type: "time"; readonly ms: number; readonly share: number }
   | { readonly type: "released" }
   | { readonly type: "failed"; readonly error: string };

@@ -12,6 +12,9 @@ export interface ConvSizes {
   readonly groups: number;
 }
 
+/** Rates, where more is better; of milliseconds and kilobytes less is. */
+export type Unit = "GOP/s" | "images/s" | "GB/s" | "ms" | "KB";
+
 export type Precision = "f32" | "int8";
 
 export type Work =
@@ -33,12 +36,13 @@ export interface BenchCase {
   readonly precision: Precision;
   /** What one call counts for: operations (a multiply-add is two), images, or bytes. */
   readonly amount: number;
-  readonly unit: "GOP/s" | "images/s" | "GB/s";
+  readonly unit: Unit;
   readonly candidates: readonly string[];
 }
 
-/** A rate in the case's unit from the milliseconds of one call. */
+/** The measured quantity in the case's unit, from the milliseconds (or kilobytes) of one call. */
 export function rateOf({ amount, unit }: Pick<BenchCase, "amount" | "unit">, ms: number): number {
+  if (unit === "ms" || unit === "KB") return ms;
   return unit === "images/s" ? (amount / ms) * 1000 : amount / ms / 1e6;
 }
 

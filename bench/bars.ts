@@ -1,0 +1,125 @@
+/**
+ * The bars the engine is held to, and how each is read off a run's results. Ratios are the median over rounds, within one case
+ * where both sides are in it. Rates are those of the best round, as the rates the bars were set by.
+ */
+
+import { bestRate, rate, ratio } from "./lib/results.ts";
+import type { CaseResult, Results } from "./lib/results.ts";
+
+export interface Bar {
+  readonly work: string;
+  readonly than: string;
+  /** Least value that meets the bar; most, where less is better. */
+  readonly bound: number;
+  readonly unit: string;
+  readonly isMost?: boolean;
+  measure(find: (name: string) => CaseResult | undefined): number | null;
+}
+
+/** The processor's peak where the rates were set, GOP/s of the int8 dot product. */
+export const PEAK_OF_BARS = 246;
+export const PEAK_CASE = "kernel peak int8 dot product";
+
+function times(work: string, than: string, bound: number, name: string, a: string, b: string): Bar {
+  return {
+    work, than, bound, unit: "x",
+    measure(find) {
+      const result = find(name);
+      return result ? ratio(result, a, b) : null;
+    },
+  }; // prettier-ignore
+}
+
+/** Candidates of two cases: of the medians. */
+function across(work: string, than: string, bound: number, a: [string, string], b: [string, string]): Bar {
+  return {
+    work, than, bound, unit: "x",
+    measure(find) {
+      const [left, right] = [find(a[0]), find(b[0])];
+      const [up, down] = [left ? rate(left, a[1]) : null, right ? rate(right, b[1]) : null];
+      return up !== null && down !== null ? up / down : null;
+    },
+  }; // prettier-ignore
+}
+
+function rates(work: string, bound: number, unit: string, name: string): Bar {
+  return {
+    work, than: "", bound, unit,
+    measure(find) {
+      const result = find(name);
+      return result ? bestRate(result, "fewbit") : null;
+    },
+  }; // prettier-ignore
+}
+
+function atMost(work: string, bound: number, unit: string, name: string): Bar {
+  return {
+    work, than: "", bound, unit, isMost: true,
+    measure(find) {
+      const result = find(name);
+      return result ? rate(result, "fewbit") : null;
+    },
+  }; // prettier-ignore
+}
+
+const C64 = "conv 3x3 C64 56²";
+const WEB = "onnxruntime-web";
+const WEB8 = "onnxruntime-web int8";
+
+export const bars: readonly Bar[] = [
+  times("int8 GEMM 1024³", WEB, 3.3, "GEMM 1024³ int8", "fewbit", "ort-web"),
+  rates("int8 GEMM 1024³, kernel", 220, "GOP/s", "kernel gemm 1024 x 1024 x 1024"),
+  rates("int8 conv 3x3, C=16, kernel", 200, "GOP/s", "kernel conv 3x3 16->16 32²"),
+  rates("int8 conv 3x3, C=32, kernel", 225, "GOP/s", "kernel conv 3x3 32->32 16²"),
+  rates("int8 conv 3x3, C=64, kernel", 225, "GOP/s", "kernel conv 3x3 64->64 56²"),
+  times("int8 conv 3x3 C64 56²", WEB, 3.7, `${C64} int8`, "fewbit", "ort-web"),
+  rates("int8 conv 1x1, K=16, kernel", 115, "GOP/s", "kernel conv 1x1 16->64 56²"),
+  rates("int8 conv 1x1, K=64, kernel", 200, "GOP/s", "kernel conv 1x1 64->64 28²"),
+  rates("int8 depthwise 3x3, kernel", 65, "GOP/s", "kernel depthwise 256 28² s1 rows"),
+  times("f32 GEMM 1024³", WEB, 1.5, "GEMM 1024³ f32", "fewbit", "ort-web"),
+  times("f32 conv 3x3 C64 56²", WEB, 4, `${C64} f32`, "fewbit", "ort-web"),
+  times("f32 conv 3x3 C64 56²", "native onnxruntime", 1, `${C64} f32`, "fewbit", "ort-node"),
+  ...[1, 50].flatMap((batch) => {
+    const [float, int8] = [`network batch ${batch} f32`, `network batch ${batch} int8`];
+    const work = `ResNet-20 int8, batch ${batch}`;
+    return [
+      times(work, WEB8, batch === 1 ? 5.5 : 4.6, int8, "fewbit", "ort-web"),
+      across(work, "native onnxruntime f32", 1.5, [int8, "fewbit"], [float, "ort-node"]),
+      times(work, "native onnxruntime int8", 0.75, int8, "fewbit", "ort-node"),
+      times(`${work}, plain SIMD build`, WEB8, 1.4, int8, "fewbit-simd", "ort-web"),
+    ];
+  }),
+  times("ResNet-20 f32, batch 50", `${WEB} f32`, 3.5, "network batch 50 f32", "fewbit", "ort-web"),
+  rates("ResNet-20 training step, batch 32", 315, "images/s", "training step batch 32"),
+  rates("ResNet-20 QAT step, batch 32", 250, "images/s", "QAT step batch 32"),
+  times("QAT step", "float training step", 0.8, "QAT step batch 32", "fewbit", "fewbit-plain"),
+  times("two threads, int8, batch 50", "one thread", 1.7, "network batch 50 int8", "fewbit-2t", "fewbit"),
+  times("two threads, f32, batch 50", "one thread", 1.7, "network batch 50 f32", "fewbit-2t", "fewbit"),
+  rates("conv gradients C64 56², both", 100, "GOP/s", "conv gradients 3x3 C64 56²"),
+  times(
+    "calibration, histogram observers",
+    "plain f32 inference",
+    0.75,
+    "calibration batch 50, histogram observers",
+    "fewbit",
+    "fewbit-plain",
+  ),
+  atMost("bytes a page loads, gzip", 150, "KB", "bytes a page loads"),
+  atMost("first result after load, int8", 30, "ms", "first result, network int8"),
+  atMost("first result after load, f32", 30, "ms", "first result, network f32"),
+];
+
+export interface JudgedBar extends Bar {
+  readonly value: number | null;
+  /** Null when it was not measured. */
+  readonly isMet: boolean | null;
+}
+
+export function judge({ cases }: Results): JudgedBar[] {
+  const find = (name: string): CaseResult | undefined => cases.find((result) => result.name === name);
+  return bars.map((bar) => {
+    const value = bar.measure(find);
+    const isMet = value === null ? null : bar.isMost ? value <= bar.bound : value >= bar.bound;
+    return { ...bar, value, isMet };
+  });
+}
