@@ -3,7 +3,7 @@
  */
 
 import type { Engine } from "../engine/engine.ts";
-import { imageStride, pixelOffset, rowStride } from "../kernels/qconv/image.ts";
+import { pixelOffset, rowStride } from "../kernels/qconv/image.ts";
 import type { Image } from "../kernels/qconv/image.ts";
 import { allocate, dtypeInfo } from "../tensor/dtype.ts";
 import type { DType, TypedArray } from "../tensor/dtype.ts";
@@ -24,33 +24,6 @@ function copyBytes(from: TypedArray, to: TypedArray, mask: number): void {
   else for (let i = 0; i < to.length; i++) to[i] = (from[i]! & 0xff) ^ mask;
 }
 
-/** Bytes of a row that are moved at a time, so that both sides of the transposition stay in the nearest cache. */
-const BLOCK = 64;
-
-/**
- * Copies an image's bytes between planes (NCHW) and pixels, xor `mask`. In blocks of pixels: a plane at a time would
- * touch every pixel's line once a channel.
- */
-function exchangeImage(image: Image, planes: TypedArray, pixels: Uint8Array, mask: number, toPixels: boolean): void {
-  const { c: channels, h, w } = image;
-  const plane = h * w;
-  for (let n = 0; n < image.n; n++) {
-    for (let y = 0; y < h; y++) {
-      const row = pixelOffset(image, n, y, 0);
-      for (let from = 0; from < w; from += BLOCK) {
-        const to = Math.min(from + BLOCK, w);
-        for (let c = 0; c < channels; c++) {
-          const at = (n * channels + c) * plane + y * w;
-          let pixel = row + from * channels + c;
-          if (toPixels)
-            for (let x = from; x < to; x++, pixel += channels) pixels[pixel] = (planes[at + x]! & 0xff) ^ mask;
-          else for (let x = from; x < to; x++, pixel += channels) planes[at + x] = pixels[pixel]! ^ mask;
-        }
-      }
-    }
-  }
-}
-
 /** Writes a tensor's values into a buffer at `at`. */
 export function store(engine: Engine, buffer: Buffer, at: number, tensor: Tensor, flip: number): void {
   const { form, element } = buffer;
@@ -61,10 +34,8 @@ export function store(engine: Engine, buffer: Buffer, at: number, tensor: Tensor
     return;
   }
   const mask = byteMask(tensor.dtype, flip);
-  const image = form.kind === "image" ? form.image : null;
-  const bytes = engine.memory.u8(at, image ? image.n * imageStride(image) : data.length);
-  if (!image || isOrderFree(image)) copyBytes(data, bytes, mask);
-  else exchangeImage(image, data, bytes, mask, true);
+  if (form.kind === "flat" || isOrderFree(form.image)) copyBytes(data, engine.memory.u8(at, data.length), mask);
+  else storeImageBytes(engine, form.image, at, data, mask);
 }
 
 /** NCHW values through a scratch block, transposed by the layout kernel. */
@@ -111,13 +82,42 @@ function loadImageF32(engine: Engine, image: Image, at: number): Float32Array {
   });
 }
 
+/** The bytes of an 8-bit tensor, whether signed or not. */
+function bytesOf(data: TypedArray): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.length);
+}
+
+function storeImageBytes(engine: Engine, image: Image, at: number, data: TypedArray, mask: number): void {
+  engine.memory.scope((alloc) => {
+    const source = alloc(data.length);
+    engine.memory.u8(source, data.length).set(bytesOf(data));
+    const { c, h, w } = image;
+    for (let n = 0; n < image.n; n++) {
+      const from = source + n * c * h * w;
+      const to = at + pixelOffset(image, n, 0, 0);
+      engine.kernels.layout_planes_to_pixels8(c, h, w, from, h * w, to, rowStride(image), c, mask);
+    }
+  });
+}
+
+function loadImageBytes(engine: Engine, image: Image, at: number, out: TypedArray, mask: number): void {
+  engine.memory.scope((alloc) => {
+    const planes = alloc(out.length);
+    const { c, h, w } = image;
+    for (let n = 0; n < image.n; n++) {
+      const from = at + pixelOffset(image, n, 0, 0);
+      const to = planes + n * c * h * w;
+      engine.kernels.layout_pixels_to_planes8(c, h, w, from, rowStride(image), c, to, h * w, mask);
+    }
+    bytesOf(out).set(engine.memory.u8(planes, out.length));
+  });
+}
+
 function loadBytes(engine: Engine, { form }: Buffer, at: number, flip: number, type: TensorType): TypedArray {
   const out = allocate(type.dtype, numel(type.shape));
   const mask = byteMask(type.dtype, flip);
-  const image = form.kind === "image" ? form.image : null;
-  const bytes = engine.memory.u8(at, image ? image.n * imageStride(image) : out.length);
-  if (!image || isOrderFree(image)) copyBytes(bytes, out, mask);
-  else exchangeImage(image, out, bytes, mask, false);
+  if (form.kind === "flat" || isOrderFree(form.image)) copyBytes(engine.memory.u8(at, out.length), out, mask);
+  else loadImageBytes(engine, form.image, at, out, mask);
   return out;
 }
 

@@ -47,6 +47,36 @@ describe.each(engines)("$build build: layout", (engine) => {
     });
   });
 
+  test.each([
+    [1, 1, 1],
+    [3, 2, 5],
+    [8, 3, 16],
+    [9, 2, 17],
+    [24, 3, 15],
+    [16, 2, 40],
+  ])("bytes of planes to bordered pixels and back: %i channels of %i x %i", (channels, h, w) => {
+    const planes = Uint8Array.from({ length: channels * h * w }, (_, i) => (i * 37) & 255);
+    const flipped = planes.map((byte) => byte ^ 0x80);
+    const row = (w + 2) * channels;
+    const bordered = (h + 2) * row;
+    engine.memory.scope((alloc) => {
+      const [from, back, image] = [alloc(planes.length), alloc(planes.length + 1), alloc(bordered)];
+      memory.u8(from, planes.length).set(planes);
+      memory.u8(image, bordered).fill(MARK);
+      memory.u8(back, planes.length + 1).fill(MARK);
+      const inside = image + row + channels;
+      k.layout_planes_to_pixels8(channels, h, w, from, h * w, inside, row, channels, 0x80);
+      const want = new Uint8Array(bordered).fill(MARK);
+      flipped.forEach((byte, i) => {
+        const [c, y, x] = [Math.floor(i / h / w), Math.floor(i / w) % h, i % w];
+        want[(y + 1) * row + (x + 1) * channels + c] = byte;
+      });
+      expect([...memory.u8(image, bordered)]).toEqual([...want]);
+      k.layout_pixels_to_planes8(channels, h, w, inside, row, channels, back, h * w, 0x80);
+      expect([...memory.u8(back, planes.length + 1)]).toEqual([...planes, MARK]);
+    });
+  });
+
   test("a grid of offsets", () => {
     Lines.use(engine, 2, (lines) => {
       const at = lines.block(new Float32Array(12));

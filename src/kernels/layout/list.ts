@@ -6,5 +6,7 @@ export const layout = [
   { name: "layout_transpose32", isa: "simd128" },
   { name: "layout_planes_to_pixels", isa: "simd128" },
   { name: "layout_pixels_to_planes", isa: "simd128" },
+  { name: "layout_planes_to_pixels8", isa: "simd128" },
+  { name: "layout_pixels_to_planes8", isa: "simd128" },
   { name: "layout_grid", isa: "simd128" },
 ] as const satisfies readonly Kernel[];
