@@ -19,7 +19,8 @@ async function prepare(request: Request & { type: "prepare" }): Promise<Reply> {
   if ("skipped" in made) return { type: "skipped", reason: made.skipped };
   prepared = made;
   count = await warmUp(made.call, request.quick ? QUICK_TIMING : TIMING);
-  return { type: "prepared", output: await made.output(), note: made.note ?? "" };
+  const { amount, note = "" } = made;
+  return { type: "prepared", output: await made.output(), note, ...(amount !== undefined && { amount }) };
 }
 
 async function batch(): Promise<Reply> {

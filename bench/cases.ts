@@ -2,7 +2,6 @@
 
 import { readFileSync } from "node:fs";
 import { integerProducts } from "./kernels/int8.ts";
-import { peakAmounts } from "./kernels/peak.ts";
 import type { BenchCase, ConvSizes, Precision } from "./lib/case.ts";
 import { convName, convOperations } from "./lib/case.ts";
 
@@ -70,8 +69,8 @@ function training(precision: Precision): BenchCase {
     unit: "images/s",
     candidates:
       precision === "f32"
-        ? ["fewbit", "fewbit-2t", "fewbit-eager", "tfjs"]
-        : ["fewbit", "fewbit-plain", "fewbit-eager"],
+        ? ["fewbit", "fewbit-2t", "fewbit-eager", "tfjs", "peak-f32"]
+        : ["fewbit", "fewbit-plain", "fewbit-eager", "peak-f32"],
   };
 }
 
@@ -85,7 +84,7 @@ const gradients: BenchCase = {
   precision: "f32",
   amount: 2 * convOperations(C64),
   unit: "GOP/s",
-  candidates: ["fewbit", "fewbit-simd", "fewbit-2t"],
+  candidates: ["fewbit", "fewbit-simd", "fewbit-2t", "peak-f32"],
 };
 
 const calibration: BenchCase = {
@@ -112,21 +111,17 @@ const BAR_KERNELS = [
 ];
 
 function kernels(): BenchCase[] {
-  const kernel = (name: string, amount: number, candidates: string[]): BenchCase => ({
-    name: `kernel ${name}`,
-    group: "kernels",
-    work: { kind: "kernel" },
-    precision: "int8",
-    amount,
-    unit: "GOP/s",
-    candidates,
-  });
-  return [
-    ...Object.entries(peakAmounts).map(([name, amount]) => kernel(name, amount, ["fewbit"])),
-    ...integerProducts
-      .filter(({ name }) => BAR_KERNELS.includes(name))
-      .map(({ name, amount }) => kernel(name, amount, ["fewbit", "fewbit-simd"])),
-  ];
+  return integerProducts
+    .filter(({ name }) => BAR_KERNELS.includes(name))
+    .map(({ name, amount }) => ({
+      name: `kernel ${name}`,
+      group: "kernels",
+      work: { kind: "kernel" },
+      precision: "int8",
+      amount,
+      unit: "GOP/s",
+      candidates: ["fewbit", "fewbit-simd", "peak-int8"],
+    }));
 }
 
 /** Layers of one list that no earlier case has. */

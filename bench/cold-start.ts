@@ -1,7 +1,8 @@
 /**
  * Cold start: fresh processes, each loading one library and computing its first result with the network; candidates take
- * turns. "Load" is the import of the library, "first result" everything from there: compiling WebAssembly, reading
- * the model, planning, running. Files are in memory before the clock starts. Also the bytes a page has to load.
+ * turns. First the library is imported, then the model is read (and prepared as far as the library does it then), then run
+ * for the first time, which plans and packs weights where that was not done. Files are in memory before the clock starts. Also
+ * the bytes a page has to load.
  */
 
 import { execFileSync } from "node:child_process";
@@ -23,33 +24,38 @@ const require = createRequire(import.meta.url);
 export const COLD_GROUP = "cold start";
 
 interface Start {
-  readonly load: number;
-  readonly first: number;
+  /** Milliseconds of each stage. */
+  readonly library: number;
+  readonly model: number;
+  readonly run: number;
   readonly output: readonly number[];
 }
 
-/** How a candidate starts: imports a library as `lib`, and computes `output` from `model` and `input`. */
+/** How a candidate starts: imports a library as `lib`, reads `model`, and computes `output` from `input`. */
 interface Starter {
   readonly library: string;
-  readonly first: string;
+  readonly model: string;
+  readonly run: string;
 }
 
-const onnx = (setup: string, provider: string): string => `${setup}
-  const session = await lib.InferenceSession.create(model, { executionProviders: ["${provider}"], intraOpNumThreads: 1 });
-  const x = new lib.Tensor("float32", input, shape);
-  const output = (await session.run({ [session.inputNames[0]]: x }))[session.outputNames[0]].data;`;
+const onnx = (setup: string, provider: string): Omit<Starter, "library"> => ({
+  model: `${setup}
+const session = await lib.InferenceSession.create(model, { executionProviders: ["${provider}"], intraOpNumThreads: 1 });`,
+  run: `const x = new lib.Tensor("float32", input, shape);
+const output = (await session.run({ [session.inputNames[0]]: x }))[session.outputNames[0]].data;`,
+});
 
 const starters: Readonly<Record<string, Starter>> = {
   fewbit: {
     library: "./fewbit-runtime.mjs",
-    first: `const executable = new lib.Executable(lib.loadGraph(model).graph);
-  const output = executable.runOne(lib.fromArray(input, shape)).data;`,
+    model: "const executable = new lib.Executable(lib.loadGraph(model).graph);",
+    run: "const output = executable.runOne(lib.fromArray(input, shape)).data;",
   },
-  "ort-web": { library: "onnxruntime-web", first: onnx("lib.env.wasm.numThreads = 1;", "wasm") },
-  "ort-node": { library: "onnxruntime-node", first: onnx("", "cpu") },
+  "ort-web": { library: "onnxruntime-web", ...onnx("lib.env.wasm.numThreads = 1;", "wasm") },
+  "ort-node": { library: "onnxruntime-node", ...onnx("", "cpu") },
 };
 
-function script({ library, first }: Starter, model: string): string {
+function script({ library, model: read, run }: Starter, model: string): string {
   const shape = networkImages(1).shape;
   return `import { readFileSync } from "node:fs";
 const model = readFileSync(${JSON.stringify(model)});
@@ -59,11 +65,11 @@ const shape = ${JSON.stringify(shape)};
 const begun = performance.now();
 const lib = await import(${JSON.stringify(library)});
 const loaded = performance.now();
-{
-  ${first}
-  const done = performance.now();
-  console.log(JSON.stringify({ load: loaded - begun, first: done - loaded, output: [...output] }));
-}
+${read}
+const ready = performance.now();
+${run}
+const done = performance.now();
+console.log(JSON.stringify({ library: loaded - begun, model: ready - loaded, run: done - ready, output: [...output] }));
 process.exit(0);
 `;
 }
@@ -106,10 +112,18 @@ export async function coldStarts(precision: Precision, rounds: number): Promise<
     );
   const common = { group: COLD_GROUP, amount: 1, unit: "ms", date: date() } as const;
   const largest = reference.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
-  return [
-    { ...common, name: `load for network ${precision}`, largest, candidates: candidates(({ load }) => load) },
-    { ...common, name: `first result, network ${precision}`, largest, candidates: candidates(({ first }) => first) },
+  const stages: readonly (readonly [string, (start: Start) => number])[] = [
+    ["import of the library", ({ library }) => library],
+    ["model read", ({ model }) => model],
+    ["first run", ({ run }) => run],
+    ["first result after import", ({ model, run }) => model + run],
   ];
+  return stages.map(([stage, read]) => ({
+    ...common,
+    name: `${stage}, ${precision}`,
+    largest,
+    candidates: candidates(read),
+  }));
 }
 
 /** Kilobytes of files after gzip. */

@@ -2,11 +2,12 @@
 
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { PEAK_CASE, PEAK_OF_BARS, judge } from "./bars.ts";
+import { judge } from "./bars.ts";
 import type { JudgedBar } from "./bars.ts";
 import { cases } from "./cases.ts";
 import { candidateTitles } from "./candidates/list.ts";
-import { bestRate, rate, ratio } from "./lib/results.ts";
+import { peaks } from "./kernels/peak.ts";
+import { rate, ratio } from "./lib/results.ts";
 import type { CaseResult, Results } from "./lib/results.ts";
 
 export const RESULTS_FILE = fileURLToPath(new URL("results/latest.json", import.meta.url));
@@ -42,16 +43,18 @@ function times(value: number | null): string {
   return value === null ? "-" : `${value.toFixed(2)}x`;
 }
 
-function judged({ work, than, bound, unit, isMost, value, isMet }: JudgedBar): string[] {
-  const mark = unit === "x" ? "x" : ` ${unit}`;
-  const measured = value === null ? "not measured" : `${unit === "x" ? value.toFixed(2) : figure(value)}${mark}`;
+function judged({ work, than, bound, unit, isMost, value, plain, isMet }: JudgedBar): string[] {
+  const quantity = (number: number): string => (unit === "x" ? times(number) : `${figure(number)} ${unit}`);
+  const measured = value === null ? "not measured" : quantity(plain ?? value);
+  const scaled = plain === null || value === null ? "" : quantity(value);
   const verdict = isMet === null ? "" : isMet ? "met" : "**missed**";
-  return [than ? `${work}, against ${than}` : work, `${isMost ? "at most " : ""}${bound}${mark}`, measured, verdict];
+  const limit = unit === "x" ? `${bound}x` : `${bound} ${unit}`;
+  return [than ? `${work}, against ${than}` : work, isMost ? `at most ${limit}` : limit, measured, scaled, verdict];
 }
 
 function section(title: string, cases: readonly CaseResult[]): string {
   const names = ORDER.filter((name) => cases.some(({ candidates }) => (candidates[name]?.ms.length ?? 0) > 0));
-  const peers = names.filter((name) => !name.startsWith("fewbit") || name === "fewbit-plain");
+  const peers = names.filter((name) => !/^(fewbit(?!-plain)|peak)/.test(name));
   const single = new Set(cases.map(({ unit }) => unit)).size === 1;
   const header = [single ? `${cases[0]!.unit}` : "", ...names, ...peers.map((name) => `fewbit / ${name}`)];
   const rows = cases.map((result) => [
@@ -98,8 +101,6 @@ export function performancePage(results: Results): string {
   const verdicts = judge(results);
   const count = (isMet: boolean | null): number => verdicts.filter((bar) => bar.isMet === isMet).length;
   const dates = [...new Set(measured.map(({ date }) => date))].sort();
-  const peak = measured.find(({ name }) => name === PEAK_CASE);
-  const peakRate = peak ? bestRate(peak, "fewbit") : null;
   const used = ORDER.filter((name) => measured.some((result) => name in result.candidates));
   const skipped = notTaken(measured);
   return `# Performance
@@ -110,14 +111,18 @@ Measured ${dates.join(" to ")} on ${machine.processor}, ${machine.cores} cores (
 
 **How to read it.** Compare columns, not machines: every candidate runs in a process of its own, all take turns batch by
 batch, and a ratio is the median over rounds of two batches measured one after the other. "2.00x" means twice as fast as (or half the
-size of) the other. Absolute figures depend on the clock and the neighbours of the hour. Where a bar names a rate, the best round
-counts.${peakRate === null ? "" : ` In this run the processor did at most ${peakRate.toFixed(0)} GOP/s of the int8 dot product with operands in registers; where the bars were set it did ${PEAK_OF_BARS}.`}
+size of) the other.
+
+Rates depend on the clock and on who shares the core at that moment. So a bar that names a rate is judged by the share of
+the processor's peak: instructions with operands in registers, timed in turns with the work (columns \`peak-int8\` and
+\`peak-f32\`, always in GOP/s). Where the bars were set, the peaks were ${peaks["int8 dot product"].ofBars} GOP/s of the int8 dot product and ${peaks["f32 multiply-add"].ofBars} of the f32
+multiply-add; "at that peak" is what the measured rate would be there.
 
 ## The bars
 
 ${count(true)} met, ${count(false)} missed, ${count(null)} not measured.
 
-${table(["work", "bar", "measured", ""], verdicts.map(judged))}
+${table(["work", "bar", "measured", "at that peak", ""], verdicts.map(judged))}
 
 ${GROUPS.map(([group, title]) => [title, measured.filter((result) => result.group === group)] as const)
   .filter(([, found]) => found.length > 0)

@@ -41,7 +41,7 @@ function cell(result: CaseResult, name: string): string {
 
 function print(results: readonly CaseResult[]): void {
   const names = [...new Set(results.flatMap(({ candidates }) => Object.keys(candidates)))];
-  const peers = names.filter((name) => !name.startsWith("fewbit"));
+  const peers = names.filter((name) => !/^(fewbit|peak)/.test(name));
   const times = (value: number | null): string => (value === null ? "-" : `${value.toFixed(2)}x`);
   printTable(
     ["", "unit", ...names, ...peers.map((peer) => `fewbit / ${peer}`)],
@@ -70,7 +70,7 @@ function isWanted(name: string, group: string): boolean {
 async function measure(): Promise<Pick<Results, "cases" | "candidates">> {
   const rounds = Number(options.rounds ?? (options.quick ? QUICK_ROUNDS : ROUNDS));
   const wanted = cases.filter(({ name, group }) => isWanted(name, group));
-  const starts = (["f32", "int8"] as const).filter((precision) => isWanted(`network ${precision}`, COLD_GROUP));
+  const starts = (["f32", "int8"] as const).filter((precision) => isWanted(`cold start, ${precision}`, COLD_GROUP));
   const hasBytes = isWanted("bytes a page loads", "bytes");
   const driver = new Driver();
   const progress = new Progress("bench", wanted.length + starts.length + Number(hasBytes));
@@ -99,11 +99,12 @@ function printBars(results: Results): void {
   const known = judge(results).filter(({ value }) => value !== null);
   console.log();
   printTable(
-    ["bar", "at least", "measured", ""],
-    known.map(({ work, than, bound, unit, isMost, value, isMet }) => [
+    ["bar", "at least", "measured", "(as it was)", ""],
+    known.map(({ work, than, bound, unit, isMost, value, plain, isMet }) => [
       than ? `${work} / ${than}` : work,
       `${isMost ? "<= " : ""}${bound} ${unit}`,
       value!.toPrecision(3),
+      plain?.toPrecision(3) ?? "",
       isMet ? "met" : "missed",
     ]),
   );

@@ -15,7 +15,6 @@ import type { BenchCase, ConvSizes } from "../lib/case.ts";
 import { randomBytes, randomFloats } from "../lib/random.ts";
 import { readModel, signatureOf } from "../models/files.ts";
 import { integerProducts } from "../kernels/int8.ts";
-import { peakWorks } from "../kernels/peak.ts";
 import { floatGraph, imageTensor, preparedGraph } from "../models/networks.ts";
 import { trainingStep } from "./fewbit-training.ts";
 
@@ -72,7 +71,7 @@ class Fewbit implements Candidate {
       case "convGradients":
         return Promise.resolve(this.convGradients(work.work.sizes));
       case "kernel":
-        return this.kernel(work.name);
+        return Promise.resolve(this.kernel(work.name));
     }
   }
 
@@ -121,9 +120,8 @@ class Fewbit implements Candidate {
     };
   }
 
-  private async kernel(name: string): Promise<Prepared> {
-    const works = name.startsWith("kernel peak") ? await peakWorks() : integerProducts;
-    const { call, free } = works.find((work) => `kernel ${work.name}` === name)!.make(this.engine);
+  private kernel(name: string): Prepared {
+    const { call, free } = integerProducts.find((work) => `kernel ${work.name}` === name)!.make(this.engine);
     return { call, output: () => null, dispose: free };
   }
 }

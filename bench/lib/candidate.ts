@@ -14,6 +14,8 @@ export interface Prepared {
   dispose(): void | Promise<void>;
   /** What was chosen, such as the faster of two forms of a model. */
   readonly note?: string;
+  /** Operations of a call, for what does another amount of work than the case says. */
+  readonly amount?: number;
 }
 
 /** Why a candidate does not take part in a case. */
@@ -39,7 +41,7 @@ export type Request =
 export type Reply =
   | { readonly type: "description"; readonly text: string }
   | { readonly type: "skipped"; readonly reason: string }
-  | { readonly type: "prepared"; readonly output: Float32Array | null; readonly note: string }
+  | { readonly type: "prepared"; readonly output: Float32Array | null; readonly note: string; readonly amount?: number }
   /** Of one call; and the share of the time in which the process had a processor, 1 when it was never held up. */
   | { readonly type: "time"; readonly ms: number; readonly share: number }
   | { readonly type: "released" }

@@ -22,6 +22,7 @@ interface Entry {
   readonly ms: number[];
   output: Float32Array | null;
   note: string;
+  amount?: number;
   skipped?: string;
 }
 
@@ -58,6 +59,7 @@ export class Driver {
         ms: entry.ms,
         error: reference && entry.output ? largestDifference(reference, entry.output) : null,
         note: entry.note,
+        ...(entry.amount !== undefined && { amount: entry.amount }),
         ...(entry.skipped !== undefined && { skipped: entry.skipped }),
       },
     ]);
@@ -109,7 +111,8 @@ export class Driver {
     const process = await this.start(name);
     const entry: Entry = { process, ms: [], output: null, note: "" };
     const reply = await process.ask({ type: "prepare", work, quick });
-    if (reply.type === "prepared") Object.assign(entry, { output: reply.output, note: reply.note });
+    if (reply.type === "prepared")
+      Object.assign(entry, { output: reply.output, note: reply.note, amount: reply.amount });
     else if (reply.type === "skipped") entry.skipped = reply.reason;
     else this.drop(entry, reply.type === "failed" ? reply.error : reply.type);
     return entry;

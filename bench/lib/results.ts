@@ -25,6 +25,8 @@ export interface CandidateResult {
   readonly error: number | null;
   readonly note: string;
   readonly skipped?: string;
+  /** Operations of a call, of a yardstick: its rate is in GOP/s whatever the case's unit. */
+  readonly amount?: number;
 }
 
 export interface CaseResult {
@@ -89,14 +91,21 @@ export function writeResults(file: string, results: Results): Results {
 
 /** Rate of a candidate, in the case's unit, by the median of its rounds; null when it took no part. */
 export function rate(result: CaseResult, candidate: string): number | null {
-  const times = result.candidates[candidate]?.ms ?? [];
-  return times.length > 0 ? rateOf(result, median(times)) : null;
+  const rates = roundRates(result, candidate);
+  return rates.length > 0 ? median(rates) : null;
 }
 
-/** Rate by the best round. */
-export function bestRate(result: CaseResult, candidate: string): number | null {
-  const times = result.candidates[candidate]?.ms ?? [];
-  return times.length > 0 ? rateOf(result, Math.min(...times)) : null;
+/** The rate of each round. */
+function roundRates(result: CaseResult, candidate: string): number[] {
+  const { ms = [], amount } = result.candidates[candidate] ?? {};
+  return ms.map((time) => rateOf(amount === undefined ? result : { amount, unit: "GOP/s" }, time));
+}
+
+/** The rate at a processor whose peak is `peak`: of each round, by the peak that a yardstick had in it; the median. */
+export function scaledRate(result: CaseResult, candidate: string, yardstick: string, peak: number): number | null {
+  const [rates, peaks] = [roundRates(result, candidate), roundRates(result, yardstick)];
+  const rounds = Math.min(rates.length, peaks.length);
+  return rounds > 0 ? median(Array.from({ length: rounds }, (_, i) => (rates[i]! * peak) / peaks[i]!)) : null;
 }
 
 /** How many times as fast `a` is as `b`: the median of the ratios of each round. */
