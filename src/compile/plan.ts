@@ -179,8 +179,7 @@ export class PlanBuilder implements Machine {
   constant(arg: Argument): Tensor | null {
     if (!(arg instanceof Value)) return null;
     const { node } = arg;
-    const observed = node.kind === "module" && this.graph.modules.get(node.target) instanceof ObserverBase;
-    if (observed) return this.constant(node.args[0]!);
+    if (isObserver(this.graph, node)) return this.constant(node.args[0]!);
     return this.variables.has(node.target) && node.kind === "attribute" ? null : this.graph.tensorOf(arg);
   }
 
@@ -349,16 +348,27 @@ function satisfies(buffer: Buffer, request: FormRequest): boolean {
   );
 }
 
+/** Whether a node is an observer, which gives what it gets. */
+function isObserver(graph: Graph, node: Node): boolean {
+  return node.kind === "module" && graph.modules.get(node.target) instanceof ObserverBase;
+}
+
 /** For every value the border that satisfies all its readers. */
 function collectBorders(graph: Graph, ruleOf: PlanOptions["ruleOf"], machine: Machine): Map<Value, Border> {
   const borders = new Map<Value, Border>();
-  for (const node of graph.nodes) {
+  const widen = (value: Value, border: Border): void =>
+    void borders.set(value, joined(borders.get(value) ?? NO_BORDER, border));
+  // From the last node to the first: what stands behind an observer wants its border of what stands before it.
+  for (const node of [...graph.nodes].reverse()) {
     const rule = ruleOf(node);
+    const [observed] = node.args;
+    const passed = isObserver(graph, node) && observed instanceof Value ? borders.get(node.outputs[0]!) : undefined;
+    if (passed && !graph.tensorOf(observed as Value)) widen(observed as Value, passed);
     if (!rule?.border) continue;
     node.args.forEach((arg, i) => {
       if (!(arg instanceof Value) || graph.tensorOf(arg)) return;
       const border = rule.border!(node, i, machine);
-      if (border) borders.set(arg, joined(borders.get(arg) ?? NO_BORDER, border));
+      if (border) widen(arg, border);
     });
   }
   return borders;

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { Engine } from "../../src/engine/engine.ts";
 import { compile } from "../../src/compile/index.ts";
 import { capture } from "../../src/graph/capture.ts";
 import { Module } from "../../src/nn/module.ts";
@@ -59,6 +60,22 @@ test.each(kinds)("%s compiled has the state it has interpreted, bit for bit", (_
   }
   const steps = executable.explain([batches[0]!]).steps;
   expect(steps.filter((step) => step.kernel.startsWith("observe"))).toHaveLength(2);
+});
+
+test("two threads observe what one does, and the image behind an observer keeps the border its reader needs", () => {
+  const engine = new Engine({ threads: 2 });
+  const [one, two] = [new Watched(() => new HistogramObserver()), new Watched(() => new HistogramObserver())];
+  const single = compile(capture(one, [batches[0]!]));
+  const shared = compile(capture(two, [batches[0]!]), { engine });
+  const wide = [randn([8, 3, 80, 90]), randn([8, 3, 80, 90])];
+  const [small, large] = [compile(capture(one, [wide[0]!])), compile(capture(two, [wide[0]!]), { engine })];
+  for (const batch of batches) [single, shared].forEach((executable) => executable.run(batch));
+  for (const batch of wide) [small, large].forEach((executable) => executable.run(batch));
+  const state = two.stateDict();
+  for (const [name, value] of one.stateDict())
+    if (!name.startsWith("conv")) expect(state.get(name)!.data, name).toEqual(value.data);
+  expect(single.explain([batches[0]!]).steps.some((step) => step.kernel === "copy into border")).toBe(false);
+  engine.dispose();
 });
 
 test("observers that need the values are handed them, and weights are observed as stored", () => {

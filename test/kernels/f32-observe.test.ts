@@ -34,28 +34,41 @@ describe.each(engines)("$build build: f32 observers and fake quantize", (engine)
     expect(minMax(Float32Array.of(1, -Infinity, Infinity, 2, 3))).toEqual([-Infinity, Infinity]);
   });
 
-  function histogram(x: Float32Array, lo: number, hi: number, bins: number): Uint32Array {
+  function histogram(x: Float32Array, lo: number, hi: number, bins: number): { sums: Uint32Array; range: number[] } {
     let sums = new Uint32Array(0);
+    let range: number[] = [];
     Lines.use(engine, x.length, (lines) => {
-      const [at, counts] = [lines.input(x), lines.block(new Float32Array(2 * bins))];
-      k.f32_histogram(0, lines.count, lines.table, at, lines.length, lo, hi, bins, counts);
-      const both = memory.i32(counts, 2 * bins);
-      sums = Uint32Array.from({ length: bins }, (_, i) => both[i]! + both[bins + i]!);
+      const start = new Float32Array(16 + 4 * bins);
+      start.set([Infinity, -Infinity]);
+      const [at, out] = [lines.input(x), lines.block(start)];
+      // In two calls, as threads and batches make them.
+      for (let line = 0; line < lines.count; line++)
+        k.f32_histogram(line, line + 1, lines.table, at, lines.length, lo, hi, bins, out);
+      const tables = memory.i32(out + 64, 4 * bins);
+      sums = Uint32Array.from({ length: bins }, (_, i) => [0, 1, 2, 3].reduce((sum, t) => sum + tables[4 * i + t]!, 0));
+      range = [...memory.f32(out, 2)];
     });
-    return sums;
+    return { sums, range };
   }
 
-  test.each([...LENGTHS, 5000])("histogram of %i values", (n) => {
+  test.each([...LENGTHS, 5000])("range and histogram of %i values", (n) => {
     const x = floats(n, 5);
     const [lo, hi] = n > 0 ? minMaxReference(x) : [0, 1];
-    const [low, high] = [lo, hi > lo ? hi : lo + 1];
-    expect(histogram(x, low, high, BINS)).toEqual(histogramReference(x, low, high, BINS));
-    expect(histogram(x, -0.3, 0.71, 7)).toEqual(histogramReference(x, Math.fround(-0.3), Math.fround(0.71), 7));
+    for (const [low, high, bins] of [
+      [lo, hi > lo ? hi : lo + 1, BINS],
+      [-3.5, 2.25, 7],
+    ] as const) {
+      const { sums, range } = histogram(x, low, high, bins);
+      expect(sums).toEqual(histogramReference(x, low, high, bins));
+      expect(range).toEqual(minMaxReference(x));
+    }
   });
 
-  test("values outside, NaN and infinities count nowhere; the highest in the last bin", () => {
-    const x = Float32Array.of(NaN, Infinity, -Infinity, 1, 0, 0.5, 2, -1, 1);
-    expect([...histogram(x, 0, 1, 4)]).toEqual([1, 0, 1, 2]);
+  test("the highest value counts in the last bin; NaN and what lies outside show in the range", () => {
+    expect([...histogram(Float32Array.of(1, 0, 0.5, 1), 0, 1, 4).sums]).toEqual([1, 0, 1, 2]);
+    expect(histogram(Float32Array.of(2, -1, 0.5, 1, 1e30), 0, 1, 4).range).toEqual([-1, Math.fround(1e30)]);
+    expect(histogram(Float32Array.of(0, NaN, 1, 0, 1, 0), 0, 1, 4).range).toEqual([NaN, NaN]);
+    expect(histogram(Float32Array.of(0, -Infinity, 1, Infinity), 0, 1, 4).range).toEqual([-Infinity, Infinity]);
   });
 
   const RULES = [

@@ -6,32 +6,160 @@
 import type { Node } from "../../graph/graph.ts";
 import { ObserverBase } from "../../quantization/observers/base.ts";
 import type { BatchStatistics } from "../../quantization/observers/base.ts";
+import { HistogramObserver } from "../../quantization/observers/histogram.ts";
+import type { Range } from "../../ops/quantize/ranges.ts";
 import type { Buffer, Place, PlanBuilder } from "../plan.ts";
 import { load } from "../transfer.ts";
-import { linesOf } from "./elementwise.ts";
+import { constantI32 } from "./conv.ts";
+import { rowBlocks } from "../rows.ts";
 
 const FLOAT = 4;
+/** Before the tables of a histogram: its range, and room for the kernel. */
+const HEAD_BYTES = 64;
+/** Tables that take turns. */
+const TABLES = 4;
+const LINES = { at: 0, unit: 1 };
 
-/** Kernel-made statistics of a buffer, taken when asked. */
-function statisticsOf(place: Place, buffer: Buffer, maxBins: number): () => BatchStatistics {
-  const { engine, at, constant } = place;
-  const { count, length, tables: [table] } = linesOf(place, [buffer]); // prettier-ignore
+interface Lines {
+  readonly count: number;
+  readonly length: number;
+  readonly table: number;
+}
+
+/**
+ * Lines of a buffer, the last first: what was written last is still in the cache. One line in all is cut into one an
+ * image, for threads to share.
+ */
+function sharedLines(place: Place, buffer: Buffer): Lines {
+  const blocks = rowBlocks([buffer]);
+  const { count: length } = blocks[0]!;
+  const starts = blocks.flatMap(({ rows, offsets, strides }) =>
+    Array.from({ length: rows }, (_, row) => offsets[0]! + row * strides[0]!),
+  );
+  const images = buffer.type.shape[0] ?? 1;
+  const pieces = starts.length === 1 && images > 1 && length % images === 0 ? images : 1;
+  const cut = starts.flatMap((start) =>
+    Array.from({ length: pieces }, (_, i) => start + (i * length * FLOAT) / pieces),
+  );
+  return { count: cut.length, length: length / pieces, table: constantI32(place, cut.reverse()) };
+}
+
+/** The call that takes the range of a buffer. */
+function bindRange(place: Place, source: number, { count, length, table }: Lines): () => Range {
+  const { engine, constant } = place;
   const range = constant(2 * FLOAT);
-  const bins = constant(2 * maxBins * FLOAT);
-  const source = at(buffer);
   return () => {
-    engine.kernels.f32_min_max(0, count, table!, source, length, range);
+    engine.kernels.f32_min_max(0, count, table, source, length, range);
     const [min, max] = engine.memory.f32(range, 2);
-    return {
-      range: { min: min!, max: max! },
-      counts(number, low, high) {
-        engine.kernels.fill_bytes(bins, 0, 2 * number * FLOAT);
-        engine.kernels.f32_histogram(0, count, table!, source, length, low, high, number, bins);
-        // Two tables that take turns; counts stay below 2^24, so float32 holds the sums.
-        const halves = engine.memory.i32(bins, 2 * number);
-        return Float32Array.from({ length: number }, (_, i) => halves[i]! + halves[number + i]!);
-      },
-    };
+    return { min: min!, max: max! };
+  };
+}
+
+/** The call that takes range and histogram in one pass. The histogram is one of min..max only if the range lies within. */
+function bindHistogram(
+  place: Place,
+  source: number,
+  { count, length, table }: Lines,
+  bins: number,
+): (min: number, max: number) => { readonly range: Range; readonly counts: Float32Array } {
+  const { engine, constant } = place;
+  const bytes = HEAD_BYTES + bins * TABLES * FLOAT;
+  const out = constant(engine.threads * bytes);
+  const split = { ...LINES, scratch: { at: 8, bytes } };
+  return (min, max) => {
+    engine.kernels.fill_bytes(out, 0, engine.threads * bytes);
+    for (let thread = 0; thread < engine.threads; thread++)
+      engine.memory.f32(out + thread * bytes, 2).set([Infinity, -Infinity]);
+    const operations = 8 * count * length;
+    engine.share("f32_histogram", [0, count, table, source, length, min, max, bins, out], split, operations);
+    const counts = new Float32Array(bins);
+    let [least, most] = [Infinity, -Infinity];
+    for (let thread = 0; thread < engine.threads; thread++) {
+      const [low, high] = engine.memory.f32(out + thread * bytes, 2);
+      [least, most] = [Math.min(least, low!), Math.max(most, high!)];
+      const tables = engine.memory.i32(out + thread * bytes + HEAD_BYTES, bins * TABLES);
+      // Counts stay below 2^24, so float32 holds the sums.
+      for (let i = 0, t = 0; i < bins; i++, t += TABLES)
+        counts[i]! += tables[t]! + tables[t + 1]! + tables[t + 2]! + tables[t + 3]!;
+    }
+    return { range: { min: least, max: most }, counts };
+  };
+}
+
+/** A histogram and what it was counted over. */
+interface Counted {
+  readonly bins: number;
+  readonly min: number;
+  readonly max: number;
+  readonly range: Range;
+  readonly counts: Float32Array;
+}
+
+/**
+ * Kernel-made statistics of one buffer for all its observers: what one of them had counted, the next takes over (a fused
+ * layer's observer sees its output twice, as in PyTorch).
+ *
+ * For a histogram the range seen so far is tried first: most batches stay within, and then one pass gives the batch's range
+ * and its counts; else they are counted once more.
+ */
+class SharedStatistics {
+  private readonly takeRange: () => Range;
+  private readonly histograms = new Map<number, ReturnType<typeof bindHistogram>>();
+  private readonly counted: Counted[] = [];
+  private range: Range | null = null;
+  private readonly place: Place;
+  private readonly source: number;
+  private readonly lines: Lines;
+
+  constructor(place: Place, buffer: Buffer) {
+    this.place = place;
+    this.source = place.at(buffer);
+    this.lines = sharedLines(place, buffer);
+    this.takeRange = bindRange(place, this.source, this.lines);
+  }
+
+  /** Makes room for histograms of this many bins. */
+  prepare(bins: number): void {
+    if (!this.histograms.has(bins)) this.histograms.set(bins, bindHistogram(this.place, this.source, this.lines, bins));
+  }
+
+  /** Forgets the batch before; the first observer of a run says so. */
+  reset(): void {
+    this.range = null;
+    this.counted.length = 0;
+  }
+
+  /** The batch's statistics, for an observer that has seen values in `seen` so far. */
+  batch(bins: number, seen: Range | null): BatchStatistics {
+    if (!this.range && seen && seen.min < seen.max) this.range = this.count(bins, seen.min, seen.max).range;
+    this.range ??= this.takeRange();
+    return { range: this.range, counts: (number, min, max) => this.count(number, min, max).counts };
+  }
+
+  private count(bins: number, min: number, max: number): Counted {
+    const known = this.counted.find((each) => each.bins === bins && each.min === min && each.max === max);
+    if (known) return known;
+    this.prepare(bins);
+    const made = { bins, min, max, ...this.histograms.get(bins)!(min, max) };
+    this.counted.push(made);
+    return made;
+  }
+}
+
+const statistics = new WeakMap<Place, Map<Buffer, SharedStatistics>>();
+
+/** The call that takes a buffer's statistics for one observer. */
+function statisticsOf(place: Place, buffer: Buffer, observer: ObserverBase): () => BatchStatistics {
+  const known = statistics.get(place) ?? new Map<Buffer, SharedStatistics>();
+  statistics.set(place, known);
+  const isFirst = !known.has(buffer);
+  const shared = known.get(buffer) ?? new SharedStatistics(place, buffer);
+  known.set(buffer, shared);
+  const histogram = observer instanceof HistogramObserver ? observer : null;
+  if (histogram) shared.prepare(histogram.bins);
+  return () => {
+    if (isFirst) shared.reset();
+    return shared.batch(histogram?.bins ?? 0, histogram?.seenRange ?? null);
   };
 }
 
@@ -60,7 +188,6 @@ export function emitObserver(node: Node, plan: PlanBuilder): string | void {
   }
   if (plan.type(node.args[0]!).dtype !== "float32") return "only float32 tensors can be observed by a kernel";
   const input = plan.read(node.args[0]!, node, { kind: "any" });
-  const maxBins = "bins" in module ? (module.bins as number) : 0;
   plan.same(node.output, input);
   plan.step({
     node,
@@ -71,7 +198,7 @@ export function emitObserver(node: Node, plan: PlanBuilder): string | void {
     reads: [input],
     writes: [],
     bind(place) {
-      const statistics = statisticsOf(place, input, maxBins);
+      const statistics = statisticsOf(place, input, module);
       const address = place.at(input);
       return () => {
         if (!module.observeStatistics(statistics())) module.observe(load(place.engine, input, address, plan.flip));

@@ -40,44 +40,80 @@ export function f32_min_max(lineStart: usize, lineEnd: usize, xLines: usize, x: 
   f32.store(out, clean ? high : NaN, 4);
 }
 
-/** Adds one value to a histogram, or nothing when it lies outside. */
+/** Truncated to integers; values that do not fit give any integer. */
 @inline
-function count(counts: usize, v: f32, lo: f32, hi: f32, bins: f32, range: f32): void {
-  if (!(v >= lo && v <= hi)) return;
-  const bin = min(<u32>((v - lo) * bins / range), <u32>bins - 1);
-  const at = counts + (bin << 2);
-  store<u32>(at, load<u32>(at) + 1);
+function truncated(v: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i32x4.relaxed_trunc_f32x4_s(v);
+  return i32x4.trunc_sat_f32x4_s(v);
 }
 
+/** Addresses of the first table's counters for four values. */
+@inline
+function counters(v: v128, offset: v128, factor: v128, divisor: v128, last: v128, tables: v128): v128 {
+  const scaled = f32x4.div(f32x4.mul(f32x4.sub(v, offset), factor), divisor);
+  return i32x4.add(i32x4.shl(i32x4.min_u(truncated(scaled), last), 4), tables);
+}
+
+/** Bytes before the tables of f32_histogram: the range, and room for the addresses of eight counters. */
+const HEAD: usize = 64;
+
 /**
- * counts[b] += values of bin b = int(f32(f32(f32(v - lo) * bins) / f32(hi - lo))), v = hi in the last bin, values
- * outside [lo, hi] and NaN in none. lo < hi. Two tables of `bins` u32, at counts and behind it, take turns so
- * that equal neighbours do not wait for each other; their sum is the histogram. The caller clears them first.
+ * Range and histogram in one pass. out: smallest and largest value as f32 (both NaN when there is one), then at out + 64
+ * four interleaved tables, counter t of bin b at 16 b + 4 t bytes, which take turns so that equal neighbours do not wait
+ * for each other; the histogram is their sum. Adds to what out holds; the caller puts Infinity, -Infinity and zeros there.
+ *
+ * The bin is int(f32(f32(f32(v - lo) * bins) / f32(hi - lo))), v = hi in the last one. lo < hi. The counts are a histogram
+ * of lo..hi only if the range found lies within: other values go to some bin.
  */
 export function f32_histogram(
-  lineStart: usize, lineEnd: usize, xLines: usize, x: usize, n: usize, lo: f32, hi: f32, bins: i32, counts: usize,
+  lineStart: usize, lineEnd: usize, xLines: usize, x: usize, n: usize, lo: f32, hi: f32, bins: i32, out: usize,
 ): void {
-  const range: f32 = hi - lo, number = <f32>bins, second = counts + (<usize>bins << 2);
-  const low = f32x4.splat(lo), high = f32x4.splat(hi), factor = f32x4.splat(number), divisor = f32x4.splat(range);
-  const last = i32x4.splat(bins - 1);
+  const offset = f32x4.splat(lo), factor = f32x4.splat(<f32>bins), divisor = f32x4.splat(hi - lo);
+  const last = i32x4.splat(bins - 1), tables = i32x4.splat(<i32>(out + HEAD));
+  // Addresses go through memory: taking them out of a vector one by one costs more.
+  const even = out + 16, odd = out + 32;
+  let low = v128.load32_splat(out), high = v128.load32_splat(out, 4), ordered = v128.and(f32x4.eq(low, low), f32x4.eq(high, high));
   for (let line = lineStart; line < lineEnd; line++) {
     let p = x + offsetAt(xLines, line);
     const end = p + (n << 2);
-    for (; p + 16 <= end; p += 16) {
-      const v = v128.load(p);
-      if (i32x4.all_true(v128.and(f32x4.ge(v, low), f32x4.le(v, high)))) {
-        const scaled = f32x4.div(f32x4.mul(f32x4.sub(v, low), factor), divisor);
-        const bin = i32x4.shl(i32x4.min_s(i32x4.trunc_sat_f32x4_s(scaled), last), 2);
-        const b0 = counts + i32x4.extract_lane(bin, 0), b1 = second + i32x4.extract_lane(bin, 1);
-        store<u32>(b0, load<u32>(b0) + 1);
-        store<u32>(b1, load<u32>(b1) + 1);
-        const b2 = counts + i32x4.extract_lane(bin, 2), b3 = second + i32x4.extract_lane(bin, 3);
-        store<u32>(b2, load<u32>(b2) + 1);
-        store<u32>(b3, load<u32>(b3) + 1);
-      } else {
-        for (let i: usize = 0; i < 16; i += 4) count(counts, f32.load(p + i), lo, hi, number, range);
-      }
+    for (; p + 32 <= end; p += 32) {
+      const a = v128.load(p), b = v128.load(p, 16);
+      v128.store(even, counters(a, offset, factor, divisor, last, tables));
+      v128.store(odd, counters(b, offset, factor, divisor, last, tables));
+      low = f32x4.pmin(low, a);
+      high = f32x4.pmax(high, a);
+      low = f32x4.pmin(low, b);
+      high = f32x4.pmax(high, b);
+      ordered = v128.and(ordered, v128.and(f32x4.eq(a, a), f32x4.eq(b, b)));
+      let at: usize = load<u32>(even);
+      store<u32>(at, load<u32>(at) + 1);
+      at = load<u32>(even, 4);
+      store<u32>(at, load<u32>(at, 4) + 1, 4);
+      at = load<u32>(even, 8);
+      store<u32>(at, load<u32>(at, 8) + 1, 8);
+      at = load<u32>(even, 12);
+      store<u32>(at, load<u32>(at, 12) + 1, 12);
+      at = load<u32>(odd);
+      store<u32>(at, load<u32>(at) + 1);
+      at = load<u32>(odd, 4);
+      store<u32>(at, load<u32>(at, 4) + 1, 4);
+      at = load<u32>(odd, 8);
+      store<u32>(at, load<u32>(at, 8) + 1, 8);
+      at = load<u32>(odd, 12);
+      store<u32>(at, load<u32>(at, 12) + 1, 12);
     }
-    for (; p < end; p += 4) count(counts, f32.load(p), lo, hi, number, range);
+    for (; p < end; p += 4) {
+      const v = v128.load32_splat(p);
+      low = f32x4.pmin(low, v);
+      high = f32x4.pmax(high, v);
+      ordered = v128.and(ordered, f32x4.eq(v, v));
+      const at: usize = <u32>i32x4.extract_lane(counters(v, offset, factor, divisor, last, tables), 0);
+      store<u32>(at, load<u32>(at) + 1);
+    }
   }
+  low = f32x4.pmin(low, v128.shuffle<f32>(low, low, 2, 3, 0, 1));
+  high = f32x4.pmax(high, v128.shuffle<f32>(high, high, 2, 3, 0, 1));
+  const clean = i32x4.all_true(ordered);
+  f32.store(out, clean ? min(f32x4.extract_lane(low, 0), f32x4.extract_lane(low, 1)) : NaN);
+  f32.store(out, clean ? max(f32x4.extract_lane(high, 0), f32x4.extract_lane(high, 1)) : NaN, 4);
 }

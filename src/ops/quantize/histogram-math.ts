@@ -73,7 +73,9 @@ export function moveCounts({ counts, min, max }: Histogram, newMin: number, newM
 
 /** Sum of two counts, rounded once to float32. */
 export function addCounts(a: ArrayLike<number>, b: ArrayLike<number>): Float32Array {
-  return Float32Array.from({ length: a.length }, (_, i) => a[i]! + b[i]!);
+  const sums = new Float32Array(a.length);
+  for (let i = 0; i < sums.length; i++) sums[i] = a[i]! + b[i]!;
+  return sums;
 }
 
 /**

@@ -9,6 +9,7 @@
 import { ArgumentError } from "../../errors.ts";
 import { addCounts, histogramEdges, moveCounts, updateHistogram } from "../../ops/quantize/histogram-math.ts";
 import { bestRange, histogramTensors, observeHistogram, readHistogram } from "../../ops/quantize/histogram.ts";
+import type { Range } from "../../ops/quantize/ranges.ts";
 import { noGrad, activeTracer } from "../../tensor/context.ts";
 import { scalar, zeros } from "../../tensor/create.ts";
 import { dtypeInfo } from "../../tensor/dtype.ts";
@@ -65,6 +66,11 @@ export class HistogramObserver extends UniformQuantizationObserverBase {
     });
     this.store(...histogramTensors(after));
     return true;
+  }
+
+  /** The range the histogram spans so far; null before the first batch. */
+  get seenRange(): Range | null {
+    return this.hasObserved ? { min: this.minVal.item(), max: this.maxVal.item() } : null;
   }
 
   private store(histogram: Tensor, min: Tensor, max: Tensor): void {

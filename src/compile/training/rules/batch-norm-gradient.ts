@@ -170,7 +170,7 @@ function bindSums(
 ): (gate: Range, sums: Float64Array, products: Float64Array) => void {
   const { engine, at, constant } = place;
   const { memory } = engine;
-  const { lines, pixels, channels, tables } = channelLines(place, [gradient, input]);
+  const { lines, pixels, channels, tables } = channelLines(place, [gradient, input], true);
   const c4 = paddedChannels(channels);
   const out = constant(SLOTS * 16 * c4);
   const means = channelVector(place, channels);

@@ -51,20 +51,21 @@ function cut(buffers: readonly Buffer[]): { lines: number; pixels: number; perIm
   return { lines, pixels: rows / lines, perImage: 1 };
 }
 
-/** The lines of buffers of one shape, all in `channelForm`. */
-export function channelLines(place: Place, buffers: readonly Buffer[]): ChannelLines {
+/**
+ * The lines of buffers of one shape, all in `channelForm`. `lastFirst`: for passes over what a step before has just
+ * written from the first image to the last, whose end is still in the cache.
+ */
+export function channelLines(place: Place, buffers: readonly Buffer[], lastFirst = false): ChannelLines {
   const channels = buffers[0]!.type.shape[1]!;
   const { lines, pixels, perImage } = cut(buffers);
-  const tables = buffers.map(({ form }) =>
-    constantI32(
-      place,
-      Array.from({ length: lines }, (_, i) =>
-        form.kind === "image"
-          ? pixelOffset(form.image, Math.floor(i / perImage), i % perImage, 0) * FLOAT
-          : i * pixels * channels * FLOAT,
-      ),
-    ),
-  );
+  const tables = buffers.map(({ form }) => {
+    const starts = Array.from({ length: lines }, (_, i) =>
+      form.kind === "image"
+        ? pixelOffset(form.image, Math.floor(i / perImage), i % perImage, 0) * FLOAT
+        : i * pixels * channels * FLOAT,
+    );
+    return constantI32(place, lastFirst ? starts.reverse() : starts);
+  });
   return { lines, pixels, channels, tables };
 }
 
@@ -98,7 +99,7 @@ export interface Moments {
 export function bindMoments(place: Place, x: Buffer, { mean, variance, lows, highs }: Moments): () => void {
   const { engine, at, constant } = place;
   const { memory } = engine;
-  const { lines, pixels, channels, tables: [table] } = channelLines(place, [x]); // prettier-ignore
+  const { lines, pixels, channels, tables: [table] } = channelLines(place, [x], true); // prettier-ignore
   const c4 = paddedChannels(channels);
   const slotBytes = 28 * c4;
   const out = constant(SLOTS * slotBytes);
