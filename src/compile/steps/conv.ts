@@ -140,6 +140,36 @@ function bindDense(place: Place, { shape, input, output, weight, bias, low, high
   };
 }
 
+/** Whether the sliding depthwise kernel takes a convolution. */
+function slides({ kernel, stride, dilation }: ConvShape, output: Image): boolean {
+  const isSquare = kernel.every((size) => size === 3) && dilation.every((step) => step === 1);
+  return isSquare && stride[0] === stride[1] && stride[0] <= 2 && output.h >= 2;
+}
+
+interface SlidingStep extends Pick<ConvStep, "shape" | "input" | "output" | "low" | "high"> {
+  /** Addresses of [9][channels] and [channels]. */
+  readonly weights: number;
+  readonly init: number;
+}
+
+/** One call an image, shared by pairs of rows. */
+function bindSliding({ engine, at }: Place, step: SlidingStep): () => void {
+  const { shape, weights, init, low, high } = step;
+  const [x, y] = [step.input.image, step.output.image];
+  const [top, left] = shape.padding;
+  const calls = Array.from({ length: y.n }, (_, n): Parameters<typeof engine.kernels.f32_depthwise_3x3_rows> => [
+    0, y.h, y.w,
+    at(step.input) + pixelOffset(x, n, -top, -left) * FLOAT, rowStride(x) * FLOAT, x.c * FLOAT,
+    at(step.output) + pixelOffset(y, n, 0, 0) * FLOAT, rowStride(y) * FLOAT, y.c * FLOAT,
+    weights, init, shape.outChannels, shape.stride[0], low, high,
+  ]); // prettier-ignore
+  const split = { at: 0, unit: 2 };
+  const operations = 2 * 9 * y.h * y.w * shape.outChannels;
+  return () => {
+    for (const call of calls) engine.share("f32_depthwise_3x3_rows", call, split, operations);
+  };
+}
+
 function bindDepthwise(place: Place, { shape, input, output, weight, bias, low, high }: ConvStep): () => void {
   const { engine, at } = place;
   const channels = shape.outChannels;
@@ -149,10 +179,11 @@ function bindDepthwise(place: Place, { shape, input, output, weight, bias, low, 
     (_, i) => weight.data[(i % channels) * points + Math.floor(i / channels)]!,
   );
   const weights = constantF32(place, transposed);
+  const init = constantF32(place, bias ? bias.data : [], Math.ceil(channels / PANEL) * PANEL);
+  if (slides(shape, output.image)) return bindSliding(place, { shape, input, output, weights, init, low, high });
   const table = constantI32(place, windows(shape, input.image, output.image));
   const outTable = constantI32(place, pixelTable(output.image, FLOAT));
   const tapTable = constantI32(place, runsOf(shape, input.image).offsets);
-  const init = constantF32(place, bias ? bias.data : [], Math.ceil(channels / PANEL) * PANEL);
   const rows = output.image.n * output.image.h * output.image.w;
   const [source, target] = [at(input), at(output)];
   const split = { at: 0, unit: DEPTHWISE_ROWS };
@@ -224,8 +255,8 @@ function bindWinograd(
 }
 
 /** What a convolution runs as, for `explain`. */
-function kernelName(engine: Engine, depthwise: boolean, winograd: boolean): string {
-  return `f32 ${winograd ? "winograd 4x4" : depthwise ? "depthwise 4x8" : "conv 6x8"} ${engine.build}`;
+function kernelName(engine: Engine, form: "conv 6x8" | "winograd 4x4" | "depthwise 4x8" | "depthwise rows"): string {
+  return `f32 ${form} ${engine.build}`;
 }
 
 /** Border for whichever kernel will be taken. */
@@ -254,7 +285,16 @@ function emit(node: Node, plan: PlanBuilder): string | void {
   const step: ConvStep = { shape, input, output, weight, bias, ...range };
   plan.step({
     node,
-    kernel: kernelName(plan.engine, depthwise, winograd !== null),
+    kernel: kernelName(
+      plan.engine,
+      winograd
+        ? "winograd 4x4"
+        : !depthwise
+          ? "conv 6x8"
+          : slides(shape, output.image)
+            ? "depthwise rows"
+            : "depthwise 4x8",
+    ),
     precision: "float",
     why: "",
     operations: convOperations(output.type, weight.shape),
