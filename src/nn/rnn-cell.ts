@@ -5,11 +5,11 @@
 import { ShapeError } from "../errors.ts";
 import { gruStep, lstmStep, rnnReluStep, rnnTanhStep, runCell } from "../ops/rnn.ts";
 import type { CellState, CellStep, CellWeights } from "../ops/rnn.ts";
-import { zeros } from "../tensor/create.ts";
 import type { Parameter, Tensor } from "../tensor/tensor.ts";
 import { Module } from "./module.ts";
 import { uniformParameter } from "./parameters.ts";
 import type { LSTMState, RNNNonlinearity } from "./rnn.ts";
+import { zeroState } from "./zero-state.ts";
 
 export interface CellOptions {
   readonly bias?: boolean;
@@ -56,7 +56,7 @@ export abstract class RecurrentCell<In extends readonly unknown[], Out> extends 
         "x must be [N, inputSize] or [inputSize]",
       );
     }
-    const zero = (): Tensor => zeros([...x.shape.slice(0, -1), this.hiddenSize], { dtype: x.dtype });
+    const zero = (): Tensor => zeroState(x, this.hiddenSize);
     return runCell(cell, x, [h ?? zero(), c ?? zero()], this.weights);
   }
 }

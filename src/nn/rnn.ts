@@ -10,14 +10,14 @@ import { dropout } from "../ops/dropout.ts";
 import { gruStep, lstmStep, rnnReluStep, rnnTanhStep, runLayer } from "../ops/rnn.ts";
 import type { CellState, CellStep, CellWeights } from "../ops/rnn.ts";
 import { squeeze, transpose, unsqueeze } from "../ops/shape.ts";
-import { unbind } from "../ops/slicing.ts";
-import { zeros } from "../tensor/create.ts";
+import { select, unbind } from "../ops/slicing.ts";
 import { sameShape } from "../tensor/shape.ts";
 import type { Shape } from "../tensor/shape.ts";
 import type { Parameter } from "../tensor/tensor.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Module } from "./module.ts";
 import { uniformParameter } from "./parameters.ts";
+import { zeroState } from "./zero-state.ts";
 
 export interface RecurrentOptions {
   readonly numLayers?: number;
@@ -135,7 +135,7 @@ export abstract class RecurrentLayer<In extends readonly unknown[], Out> extends
     const batch = x.shape[1]!;
     const split = (given: Tensor | null, size: number, name: string): readonly Tensor[] => {
       const shape = [count, batch, size];
-      if (!given) return unbind(zeros(shape, { dtype: x.dtype }), 0);
+      if (!given) return Array.from({ length: count }, () => zeroState(select(x, 0, 0), size));
       if (sameShape(given.shape, shape)) return unbind(given, 0);
       throw new ShapeError(
         this.constructor.name,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { GraphError, ShapeError } from "../../src/errors.ts";
 import { capture, loadGraph, parseGraph, printGraph, saveGraph } from "../../src/graph/index.ts";
+import { GRU, LSTM, LSTMCell, RNN } from "../../src/nn/index.ts";
 import { Module } from "../../src/nn/module.ts";
 import { linear } from "../../src/ops/linear.ts";
 import "../../src/ops/methods.ts";
@@ -117,5 +118,27 @@ describe("bad input", () => {
 
   test("parse errors name line and column", () => {
     expect(() => parseGraph("graph @g(%x: float32[1]) {\n  %y = relu(%z) : float32[1]\n}")).toThrow(/line = 2/);
+  });
+});
+
+describe("recurrent layers", () => {
+  test.each([
+    ["LSTM", new LSTM(3, 4, { batchFirst: true, numLayers: 2, bidirectional: true })],
+    ["GRU", new GRU(3, 4, { batchFirst: true })],
+    ["RNN", new RNN(3, 4, { batchFirst: true })],
+  ] as const)("%s without a given state serves any batch size", (_, layer) => {
+    const graph = capture(layer, [randn([2, 5, 3])]);
+    expect(graph.graph.fixedBatch).toBeNull();
+    const x = randn([6, 5, 3]);
+    const [own] = graph.forward(x) as [Tensor];
+    const [expected] = (layer as unknown as { forward(x: Tensor): [Tensor] }).forward(x);
+    expect(own.data).toEqual(expected.data);
+  });
+
+  test("cells do too", () => {
+    const cell = new LSTMCell(3, 4);
+    const graph = capture(cell, [randn([2, 3])]);
+    const x = randn([5, 3]);
+    expect((graph.forward(x) as Tensor[]).map(({ data }) => data)).toEqual(cell.forward(x).map(({ data }) => data));
   });
 });

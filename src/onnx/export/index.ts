@@ -10,7 +10,7 @@ import { floatExports } from "./rules.ts";
 
 const gradient = unsupported("belongs to a backward pass, which files for inference do not have");
 const integer = unsupported(
-  "works on tensors that carry their quantization: export the graph in QDQ form, before lowering",
+  "works on tensors that carry their quantization: export the graph in QDQ form, which convertToReferenceFx and convertPt2e give",
 );
 const observing = unsupported("observes or trains quantization: convert the model first");
 const missing = unsupported("ONNX has no operator for it, and it has not been spelled out in others");
