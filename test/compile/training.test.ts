@@ -5,6 +5,7 @@
 import { expect, test } from "vitest";
 import { backward } from "../../src/autograd/backward.ts";
 import { compile, compileTrainingStep } from "../../src/compile/index.ts";
+import { Engine } from "../../src/engine/engine.ts";
 import { BatchNorm2d, Conv2d, Dropout, Linear, MaxPool2d, Module } from "../../src/nn/index.ts";
 import { avgPool2d, clamp, crossEntropy, mseLoss, mul, pad, relu, sigmoid, slice } from "../../src/ops/index.ts";
 import "../../src/ops/methods.ts";
@@ -153,6 +154,24 @@ test("a plan kept for one batch size sees what a step of another size did", () =
     expect(Math.abs(step.run(x, target).loss - loss)).toBeLessThan(TRAINING_BUDGET * loss);
   }
   expect(step.explain(...batch(4)).toString()).toContain("conv 6x8 weight gradient");
+});
+
+test("two threads give the bits of one", () => {
+  manualSeed(9);
+  const models = [new Net().train()];
+  models.push(models[0]!.clone());
+  const engines = [new Engine(), new Engine({ threads: 2 })];
+  const steps = models.map((model, i) =>
+    compileTrainingStep(model, { loss: crossEntropy, optimizer: sgd(model), engine: engines[i]! }),
+  );
+  for (let i = 0; i < 3; i++) {
+    const [x, target] = batch(40);
+    const [one, two] = steps.map((step) => step.run(x, target).loss);
+    expect(two).toBe(one);
+  }
+  const state = models[1]!.stateDict();
+  for (const [name, { data }] of models[0]!.stateDict()) expect(state.get(name)!.data, name).toEqual(data);
+  engines.forEach((engine) => engine.dispose());
 });
 
 test("the output is the model's, until the next step", () => {

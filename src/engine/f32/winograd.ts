@@ -16,6 +16,11 @@ import { initialSums } from "./operands.ts";
 const SCRATCH_BYTES = 384 * 1024;
 const GROUPS = { least: 12, most: 24, step: 6 };
 const MOST_WEIGHT_BLOCKS = 72;
+/** Most slots of a weight gradient, and the bytes they should stay within when there are more than two. */
+const MOST_SLOTS = 8;
+const SLOTS_BYTES = 640 * 1024;
+/** Position of the scratch address among the arguments of f32_winograd_weight_sums. */
+export const WEIGHT_SUMS_SCRATCH_ARGUMENT = 15;
 /** Threads take blocks in multiples of this. */
 export const WINOGRAD_STEP = GROUPS.step;
 /** Position of the scratch address among the kernel's arguments. */
@@ -79,9 +84,23 @@ export function winogradWeightBytes(channels: number, outputs: number): number {
   return PLANES * (Math.ceil(outputs / 8) * channels * 32 + GAP_BYTES);
 }
 
-/** Bytes of the transformed sums of a weight gradient. */
-export function winogradSumBytes(channels: number, outputs: number): number {
+/** Bytes of one slot of transformed sums of a weight gradient. */
+function slotBytes(channels: number, outputs: number): number {
   return PLANES * (channels * outputs * 4 + GAP_BYTES);
+}
+
+/**
+ * Slots the blocks of a weight gradient are shared among, whatever the number of threads: as many as stay small, and two at
+ * least where there are blocks for them.
+ */
+export function weightSlots(channels: number, outputs: number, blocks: number): number {
+  const fits = Math.floor(SLOTS_BYTES / slotBytes(channels, outputs));
+  return Math.max(1, Math.min(MOST_SLOTS, Math.max(2, fits), Math.floor(blocks / GROUPS.least)));
+}
+
+/** Bytes of all slots. */
+export function winogradSumBytes(channels: number, outputs: number, slots: number): number {
+  return slots * slotBytes(channels, outputs);
 }
 
 /** A bordered image, and the address of its first window. */
@@ -163,13 +182,12 @@ export function winogradWeight(
   const group = weightGroupSize(channels, outputs);
   const bytes = scratchBytes(channels, outputs, group);
   const scratch = alloc(engine.threads * bytes);
-  const sumBytes = winogradSumBytes(channels, outputs);
-  const du = alloc(sumBytes);
-  kernels.fill_bytes(du, 0, sumBytes);
+  const slots = weightSlots(channels, outputs, blocks.all);
+  const du = alloc(winogradSumBytes(channels, outputs, slots));
   // prettier-ignore
   engine.share("f32_winograd_weight_sums", [
-    0, PLANES, blocks.all, blocks.perRow, blocks.perImage, image.first, image.planeBytes, image.rowBytes, channels,
+    0, slots, slots, blocks.all, blocks.perRow, blocks.perImage, image.first, image.planeBytes, image.rowBytes, channels,
     grad.at, grad.planeBytes, grad.rowBytes, outputs, du, scratch, group,
-  ], { at: 0, unit: Math.ceil(PLANES / engine.threads), scratch: { at: 14, bytes } }, 18 * batch * c.outPixels * channels * outputs);
-  kernels.f32_winograd_weight_grad(channels, outputs, du, dw, alloc(WINOGRAD_TEMPORARY_BYTES));
+  ], { at: 0, unit: 1, scratch: { at: WEIGHT_SUMS_SCRATCH_ARGUMENT, bytes } }, 18 * batch * c.outPixels * channels * outputs);
+  kernels.f32_winograd_weight_grad(channels, outputs, du, slots, dw, alloc(WINOGRAD_TEMPORARY_BYTES));
 }

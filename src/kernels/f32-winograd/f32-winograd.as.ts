@@ -248,44 +248,51 @@ function storeOutput(
 }
 
 /**
- * Weight gradient of a 3x3 convolution with stride 1, summed in the transformed domain:
- * du[36][n][channels] (64 bytes between planes) += over all blocks in order, planes [planeStart, planeEnd) only: threads
- * that share the planes each transform all blocks, into scratch of their own. The caller clears du first and finishes with
- * f32_winograd_weight_grad.
+ * Weight gradient of a 3x3 convolution with stride 1, summed in the transformed domain: du[slot][36][n][channels] (64 bytes
+ * between planes) = sum over the slot's blocks in order. Blocks are shared among `slots` slots, and [slotFrom, slotTo) are
+ * computed: threads that share slots change no bit. f32_winograd_weight_grad adds the slots up.
  *
  * x: bordered NHWC as in f32_winograd_conv; dy: NHWC with zeros up to whole 4x4 blocks. scratch:
  * 36 * (group * (channels + n) + 32) floats, one table entry, and 1 KB. channels % 4 == 0 and n % 4 == 0.
  */
 export function f32_winograd_weight_sums(
-  planeStart: usize, planeEnd: usize, blocks: usize, blocksX: usize, blocksPerImage: usize, x: usize, xImage: usize, xRow: usize, channels: usize,
-  dy: usize, dyImage: usize, dyRow: usize, n: usize, du: usize, scratch: usize, group: usize,
+  slotFrom: usize, slotTo: usize, slots: usize, blocks: usize, blocksX: usize, blocksPerImage: usize, x: usize, xImage: usize, xRow: usize,
+  channels: usize, dy: usize, dyImage: usize, dyRow: usize, n: usize, du: usize, scratch: usize, group: usize,
 ): void {
-  const vRow = channels << 2, mRow = n << 2, vPlane = group * vRow + GAP, mPlane = group * mRow + GAP;
+  const vRow = channels << 2, mRow = n << 2, vPlane = group * vRow + GAP, mPlane = group * mRow + GAP, duPlane = n * vRow + GAP;
   const v = scratch, m = v + 36 * vPlane, zero = m + 36 * mPlane, temporary = (zero + 4 + 15) & ~15;
   store<u32>(zero, 0);
-  for (let first: usize = 0; first < blocks; first += group) {
-    const count = min(group, blocks - first);
-    for (let i: usize = 0; i < count; i++) {
-      const image = (first + i) / blocksPerImage, inside = (first + i) % blocksPerImage;
-      const top = (inside / blocksX) * 4, left = (inside % blocksX) * 4;
-      transformInput(x + image * xImage + top * xRow + left * vRow, xRow, vRow, channels, v + i * vRow, vPlane, temporary);
-      const from = dy + image * dyImage + top * dyRow + left * mRow, to = m + i * mRow;
-      for (let o: usize = 0; o < mRow; o += 16) {
-        for (let j: usize = 0; j < 4; j++) kernelLine(from + o + j * mRow, dyRow, temporary + (j << 4), 64, true);
-        for (let j: usize = 0; j < 6; j++) kernelLine(temporary + (j << 6), 16, to + o + j * 6 * mPlane, mPlane, true);
+  for (let slot = slotFrom; slot < slotTo; slot++) {
+    const sums = du + slot * 36 * duPlane, end = (slot + 1) * blocks / slots;
+    memory.fill(sums, 0, 36 * duPlane);
+    for (let first = slot * blocks / slots; first < end; first += group) {
+      const count = min(group, end - first);
+      for (let i: usize = 0; i < count; i++) {
+        const image = (first + i) / blocksPerImage, inside = (first + i) % blocksPerImage;
+        const top = (inside / blocksX) * 4, left = (inside % blocksX) * 4;
+        transformInput(x + image * xImage + top * xRow + left * vRow, xRow, vRow, channels, v + i * vRow, vPlane, temporary);
+        const from = dy + image * dyImage + top * dyRow + left * mRow, to = m + i * mRow;
+        for (let o: usize = 0; o < mRow; o += 16) {
+          for (let j: usize = 0; j < 4; j++) kernelLine(from + o + j * mRow, dyRow, temporary + (j << 4), 64, true);
+          for (let j: usize = 0; j < 6; j++) kernelLine(temporary + (j << 6), 16, to + o + j * 6 * mPlane, mPlane, true);
+        }
       }
-    }
-    for (let i = planeStart; i < planeEnd; i++) {
-      f32_conv_weight_6x8(
-        0, n, 1, zero, zero, count, v + i * vPlane, vRow, 1, zero, channels, m + i * mPlane, mRow, du + i * (n * vRow + GAP), vRow,
-      );
+      for (let i: usize = 0; i < 36; i++) {
+        f32_conv_weight_6x8(
+          0, n, 1, zero, zero, count, v + i * vPlane, vRow, 1, zero, channels, m + i * mPlane, mRow, sums + i * duPlane, vRow,
+        );
+      }
     }
   }
 }
 
-/** dw[n][9][channels] from the sums of f32_winograd_weight_sums. temporary: 1 KB. channels % 4 == 0. */
-export function f32_winograd_weight_grad(channels: usize, n: usize, du: usize, dw: usize, temporary: usize): void {
-  const vRow = channels << 2, plane = n * vRow + GAP;
+/** dw[n][9][channels] from the sums of f32_winograd_weight_sums, whose slots are added to the first. temporary: 1 KB. channels % 4 == 0. */
+export function f32_winograd_weight_grad(channels: usize, n: usize, du: usize, slots: usize, dw: usize, temporary: usize): void {
+  const vRow = channels << 2, plane = n * vRow + GAP, bytes = plane * 36;
+  for (let slot: usize = 1; slot < slots; slot++) {
+    const from = du + slot * bytes;
+    for (let i: usize = 0; i < bytes; i += 16) v128.store(du + i, f32x4.add(v128.load(du + i), v128.load(from + i)));
+  }
   for (let o: usize = 0; o < n; o++) {
     for (let c: usize = 0; c < vRow; c += 16) {
       for (let i: usize = 0; i < 6; i++) outputLine(du + o * vRow + c + i * plane, 6 * plane, temporary + (i << 4), 96, true);

@@ -7,10 +7,12 @@
 import { isDepthwise } from "../../../engine/f32/implicit.ts";
 import type { Conv3d } from "../../../engine/f32/geometry.ts";
 import {
+  WEIGHT_SUMS_SCRATCH_ARGUMENT,
   WINOGRAD_TEMPORARY_BYTES,
   blocksOf,
   weightGroupSize,
   scratchBytes,
+  weightSlots,
   winogradSumBytes,
 } from "../../../engine/f32/winograd.ts";
 import type { Node } from "../../../graph/graph.ts";
@@ -26,10 +28,6 @@ import { FLOATS_ONLY, blockBorder, inputBorder, problemOf, shapeOf, usesWinograd
 const FLOAT = 4;
 /** Pixels of a block: their 32-byte slices of x and 24-byte slices of dy fit the first-level cache. */
 const BLOCK_PIXELS = 192;
-/** Products of transformed points: 6 x 6. */
-const PLANES = 36;
-/** Position of the scratch address among the arguments of f32_winograd_weight_sums. */
-const SUMS_SCRATCH_ARGUMENT = 14;
 
 interface Operands {
   readonly x: Buffer;
@@ -59,24 +57,19 @@ function bindWinograd(place: Place, c: Conv3d, { x, dy }: Operands, sums: number
   const group = weightGroupSize(channels, outputs);
   const bytes = scratchBytes(channels, outputs, group);
   const scratch = constant(engine.threads * bytes);
-  const sumBytes = winogradSumBytes(channels, outputs);
-  const du = constant(sumBytes);
+  const slots = weightSlots(channels, outputs, blocks.all);
+  const du = constant(winogradSumBytes(channels, outputs, slots));
   const temporary = constant(WINOGRAD_TEMPORARY_BYTES);
   const first = at(x) + pixelOffset(image, 0, -c.padding[1], -c.padding[2]) * FLOAT;
   const gradient = at(dy) + pixelOffset(grad, 0, 0, 0) * FLOAT;
   const operations = 18 * c.batch * c.outPixels * channels * outputs;
-  const split = {
-    at: 0,
-    unit: Math.ceil(PLANES / engine.threads),
-    scratch: { at: SUMS_SCRATCH_ARGUMENT, bytes },
-  };
+  const split = { at: 0, unit: 1, scratch: { at: WEIGHT_SUMS_SCRATCH_ARGUMENT, bytes } };
   return () => {
-    engine.kernels.fill_bytes(du, 0, sumBytes);
     engine.share("f32_winograd_weight_sums", [
-      0, PLANES, blocks.all, blocks.perRow, blocks.perImage, first, imageStride(image) * FLOAT, rowStride(image) * FLOAT, channels,
-      gradient, imageStride(grad) * FLOAT, rowStride(grad) * FLOAT, outputs, du, scratch, group,
+      0, slots, slots, blocks.all, blocks.perRow, blocks.perImage, first, imageStride(image) * FLOAT, rowStride(image) * FLOAT,
+      channels, gradient, imageStride(grad) * FLOAT, rowStride(grad) * FLOAT, outputs, du, scratch, group,
     ], split, operations); // prettier-ignore
-    engine.kernels.f32_winograd_weight_grad(channels, outputs, du, sums, temporary);
+    engine.kernels.f32_winograd_weight_grad(channels, outputs, du, slots, sums, temporary);
   };
 }
 

@@ -9,11 +9,15 @@ import { numel, sameShape } from "../../../tensor/shape.ts";
 import type { Shape } from "../../../tensor/shape.ts";
 import { flat } from "../../form.ts";
 import type { PlanBuilder, StepRule } from "../../plan.ts";
-import { linesOf } from "../../steps/elementwise.ts";
 import { isTakenIn } from "./batch-norm.ts";
 import { bindMoments, channelForm, channelLines, channelVector, emptyMoments, readChannels } from "./channels.ts";
+import { sharedLines } from "./lines.ts";
 import { numbersOf } from "./numbers.ts";
 import { emitRowDots, emitRowScale, isPerRow, isSummedByRow } from "./rows.ts";
+
+const LINES = { at: 0, unit: 1 };
+/** What an element counts when it is decided whether threads pay: moving it costs more than computing. */
+const WORK = 8;
 
 type Operator = "add" | "sub" | "mul" | "div";
 
@@ -37,10 +41,10 @@ function emitGate(node: Node, plan: PlanBuilder): string | void {
     reads: [gradient, mask],
     writes: [output],
     bind(place) {
-      const { count, length, tables: [td, tx, ty] } = linesOf(place, [gradient, mask, output]); // prettier-ignore
+      const { count, length, tables: [td, tx, ty] } = sharedLines(place, [gradient, mask, output]); // prettier-ignore
       const [pd, px, py] = [place.at(gradient), place.at(mask), place.at(output)];
-      const { kernels } = place.engine;
-      return () => kernels.f32_clamp_grad(0, count, td!, tx!, ty!, pd, px, py, length, low, high ?? Infinity);
+      const args = [0, count, td!, tx!, ty!, pd, px, py, length, low, high ?? Infinity] as const;
+      return () => place.engine.share("f32_clamp_grad", [...args], LINES, WORK * count * length);
     },
   });
 }
@@ -62,13 +66,14 @@ function emitPair(node: Node, plan: PlanBuilder, operator: Operator): string | v
     reads: [left, right],
     writes: [output],
     bind(place) {
-      const { count, length, tables: [ta, tb, ty] } = linesOf(place, [left, right, output]); // prettier-ignore
-      const [pa, pb, py] = [place.at(left), place.at(right), place.at(output)];
-      const { kernels } = place.engine;
+      const { count, length, tables: [ta, tb, ty] } = sharedLines(place, [left, right, output]); // prettier-ignore
+      const { engine } = place;
+      const lines = [0, count, ta!, tb!, ty!, place.at(left), place.at(right), place.at(output), length] as const;
       const { low, high } = range;
-      if (operator === "mul") return () => kernels.f32_mul(0, count, ta!, tb!, ty!, pa, pb, py, length, low, high);
+      const work = WORK * count * length;
+      if (operator === "mul") return () => engine.share("f32_mul", [...lines, low, high], LINES, work);
       const alpha = operator === "add" ? 1 : -1;
-      return () => kernels.f32_add(0, count, ta!, tb!, ty!, pa, pb, py, length, alpha, low, high);
+      return () => engine.share("f32_add", [...lines, alpha, low, high], LINES, work);
     },
   });
 }
