@@ -27,7 +27,25 @@ function heads(x: Tensor, count: number): Tensor {
   return permute(reshape(x, [n, length, count, width / count]), [0, 2, 1, 3]);
 }
 
-/** What is added to the scores: a mask, minus infinity after the diagonal, and beyond each sequence's end. */
+/**
+ * Which keys a query may look at by position: none behind it when causal, and none further off than a window reaches.
+ * Query i stands at i + offset among the keys: behind what is cached, or at the end of its sequence's valid keys.
+ */
+function positions(call: Call, length: number, total: number, offsets: readonly number[]): number[] | null {
+  const causal = call.int("is_causal") === 1;
+  const [left, right] = [call.int("left_window_size", -1), call.int("right_window_size", -1)];
+  if (!causal && left < 0 && right < 0) return null;
+  const ahead = Math.min(causal ? 0 : Infinity, right < 0 ? Infinity : right);
+  const back = left < 0 ? Infinity : left;
+  return offsets.flatMap((offset) =>
+    Array.from({ length: length * total }, (_, i) => {
+      const away = (i % total) - Math.floor(i / total) - offset;
+      return away <= ahead && -away <= back ? 0 : -Infinity;
+    }),
+  );
+}
+
+/** What is added to the scores: a mask, minus infinity where a query may not look, and beyond each sequence's end. */
 function bias(call: Call, scores: Tensor, past: number): Tensor | null {
   const [length, total] = scores.shape.slice(-2) as [number, number];
   const mask = call.optional(3);
@@ -37,16 +55,13 @@ function bias(call: Call, scores: Tensor, past: number): Tensor | null {
     const missing = total - real.shape.at(-1)!;
     parts.push(cast(missing > 0 ? pad(real, [0, missing], { value: -Infinity }) : real, scores.dtype));
   }
-  if (call.int("is_causal") === 1) {
-    const values = Array.from({ length: length * total }, (_, i) =>
-      i % total > Math.floor(i / total) + past ? -Infinity : 0,
-    );
-    parts.push(fromArray(values, [length, total], scores.dtype));
-  }
-  const ends = call.optional(6);
+  const given = call.optional(6);
+  const ends = given && valuesOf(given);
+  const allowed = positions(call, length, total, ends ? ends.map((end) => end - length) : [past]);
+  if (allowed) parts.push(fromArray(allowed, ends ? [ends.length, 1, length, total] : [length, total], scores.dtype));
   if (ends) {
-    const values = valuesOf(ends).flatMap((end) => Array.from({ length: total }, (_, i) => (i < end ? 0 : -Infinity)));
-    parts.push(fromArray(values, [ends.numel, 1, 1, total], scores.dtype));
+    const values = ends.flatMap((end) => Array.from({ length: total }, (_, i) => (i < end ? 0 : -Infinity)));
+    parts.push(fromArray(values, [ends.length, 1, 1, total], scores.dtype));
   }
   return parts.length === 0 ? null : parts.reduce((a, b) => add(a, b));
 }
