@@ -1,15 +1,14 @@
 /**
  * Runs ONNX's own operator test cases and writes the table docs/onnx-operators.md.
  *
- * Usage: node tools/onnx-node-tests.mjs CASES [--write] [--pack] [--only NAME]. CASES holds one folder a case with model.onnx
+ * Usage: node tools/onnx-node-tests.mjs CASES [--write] [--only NAME]. CASES holds one folder a case with model.onnx
  * and case.json ({rtol, atol, sets: [{inputs, outputs}]}, tensors as {dtype, shape, data in base64}), made from the
- * `onnx` Python package's backend node tests. `--pack` renews the small selection that the test suite keeps.
+ * `onnx` Python package's backend node tests. The cases of the test suite are our own: golden/make/onnx_nodes.py.
  */
 
 import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { importOnnx } from "../src/onnx/index.ts";
-import { decodeMessage } from "../src/onnx/schema.ts";
 import { compareCase, readCase } from "../test/onnx/node-case.ts";
 
 const [folder = "", ...flags] = process.argv.slice(2);
@@ -69,31 +68,4 @@ if (flags.includes("--write")) {
     "",
   ];
   writeFileSync(new URL("../docs/onnx-operators.md", import.meta.url), text.join("\n"));
-}
-
-/** Cases of at most this many bytes are kept, the smallest few an operator. */
-const LARGEST_KEPT = 6000;
-const KEPT_PER_OPERATOR = 2;
-
-if (flags.includes("--pack")) {
-  const counts = new Map();
-  const sized = passed
-    .map(({ name }) => ({
-      name,
-      model: readFileSync(path.join(folder, name, "model.onnx")),
-      data: readFileSync(path.join(folder, name, "case.json"), "utf8"),
-    }))
-    .filter(({ name, model, data }) => !name.endsWith("_expanded") && model.length + data.length < LARGEST_KEPT)
-    .sort((a, b) => a.model.length + a.data.length - b.model.length - b.data.length);
-  const kept = sized.filter(({ model }) => {
-    const [{ opType }] = decodeMessage("ModelProto", model).graph.node;
-    const limit = /Quantize|QLinear|Integer/.test(opType) ? Infinity : KEPT_PER_OPERATOR;
-    counts.set(opType, (counts.get(opType) ?? 0) + 1);
-    return counts.get(opType) <= limit;
-  });
-  const cases = kept
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map(({ name, model, data }) => JSON.stringify({ name, model: model.toString("base64"), case: JSON.parse(data) }));
-  writeFileSync(new URL("../test/onnx/node-cases.json", import.meta.url), `[\n${cases.join(",\n")}\n]\n`);
-  console.log(`${cases.length} cases kept`);
 }

@@ -1,4 +1,4 @@
-/** Export: ONNX's own cases and captured models, out and in again. */
+/** Export: operator cases and captured models, out and in again. */
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
@@ -25,7 +25,7 @@ interface Packed {
 
 const cases = JSON.parse(readFileSync(new URL("node-cases.json", import.meta.url), "utf8")) as Packed[];
 
-describe("a selection of ONNX's operator cases (all: tools/onnx-node-tests.mjs)", () => {
+describe("operator cases with results of onnx's reference evaluator (golden/make/onnx_nodes.py)", () => {
   test.each(cases.map((packed) => [packed.name, packed] as const))("%s", (_, packed) => {
     const expected = readCase(JSON.stringify(packed.case));
     const module = importOnnx(Uint8Array.from(atob(packed.model), (char) => char.charCodeAt(0)));
