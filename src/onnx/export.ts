@@ -15,6 +15,8 @@ import { constantFolding } from "../graph/passes/cleanup.ts";
 import { removeDead } from "../graph/rewrite.ts";
 import { full } from "../tensor/create.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { encodeValues, wireSize } from "../tensor/wire.ts";
+import { isDeferred } from "./deferred-tensor.ts";
 import { fromPlain } from "./attributes.ts";
 import type { PlainAttribute } from "./attributes.ts";
 import type { KeptAttrs } from "./deferred.ts";
@@ -29,7 +31,8 @@ import type { DeclaredType, OnnxInfo } from "./info.ts";
 import { matrixProducts } from "./matrices.ts";
 import { createMessage, encodeMessage } from "./schema.ts";
 import type { ModelProto, NodeProto, TensorProto } from "./schema.ts";
-import { writeTensor } from "./tensors.ts";
+import { declareTensor } from "./tensors.ts";
+import { writeWithValuesBeside, writeWhole } from "./write-file.ts";
 
 export interface ExportOptions {
   /** Version of ONNX's operators, 13 to 25. By default the oldest from 17 on that has all that is needed. */
@@ -57,10 +60,24 @@ const irVersions: readonly (readonly [opset: number, ir: bigint])[] = [
 ];
 const PROTOBUF_LIMIT = 2 ** 31 - 1;
 
+/** A tensor of the file, and where its values come from. */
+export interface ExportedTensor {
+  readonly proto: TensorProto;
+  readonly tensor: Tensor;
+}
+
+/** A model whose values are still to be written. */
+export interface ExportedModel {
+  readonly model: ModelProto;
+  readonly tensors: readonly ExportedTensor[];
+  /** Bytes of all values. */
+  readonly size: number;
+}
+
 class Writer implements ModelWriter {
   readonly graph: Graph;
   readonly nodes: NodeProto[] = [];
-  readonly tensors: TensorProto[] = [];
+  readonly tensors: ExportedTensor[] = [];
   readonly domains = new Set<string>();
   opset: number;
   private readonly fixedOpset: boolean;
@@ -87,8 +104,12 @@ class Writer implements ModelWriter {
     const name = this.fresh((value.node.meta.get(`onnx.name.${value.index}`) as string | undefined) ?? value.name);
     this.names.set(value, name);
     const stored = this.graph.tensorOf(value);
-    if (stored) this.tensors.push(writeTensor(name, stored));
+    if (stored) this.store(name, stored);
     return name;
+  }
+
+  private store(name: string, tensor: Tensor): void {
+    this.tensors.push({ proto: declareTensor(name, tensor), tensor });
   }
 
   fresh(stem: string): string {
@@ -100,13 +121,13 @@ class Writer implements ModelWriter {
 
   constant(tensor: Tensor, stem: string): string {
     const key =
-      tensor.numel <= 8
+      tensor.numel <= 8 && !isDeferred(tensor)
         ? `${tensor.dtype}[${tensor.shape.join()}]:${Array.from(tensor.data, (v) => (Object.is(v, -0) ? "-0" : v)).join()}`
         : null;
     const known = key === null ? undefined : this.constants.get(key);
     if (known !== undefined) return known;
     const name = this.fresh(stem);
-    this.tensors.push(writeTensor(name, tensor));
+    this.store(name, tensor);
     if (key !== null) this.constants.set(key, name);
     return name;
   }
@@ -248,7 +269,7 @@ function modelOf(
     ),
   });
   proto.node = writer.nodes;
-  proto.initializer = writer.tensors;
+  proto.initializer = writer.tensors.map((one) => one.proto);
   const model = createMessage("ModelProto", {
     irVersion: irVersions.find(([from]) => writer.opset >= from)![1],
     producerName: "fewbit",
@@ -266,11 +287,11 @@ function modelOf(
 }
 
 /**
- * The bytes of an ONNX file with the graph: float as it is, quantized in QDQ form.
+ * The model of a graph, its values not yet written: float as it is, quantized in QDQ form unless asked for otherwise.
  * @throws OnnxError for operators that have no ONNX form (it says why), for an opset too old for the graph, and for
  * graphs that call modules: convert those first.
  */
-export function exportOnnx(module: GraphModule, options: ExportOptions = {}): Uint8Array {
+export function exportModel(module: GraphModule, options: ExportOptions = {}): ExportedModel {
   const { opset, metadata = {} } = options;
   if (opset !== undefined && opset < OLDEST_OPSET)
     throw new OnnxError("exportOnnx", { opset, oldest: OLDEST_OPSET }, "files of that opset are not written");
@@ -293,8 +314,50 @@ export function exportOnnx(module: GraphModule, options: ExportOptions = {}): Ui
   }
   for (const { name, value, copy } of outputs) if (copy) writer.node("Identity", [writer.argument(value)], [name], {});
   const model = modelOf(writer, graph, outputs, { info, batchName, metadata });
-  const size = writer.tensors.reduce((sum, { rawData }) => sum + rawData.length, 0);
+  const size = writer.tensors.reduce((sum, { tensor: { dtype, numel } }) => sum + wireSize(dtype, numel), 0);
+  return { model, tensors: writer.tensors, size };
+}
+
+/** The bytes of an exported model. @throws OnnxError when they are too many for one file. */
+export function encodeModel({ model, tensors, size }: ExportedModel): Uint8Array {
   if (size > PROTOBUF_LIMIT)
-    throw new OnnxError("exportOnnx", { bytes: size }, "a file of more than 2 GB cannot be written in one piece");
+    throw new OnnxError(
+      "exportOnnx",
+      { bytes: size },
+      "a file of more than 2 GB cannot be written in one piece",
+      "Write it with writeOnnx, which puts the values into a file beside it",
+    );
+  for (const { proto, tensor } of tensors) proto.rawData = encodeValues(tensor.dtype, tensor.data);
   return encodeMessage("ModelProto", model);
+}
+
+/**
+ * The bytes of an ONNX file with the graph.
+ * @throws OnnxError as exportModel, and for more than 2 GB.
+ */
+export function exportOnnx(module: GraphModule, options: ExportOptions = {}): Uint8Array {
+  return encodeModel(exportModel(module, options));
+}
+
+/** Values of at most this many bytes go into the model's own file. */
+const LARGEST_INSIDE = 2 ** 31 - 2 ** 26;
+
+export interface WriteOptions extends ExportOptions {
+  /** Most bytes of values in the model's own file; more go into `<path>.data`. Default just below 2 GB. */
+  readonly largestInside?: number;
+}
+
+/** Writes an exported model, whole or not at all (Node only). @throws OnnxError when it cannot be written. */
+export function writeModel(exported: ExportedModel, path: string, largestInside = LARGEST_INSIDE): void {
+  if (exported.size > largestInside) writeWithValuesBeside(path, exported);
+  else writeWhole(path, encodeModel(exported));
+}
+
+/**
+ * Writes a graph as an ONNX file, whole or not at all (Node only). Values above the limit of 2 GB go into `<path>.data`,
+ * a tensor at a time, so that a model larger than memory can be written.
+ * @throws OnnxError as exportModel, and when the file cannot be written.
+ */
+export function writeOnnx(module: GraphModule, path: string, options: WriteOptions = {}): void {
+  writeModel(exportModel(module, options), path, options.largestInside);
 }

@@ -9,11 +9,12 @@
 import type * as fsModule from "node:fs";
 import type * as pathModule from "node:path";
 import { FileFormatError, OnnxError } from "../errors.ts";
-import type { DType, TypedArray } from "../tensor/dtype.ts";
+import type { DType } from "../tensor/dtype.ts";
 import { numel } from "../tensor/shape.ts";
 import type { Shape } from "../tensor/shape.ts";
-import { Tensor } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { decodeValues, wireSize } from "../tensor/wire.ts";
+import { DeferredTensor } from "./deferred-tensor.ts";
 
 /** A file that parts are read from. */
 export interface ByteSource {
@@ -23,20 +24,6 @@ export interface ByteSource {
 
 /** Finds a file by its location in the model. */
 export type ExternalData = (location: string) => ByteSource;
-
-/** A tensor whose values stay in a file; each use of `data` reads them anew. Writing to them changes nothing. */
-export class ExternalTensor extends Tensor {
-  private readonly load: () => TypedArray;
-
-  constructor(dtype: DType, shape: Shape, load: () => TypedArray) {
-    super(dtype, shape, null);
-    this.load = load;
-  }
-
-  override get data(): TypedArray {
-    return this.load();
-  }
-}
 
 /** A name for errors, and whether it stays inside the folder. */
 function isInside(location: string): boolean {
@@ -124,5 +111,5 @@ export function externalTensor(dtype: DType, shape: Shape, slice: ExternalSlice,
   if (length !== needed) throw new FileFormatError("external data", fields, "the length must be that of the values");
   if (!(slice.offset >= 0) || slice.offset + length > source.size)
     throw new FileFormatError("external data", fields, "the values lie beyond the end of the file");
-  return new ExternalTensor(dtype, shape, () => decodeValues(dtype, source.read(slice.offset, length), numel(shape)));
+  return new DeferredTensor(dtype, shape, () => decodeValues(dtype, source.read(slice.offset, length), numel(shape)));
 }

@@ -21,6 +21,7 @@ import { dtypeOf } from "./dtypes.ts";
 import { filesBeside, readFile } from "./external.ts";
 import type { ExternalData } from "./external.ts";
 import { nodeTarget } from "./deferred.ts";
+import { sameValues } from "./deferred-tensor.ts";
 import type { DeclaredType, OnnxInfo } from "./info.ts";
 import { linearLayers } from "./matrices.ts";
 import { domainKey } from "./rules/index.ts";
@@ -190,10 +191,7 @@ function buildGraph(
 function sameConstants(a: Graph, b: Graph): boolean {
   return [...a.attributes].every(([name, tensor]) => {
     const other = b.attributes.get(name);
-    if (!other) return false;
-    if (tensor === other) return true;
-    const [one, two] = [tensor.data, other.data];
-    return one.length === two.length && one.every((v: number, i: number) => Object.is(v, two[i]));
+    return other !== undefined && sameValues(tensor, other);
   });
 }
 

@@ -2,8 +2,8 @@
 import "../ops/index.ts";
 import "./deferred.ts";
 
-export { exportOnnx } from "./export.ts";
-export type { ExportOptions } from "./export.ts";
+export { exportOnnx, writeOnnx } from "./export.ts";
+export type { ExportOptions, WriteOptions } from "./export.ts";
 export type { ByteSource, ExternalData } from "./external.ts";
 export { importOnnx, opaqueOperators } from "./import.ts";
 export type { ImportOptions } from "./import.ts";

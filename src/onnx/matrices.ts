@@ -15,11 +15,16 @@ import { linearOp } from "../ops/linear.ts";
 import { matmulOp } from "../ops/matmul.ts";
 import { permute } from "../ops/shape.ts";
 import { noGrad } from "../tensor/context.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { derived } from "./deferred-tensor.ts";
 
 const DEQUANTIZE = /^(decomposedDequantizePer(Tensor|Channel)|dequantizeAffine)$/;
 
-const flipped = (tensor: Tensor): Tensor => noGrad(() => permute(tensor, [1, 0]));
+function flipped(tensor: Tensor): Tensor {
+  const { dtype, shape } = tensor;
+  const turn = (): Tensor => noGrad(() => permute(new Tensor(dtype, shape, tensor.data), [1, 0]));
+  return derived(tensor, dtype, [...shape].reverse(), () => turn().data);
+}
 
 /** What a stored tensor is called. */
 const nameOf = (arg: Argument): string => (arg instanceof Value ? arg.node.target : "weight");

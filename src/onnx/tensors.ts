@@ -137,12 +137,15 @@ export function readSparse(proto: Message<"SparseTensorProto">, limit: number): 
   return new Tensor(values.dtype, shape, data);
 }
 
+/** A TensorProto without its values. @throws OnnxError for dtypes ONNX lacks. */
+export function declareTensor(name: string, tensor: Tensor): TensorProto {
+  const dataType = codeOf(`tensor ${name}`, tensor.dtype);
+  return createMessage("TensorProto", { name, dims: tensor.shape.map(BigInt), dataType });
+}
+
 /** A TensorProto with the values as raw bytes. @throws OnnxError for dtypes ONNX lacks. */
 export function writeTensor(name: string, tensor: Tensor): TensorProto {
-  return createMessage("TensorProto", {
-    name,
-    dims: tensor.shape.map(BigInt),
-    dataType: codeOf(`tensor ${name}`, tensor.dtype),
-    rawData: encodeValues(tensor.dtype, tensor.data),
-  });
+  const proto = declareTensor(name, tensor);
+  proto.rawData = encodeValues(tensor.dtype, tensor.data);
+  return proto;
 }

@@ -13,6 +13,7 @@ import { activeTracer, noGrad, withTracer } from "../tensor/context.ts";
 import type { Tracer } from "../tensor/context.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { TensorType } from "../tensor/tensor.ts";
+import { DeferredTensor, isDeferred } from "./deferred-tensor.ts";
 
 /** Thrown where values are needed that exist only when the graph runs; with the result's types when they are known. */
 export class Deferred extends Error {
@@ -68,6 +69,8 @@ export class ImportTracer implements Tracer {
     attrs: Attrs,
     types: readonly TensorType[],
   ): Tensor[] {
+    const [first] = inputs;
+    if (name === "permute" && first instanceof Tensor && isDeferred(first)) return [permuted(first, attrs, types[0]!)];
     if (this.folding && !inputs.some((input) => input instanceof Tensor && isSymbolic(input)))
       return withTracer(null, () => noGrad(() => dispatch(findOp(name), inputs, attrs))) as Tensor[];
     const args = inputs.map((input) => (input instanceof Tensor ? this.valueOf(input) : input));
@@ -110,6 +113,13 @@ export class ImportTracer implements Tracer {
     this.stored.set(tensor, value);
     return value;
   }
+}
+
+/** Weights that stay in their file are turned when they are read. */
+function permuted(x: Tensor, attrs: Attrs, { dtype, shape }: TensorType): Tensor {
+  const load = (): Tensor =>
+    noGrad(() => dispatch(findOp("permute"), [new Tensor(x.dtype, x.shape, x.data)], attrs))[0]!;
+  return new DeferredTensor(dtype, shape, () => withTracer(null, load).data);
 }
 
 /** Runs `make` without folding constants, where an import is listening. */

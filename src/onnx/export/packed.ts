@@ -10,9 +10,10 @@ import { Value } from "../../graph/graph.ts";
 import type { Argument, Graph, Node } from "../../graph/graph.ts";
 import { Builder, removeDead } from "../../graph/rewrite.ts";
 import type { Pass } from "../../graph/rewrite.ts";
-import { Tensor } from "../../tensor/tensor.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 import type { TypedArray } from "../../tensor/dtype.ts";
 import { nodeTarget } from "../deferred.ts";
+import { derived } from "../deferred-tensor.ts";
 import { dequantizedMatrix } from "../matrices.ts";
 
 const DOMAIN = "com.microsoft";
@@ -61,15 +62,21 @@ function pack(graph: Graph, node: Node, { integers, scales, zeroPoints, block, b
   const build = new Builder(graph, node);
   const offset = 2 ** (bits - 1);
   const blocks = k / block;
-  const bytes = (data: TypedArray, shape: readonly number[]): Value =>
-    build.constant(new Tensor("uint8", shape, packRows(data, n, bits, offset)), "packed_weight");
+  const bytes = (tensor: Tensor, shape: readonly number[]): Value =>
+    build.constant(
+      derived(tensor, "uint8", shape, () => packRows(tensor.data, n, bits, offset)),
+      "packed_weight",
+    );
   const zeroWidth = Math.ceil((blocks * bits) / 8);
   const bias = node.args[2] ?? null;
   const args: Argument[] = [
     node.args[0]!,
-    bytes(integers.data, [n, blocks, (block * bits) / 8]),
-    build.constant(new Tensor("float32", [n * blocks], Float32Array.from(scales.data)), "scales"),
-    zeroPoints && bytes(zeroPoints.data, [n * zeroWidth]),
+    bytes(integers, [n, blocks, (block * bits) / 8]),
+    build.constant(
+      derived(scales, "float32", [n * blocks], () => scales.data),
+      "scales",
+    ),
+    zeroPoints && bytes(zeroPoints, [n * zeroWidth]),
     ...(bias === null ? [] : [null, bias]),
   ];
   const attributes = { K: { int: k }, N: { int: n }, bits: { int: bits }, block_size: { int: block } };

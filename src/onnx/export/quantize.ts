@@ -3,10 +3,11 @@
  */
 
 import { unsupported } from "../call.ts";
-import { dtypeInfo } from "../../tensor/dtype.ts";
+import { allocate, dtypeInfo } from "../../tensor/dtype.ts";
 import type { DType } from "../../tensor/dtype.ts";
 import { fromArray } from "../../tensor/create.ts";
-import { Tensor } from "../../tensor/tensor.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { derived } from "../deferred-tensor.ts";
 import type { ExportCall, ExportRules } from "./call.ts";
 
 /** Opset that first has the integer type in Q and DQ. */
@@ -16,10 +17,20 @@ function needType(call: ExportCall, dtype: DType): void {
   else if (bits !== 32) call.writer.need(21, dtype);
 }
 
+/** The same numbers in another dtype that holds them. */
+function inDType(tensor: Tensor, dtype: DType): Tensor {
+  if (tensor.dtype === dtype) return tensor;
+  return derived(tensor, dtype, tensor.shape, () => {
+    const values = allocate(dtype, tensor.numel);
+    values.set(tensor.data);
+    return values;
+  });
+}
+
 /** Zero points in the dtype of the integers; zeros where the node has none. */
 function zeroPoint(call: ExportCall, dtype: DType, count: number): string {
   const stored = call.tensor(2);
-  if (stored) return call.writer.constant(fromArray(Array.from(stored.data), stored.shape, dtype), "zero_point");
+  if (stored) return call.writer.constant(inDType(stored, dtype), "zero_point");
   const arg = call.node.args[2] ?? null;
   if (arg === null)
     return call.writer.constant(fromArray(new Array<number>(count).fill(0), [count], dtype), "zero_point");
@@ -29,9 +40,7 @@ function zeroPoint(call: ExportCall, dtype: DType, count: number): string {
 function parameters(call: ExportCall, dtype: DType): { inputs: string[]; axis: { int: number } | undefined } {
   const axis = call.attrs["axis"] as number | null;
   const scales = call.tensor(1);
-  const scale = scales
-    ? call.writer.constant(fromArray(Float32Array.from(scales.data), scales.shape), "scale")
-    : call.input(1, "float32");
+  const scale = scales ? call.writer.constant(inDType(scales, "float32"), "scale") : call.input(1, "float32");
   const count = axis === null ? 1 : call.type(0).shape[axis]!;
   return { inputs: [scale, zeroPoint(call, dtype, count)], axis: axis === null ? undefined : { int: axis } };
 }
@@ -72,8 +81,7 @@ function dequantize(call: ExportCall): void {
   needType(call, dtype);
   const { inputs, axis } = parameters(call, dtype);
   const stored = call.tensor(0);
-  const integers =
-    four && stored ? call.writer.constant(new Tensor(four, stored.shape, stored.data), "weight") : call.input(0);
+  const integers = four && stored ? call.writer.constant(inDType(stored, four), "weight") : call.input(0);
   call.give("DequantizeLinear", [integers, ...inputs], { axis });
 }
 
@@ -92,10 +100,9 @@ function dequantizeBlocks(call: ExportCall): void {
   const stored = call.tensor(0);
   const four = fourBits(call, q.dtype);
   const dtype = four ?? q.dtype;
-  const integers =
-    four && stored ? call.writer.constant(new Tensor(dtype, stored.shape, stored.data), "weight") : call.input(0);
-  const zeros = zero ? [call.writer.constant(fromArray(Array.from(zero.data), zero.shape, dtype), "zero_point")] : [];
-  const scales = call.writer.constant(fromArray(Float32Array.from(scale.data), scale.shape), "scale");
+  const integers = four && stored ? call.writer.constant(inDType(stored, dtype), "weight") : call.input(0);
+  const zeros = zero ? [call.writer.constant(inDType(zero, dtype), "zero_point")] : [];
+  const scales = call.writer.constant(inDType(scale, "float32"), "scale");
   call.give("DequantizeLinear", [integers, scales, ...zeros], {
     axis: { int: axis },
     block_size: { int: block[axis]! },

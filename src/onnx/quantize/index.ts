@@ -21,7 +21,7 @@ export type {
 export { decodeCalibration, encodeCalibration } from "./calibration-file.ts";
 export { engineRunner } from "./engine-runner.ts";
 export type { PassContext, QuantizePass } from "./passes.ts";
-export { planQuantization, quantizeOnnx } from "./quantize.ts";
+export { planQuantization, quantizeOnnx, quantizeOnnxFile } from "./quantize.ts";
 export type { QuantizeResult } from "./quantize.ts";
 export type { OperatorPlan, Precision, QuantizePlan, QuantizeReport } from "./report.ts";
 export { targets } from "./targets.ts";

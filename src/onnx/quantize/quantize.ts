@@ -34,8 +34,8 @@ export interface QuantizeResult {
   readonly calibration: CalibrationState | null;
   /** The ONNX file. @throws OnnxError when it is too large for one piece: use `write`. */
   readonly bytes: () => Uint8Array;
-  /** Writes the ONNX file, whole or not at all; values above 2 GB go into a file beside it (Node only). */
-  readonly write: (path: string) => Promise<void>;
+  /** Writes the ONNX file, whole or not at all; values above 2 GB (or above `largestInside`) go into a file beside it (Node only). */
+  readonly write: (path: string, largestInside?: number) => Promise<void>;
 }
 
 /**
@@ -172,6 +172,30 @@ export async function quantizeOnnx(
     report,
     calibration: outcome.calibration?.state() ?? null,
     bytes: () => file.bytes(),
-    write: (path) => file.write(path),
+    write: (path, largestInside) => attempt(() => file.write(path, largestInside)),
   };
+}
+
+/** A promise of what a function does at once. */
+function attempt(run: () => void): Promise<void> {
+  return new Promise((resolve) => {
+    run();
+    resolve();
+  });
+}
+
+/**
+ * `quantizeOnnx` from a file to a file (Node only). With `weightOnly`, values that lie beside the model are read, made
+ * integers and written one tensor at a time: a model larger than memory needs room for its largest tensor.
+ * @throws OnnxError as quantizeOnnx, and when the result cannot be written; nothing is left behind then.
+ */
+export async function quantizeOnnxFile(
+  from: string,
+  to: string,
+  calibration: CalibrationData | null,
+  options: QuantizeOptions & { readonly largestInside?: number } = {},
+): Promise<QuantizeReport> {
+  const result = await quantizeOnnx(from, calibration, options);
+  await result.write(to, options.largestInside);
+  return result.report;
 }

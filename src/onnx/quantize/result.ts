@@ -1,31 +1,28 @@
 /** The quantized model as a file. */
 
 import type { GraphModule } from "../../graph/graph-module.ts";
-import { exportOnnx } from "../export.ts";
+import { encodeModel, exportModel, writeModel } from "../export.ts";
+import type { ExportedModel } from "../export.ts";
+import { encodeMessage } from "../schema.ts";
 import type { QuantizeOptions } from "./options.ts";
 import type { Settings } from "./settings.ts";
-import { writeWhole } from "../write-file.ts";
 
 export class QuantizedFile {
-  private readonly encoded: Uint8Array;
+  private readonly exported: ExportedModel;
+  /** Bytes of the file, and of the one beside it. */
+  readonly size: number;
 
   constructor(graph: GraphModule, { target, format }: Settings, { opset }: QuantizeOptions) {
-    this.encoded = exportOnnx(graph, {
-      format,
-      matMulNBits: target.matMulNBits,
-      ...(opset === undefined ? {} : { opset }),
-    });
-  }
-
-  get size(): number {
-    return this.encoded.length;
+    const options = { format, matMulNBits: target.matMulNBits, ...(opset === undefined ? {} : { opset }) };
+    this.exported = exportModel(graph, options);
+    this.size = encodeMessage("ModelProto", this.exported.model).length + this.exported.size;
   }
 
   bytes(): Uint8Array {
-    return this.encoded;
+    return encodeModel(this.exported);
   }
 
-  write(path: string): Promise<void> {
-    return writeWhole(path, this.encoded);
+  write(path: string, largestInside?: number): void {
+    writeModel(this.exported, path, largestInside);
   }
 }

@@ -8,11 +8,11 @@ import type { Graph, Node, Value } from "../../graph/graph.ts";
 import { Builder, removeDead } from "../../graph/rewrite.ts";
 import { dequantizeAffineOp } from "../../ops/quantize/affine.ts";
 import { decomposedDequantizePerChannelOp, decomposedDequantizePerTensorOp } from "../../ops/quantize/decomposed.ts";
-import { reshape } from "../../ops/shape.ts";
 import { quantizeToAffine } from "../../quantization/weights/affine-weight.ts";
 import type { AffineWeight } from "../../quantization/weights/affine-weight.ts";
 import type { Shape } from "../../tensor/shape.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { Tensor } from "../../tensor/tensor.ts";
+import { DeferredTensor, derived, isDeferred } from "../deferred-tensor.ts";
 import type { Decision } from "./decide.ts";
 import { weightAxis } from "./operators.ts";
 import { weightRange } from "./settings.ts";
@@ -35,21 +35,49 @@ export function weightBlock(
   return { block: shape.map((size, i) => (i === axis && perChannel ? 1 : size)), grouped };
 }
 
-/** A weight as integers, by the settings. */
-export function quantizeWeight(weight: Tensor, target: string, settings: Settings): AffineWeight {
+/** Makers of the integers of weights in files: the last weight's are at hand while all its parts are written. */
+type Latest = (weight: Tensor, make: () => AffineWeight) => AffineWeight;
+
+export function keepLatest(): Latest {
+  let last: { readonly weight: Tensor; readonly made: AffineWeight } | null = null;
+  return (weight, make) => {
+    if (last?.weight !== weight) {
+      last = null; // let go before the next is made
+      last = { weight, made: make() };
+    }
+    return last.made;
+  };
+}
+
+/** A weight as integers, by the settings; of a weight that stays in its file they are made when they are written. */
+export function quantizeWeight(weight: Tensor, target: string, settings: Settings, latest: Latest): AffineWeight {
   const [quantMin, quantMax] = weightRange(settings);
   const { block } = weightBlock(target, weight.shape, settings);
-  return quantizeToAffine(weight, {
+  const affine = {
     granularity: { blockSize: () => block },
     mappingType: settings.weights.symmetric ? "SYMMETRIC" : "ASYMMETRIC",
     range: { quantMin, quantMax },
-  });
+  } as const;
+  if (!isDeferred(weight)) return quantizeToAffine(weight, affine);
+  const make = (): AffineWeight =>
+    latest(weight, () => quantizeToAffine(new Tensor(weight.dtype, weight.shape, weight.data), affine));
+  const kept = weight.shape.map((size, i) => size / block[i]!);
+  return {
+    qdata: new DeferredTensor("int8", weight.shape, () => make().qdata.data),
+    scale: new DeferredTensor("float32", kept, () => make().scale.data),
+    zeroPoint: new DeferredTensor("int8", kept, () => make().zeroPoint.data),
+    blockSize: block,
+  };
 }
 
-function dequantized(graph: Graph, node: Node, weight: Tensor, settings: Settings): Value {
+function inOneRow(tensor: Tensor): Tensor {
+  return derived(tensor, tensor.dtype, [tensor.numel], () => tensor.data);
+}
+
+function dequantized(graph: Graph, node: Node, weight: Tensor, settings: Settings, latest: Latest): Value {
   const [quantMin, quantMax] = weightRange(settings);
   const build = new Builder(graph, node);
-  const { qdata, scale, zeroPoint, blockSize } = quantizeWeight(weight, node.target, settings);
+  const { qdata, scale, zeroPoint, blockSize } = quantizeWeight(weight, node.target, settings, latest);
   const q = build.constant(qdata, "quantized_weight");
   const range = { quantMin, quantMax };
   if (weightBlock(node.target, weight.shape, settings).grouped) {
@@ -60,8 +88,8 @@ function dequantized(graph: Graph, node: Node, weight: Tensor, settings: Setting
   const attrs = { ...range, dtype: "int8", outDType: "float32" };
   if (!settings.weights.perChannel)
     return build.call(decomposedDequantizePerTensorOp, [q, scale.item(), zeroPoint.item()], { ...attrs, axis: null });
-  const scales = build.constant(reshape(scale, [scale.numel]), "weight_scale");
-  const zeros = build.constant(reshape(zeroPoint, [scale.numel]), "weight_zero_point");
+  const scales = build.constant(inOneRow(scale), "weight_scale");
+  const zeros = build.constant(inOneRow(zeroPoint), "weight_zero_point");
   return build.call(decomposedDequantizePerChannelOp, [q, scales, zeros], { ...attrs, axis: weightAxis[node.target]! });
 }
 
@@ -73,10 +101,11 @@ export function quantizeWeights(
 ): GraphModule {
   const graph = given.cloneWithMap().graph;
   const made = new Map<Value, Value>();
+  const latest = keepLatest();
   for (const [node, { quantized }] of decideNodes(graph)) {
     if (!quantized) continue;
     const [x, stored, ...rest] = node.args as [Value, Value, ...(Value | null)[]];
-    const weight = made.get(stored) ?? dequantized(graph, node, graph.tensorOf(stored)!, settings);
+    const weight = made.get(stored) ?? dequantized(graph, node, graph.tensorOf(stored)!, settings, latest);
     made.set(stored, weight);
     graph.setArgs(node, [x, weight, ...rest]);
   }

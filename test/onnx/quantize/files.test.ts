@@ -1,0 +1,112 @@
+/** Models with values beside them: quantized a tensor at a time, within a bound of memory; written whole or not at all. */
+
+import { execFileSync } from "node:child_process";
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import { afterAll, describe, expect, test } from "vitest";
+import { compile } from "../../../src/compile/index.ts";
+import { OnnxError } from "../../../src/errors.ts";
+import { importOnnx, writeOnnx } from "../../../src/onnx/index.ts";
+import { quantizeOnnx, quantizeOnnxFile } from "../../../src/onnx/quantize/index.ts";
+import { createMessage, encodeMessage } from "../../../src/onnx/schema.ts";
+import { images, residualFile, residualNet } from "./net.ts";
+
+const folder = mkdtempSync(path.join(tmpdir(), "fewbit-onnx-"));
+const at = (name: string): string => path.join(folder, name);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A chain of products with weights in a sparse file: nothing but zeros, of any size. */
+function sparseModel(name: string, layers: number, width: number): string {
+  const bytes = 4 * width * width;
+  const values = (i: number) =>
+    createMessage("TensorProto", {
+      name: `w${i}`,
+      dims: [BigInt(width), BigInt(width)],
+      dataType: 1,
+      dataLocation: 1,
+      externalData: Object.entries({ location: `${name}.data`, offset: String(i * bytes), length: String(bytes) }).map(
+        ([key, value]) => createMessage("StringStringEntryProto", { key, value }),
+      ),
+    });
+  const node = (i: number) =>
+    createMessage("NodeProto", { opType: "MatMul", input: [`x${i}`, `w${i}`], output: [`x${i + 1}`], name: `m${i}` });
+  const type = { tensorType: { elemType: 1, shape: { dim: [{ dimValue: 1n }, { dimValue: BigInt(width) }] } } };
+  const graph = createMessage("GraphProto", {
+    name: "chain",
+    input: [{ name: "x0", type }],
+    output: [{ name: `x${layers}`, type }],
+  });
+  const indices = Array.from({ length: layers }, (_, i) => i);
+  graph.node = indices.map(node);
+  graph.initializer = indices.map(values);
+  const model = createMessage("ModelProto", { irVersion: 8n, opsetImport: [{ domain: "", version: 17n }] });
+  model.graph = graph;
+  writeFileSync(at(name), encodeMessage("ModelProto", model));
+  writeFileSync(at(`${name}.data`), "");
+  truncateSync(at(`${name}.data`), layers * bytes);
+  return at(name);
+}
+
+/** Runs weight-only quantization of a file in a process of its own; its largest memory in bytes. */
+function peakOf(model: string, out: string): number {
+  const source = `
+    import { quantizeOnnxFile } from "fewbit/onnx/quantize";
+    const before = process.memoryUsage().rss;
+    await quantizeOnnxFile(${JSON.stringify(model)}, ${JSON.stringify(out)}, null,
+      { method: "weightOnly", weights: { bits: 4, groupSize: 32 }, largestInside: 1024 });
+    console.log(process.resourceUsage().maxRSS * 1024 - before);`;
+  const args = ["--conditions=fewbit-source", "--input-type=module", "-e", source];
+  return Number(
+    execFileSync(process.execPath, args, { cwd: path.join(import.meta.dirname, "../../.."), encoding: "utf8" }),
+  );
+}
+
+const MEGABYTE = 2 ** 20;
+
+describe("values beside the model", () => {
+  test("are written and read back, by onnxruntime too", async () => {
+    const net = residualNet();
+    writeOnnx(net, at("float.onnx"), { largestInside: 0 });
+    expect(statSync(at("float.onnx.data")).size).toBeGreaterThan(5000);
+    const x = images(3, 2);
+    const wanted = compile(net).runOne(x).data;
+    expect(compile(importOnnx(at("float.onnx"))).runOne(x).data).toEqual(wanted);
+    const report = await quantizeOnnxFile(at("float.onnx"), at("int8.onnx"), [images(4, 8)], { largestInside: 0 });
+    expect(report.counts.int8).toBeGreaterThan(8);
+    const session = await InferenceSession.create(at("int8.onnx"), { intraOpNumThreads: 1 });
+    const name = session.inputNames[0]!;
+    const results = await session.run({ [name]: new OrtTensor("float32", x.data as Float32Array, x.shape) });
+    const inside = await quantizeOnnx(at("float.onnx"), [images(4, 8)]);
+    expect(results[session.outputNames[0]!]!.data).toEqual(compile(inside.graph).runOne(x).data);
+  });
+
+  test("need no more memory for more layers", () => {
+    const few = peakOf(sparseModel("few.onnx", 4, 1024), at("few-q.onnx"));
+    const many = peakOf(sparseModel("many.onnx", 64, 1024), at("many-q.onnx"));
+    expect(statSync(at("many.onnx.data")).size).toBe(256 * MEGABYTE);
+    expect(statSync(at("many-q.onnx.data")).size).toBeGreaterThan(32 * MEGABYTE);
+    expect(many - few).toBeLessThan(96 * MEGABYTE);
+  });
+
+  test("that cannot be written leave nothing behind", async () => {
+    const { write } = await quantizeOnnx(residualFile(), null, { method: "weightOnly" });
+    const before = readdirSync(folder);
+    await expect(write(at("nowhere/model.onnx"))).rejects.toThrow(OnnxError);
+    await expect(write(folder)).rejects.toThrow(/nothing was kept/);
+    expect(readdirSync(folder)).toEqual(before);
+    expect(existsSync(at("nowhere"))).toBe(false);
+    await write(at("whole.onnx"));
+    expect(importOnnx(readFileSync(at("whole.onnx"))).graph.inputs).toHaveLength(1);
+  });
+});
