@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync, mkdirSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync, mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -11,17 +11,31 @@ const { exports: subpaths } = JSON.parse(readFileSync(path.join(root, "package.j
 };
 const names = Object.keys(subpaths).map((subpath) => path.posix.join("fewbit", subpath));
 
-let folder: string;
+/** What the package is made of besides what is built. */
+const shipped = ["package.json", "README.md", "LICENSE", "data"];
 
+let folder: string;
+let packed: string[];
+
+/** Builds beside the sources, packs that as npm would publish it, and unpacks it where an importer finds it. */
 beforeAll(() => {
   folder = mkdtempSync(path.join(tmpdir(), "fewbit-package-"));
-  const installed = path.join(folder, "node_modules/fewbit");
-  mkdirSync(installed, { recursive: true });
-  execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json", "--outDir", path.join(installed, "dist")], {
+  const stage = path.join(folder, "stage");
+  mkdirSync(stage);
+  execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json", "--outDir", path.join(stage, "dist")], {
     cwd: root,
     stdio: "pipe",
   });
-  writeFileSync(path.join(installed, "package.json"), readFileSync(path.join(root, "package.json")));
+  for (const name of shipped) cpSync(path.join(root, name), path.join(stage, name), { recursive: true });
+  writeFileSync(path.join(stage, "not-shipped.txt"), "");
+  const report = execFileSync("npm", ["pack", "--ignore-scripts", "--json"], { cwd: stage, encoding: "utf8" });
+  const [{ filename, files }] = JSON.parse(report.slice(report.indexOf("["))) as [
+    { filename: string; files: { path: string }[] },
+  ];
+  packed = files.map((file) => file.path);
+  const installed = path.join(folder, "node_modules/fewbit");
+  mkdirSync(installed, { recursive: true });
+  execFileSync("tar", ["-xzf", path.join(stage, filename), "-C", installed, "--strip-components=1"]);
   // Dependencies as npm would install them beside the package.
   const { dependencies = {} } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
     dependencies?: Record<string, string>;
@@ -33,6 +47,19 @@ beforeAll(() => {
 });
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test("the package holds what was built, the data and the licence, and nothing else", () => {
+  for (const { types, default: file } of Object.values(subpaths)) {
+    expect(packed).toContain(types!.slice(2));
+    expect(packed).toContain(file!.slice(2));
+  }
+  expect(packed).toEqual(expect.arrayContaining(["README.md", "LICENSE", "package.json", "data/README.md"]));
+  expect(packed.filter((file) => !/^(dist|data)\//.test(file)).sort()).toEqual([
+    "LICENSE",
+    "README.md",
+    "package.json",
+  ]);
+});
 
 test("every subpath of the built package loads in plain Node", () => {
   const script = `${names.map((name, i) => `import * as m${i} from "${name}";`).join("\n")}\nconsole.log([${names.map((_, i) => `Object.keys(m${i}).length`).join(",")}].join());`;
@@ -53,24 +80,44 @@ test("an importer of every subpath type-checks against the built declarations", 
     path.join(folder, "all.ts"),
     `${uses}\nimport { tensor } from "fewbit";\nexport const y: number = tensor([1, 2]).add(1).sum().item();\n`,
   );
+  expect(compiled("all.ts")).toBe("");
+});
+
+/** Type-checks a file of the importer, and emits it as a module; what tsc says. */
+function compiled(file: string): string {
   writeFileSync(path.join(folder, "package.json"), JSON.stringify({ type: "module" }));
   const config = {
     compilerOptions: {
       strict: true,
       module: "nodenext",
       target: "es2022",
-      noEmit: true,
       skipLibCheck: false,
       types: [],
       lib: ["es2023", "dom"],
     },
-    files: ["all.ts"],
+    files: [file],
   };
   writeFileSync(path.join(folder, "tsconfig.json"), JSON.stringify(config));
-  const { status, stdout } = spawnSync(process.execPath, [tsc, "-p", "tsconfig.json"], {
-    cwd: folder,
-    encoding: "utf8",
-  });
-  expect(stdout).toBe("");
-  expect(status).toBe(0);
+  return spawnSync(process.execPath, [tsc, "-p", "tsconfig.json"], { cwd: folder, encoding: "utf8" }).stdout;
+}
+
+/** The first Node 20 there is; the package names it as its oldest. */
+function oldestNode(): string | undefined {
+  const files = [process.env["NODE20"], "/usr/bin/node", "/usr/local/bin/node"].filter((file) => file !== undefined);
+  return files.find((file) => spawnSync(file, ["--version"], { encoding: "utf8" }).stdout?.startsWith("v20."));
+}
+
+test("the README's page of code type-checks and runs from the package, on this Node and on Node 20 where installed", () => {
+  const [, code] = /```ts\n([^]*?)```/.exec(readFileSync(path.join(root, "README.md"), "utf8"))!;
+  writeFileSync(path.join(folder, "page.ts"), code!);
+  expect(compiled("page.ts")).toBe("");
+  const oldest = oldestNode();
+  for (const node of oldest === undefined ? [process.execPath] : [process.execPath, oldest]) {
+    const { status, stdout, stderr } = spawnSync(node, ["page.js"], { cwd: folder, encoding: "utf8" });
+    expect(stderr).not.toMatch(/Error/);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^no mistakes found\nstage: calibrated\n/);
+    expect(stdout).toMatch(/int8 .*quantizedLinear/);
+    expect(stdout.trim().endsWith("[ 16, 10 ]")).toBe(true);
+  }
 });
