@@ -20,7 +20,7 @@ import { dryRun } from "./analysis/dry.ts";
 import type { Flow } from "./analysis/dry.ts";
 import { replay } from "./analysis/replay.ts";
 import { callsByPath, locationOf, traceUnits } from "./analysis/trace.ts";
-import { outermostUnits } from "./analysis/units.ts";
+import { isWatcher, outermostUnits } from "./analysis/units.ts";
 import type { Finding, Patient, Target } from "./finding.ts";
 import { examineGraph } from "./graph/examine.ts";
 import { rules } from "./rules/index.ts";
@@ -48,6 +48,10 @@ function flowOf(qconfigs: Iterable<unknown>): Flow {
     if (qconfig instanceof QConfig && qconfig.activation() instanceof FakeQuantizeBase) return "qat";
   }
   return "static";
+}
+
+function isPrepared(model: AnyModule): boolean {
+  return model.modules().some(isWatcher);
 }
 
 function badQConfig(error: FewbitError, model: AnyModule): Finding {
@@ -92,6 +96,15 @@ function located(model: AnyModule, findings: readonly Finding[]): Finding[] {
   });
 }
 
+/** Mistakes that explain why a module stays float among integers. */
+const REASONS = ["dynamic-only", "fused-for-training", "unfused-batch-norm", "illegal-fusion", "unreached-module"];
+
+/** Leaves out what follows from another finding on the same module. */
+function mainly(findings: readonly Finding[]): Finding[] {
+  const explained = new Set(findings.filter(({ code }) => REASONS.includes(code)).map(({ path }) => path));
+  return findings.filter(({ code, path }) => code !== "missing-dequant-stub" || !explained.has(path) || path === "");
+}
+
 /** The same mistake at one line is one finding. */
 function unique(findings: readonly Finding[]): Finding[] {
   const seen = new Set<string>();
@@ -105,12 +118,14 @@ function unique(findings: readonly Finding[]): Finding[] {
 function fxFailure(error: FewbitError, calledAt: string): Finding {
   if (error instanceof GraphError) return captureFailure(error);
   const aboutNames = "name" in error.fields || "known" in error.fields || "near" in error.fields;
+  const { near } = error.fields;
+  const meant = Array.isArray(near) && near.length > 0 ? `Did you mean ${near.join(", ")}?` : undefined;
   return {
     code: aboutNames ? "qconfig-matches-nothing" : "fx-refuses",
     path: "",
     location: locationOf(error) || calledAt,
     cause: error.message,
-    fix: error.hint ?? "Correct the QConfigMapping (or the custom config) that prepareFx is given",
+    fix: meant ?? error.hint ?? "Correct the QConfigMapping (or the custom config) that prepareFx is given",
   };
 }
 
@@ -148,13 +163,14 @@ function examineModules(
     copy.namedModules().map(([path, module]) => [path, module.qconfig as QConfig | null | undefined]),
   );
   const flow = options.flow ?? flowOf(qconfigs.values());
-  const dry = dryRun(model, flow);
+  // Eval mode before prepareQat is a mistake of its own; the rest is told as if it were mended.
+  const dry = dryRun(flow === "qat" && !isPrepared(model) ? model.clone().train() : model, flow);
   const { trace, failure } = traceUnits(model, exampleInputs);
   const run = trace ? { trace, replay: replay(trace, dry), calls: callsByPath(trace.graph) } : null;
   const { target = "vnni", qconfigDictKeys = [] } = options;
   const units = outermostUnits(model);
   const patient: Patient = { model, flow, target, qconfigDictKeys, calledAt, qconfigs, units, dry, run };
-  const findings = rules.flatMap((rule) => rule(patient));
+  const findings = mainly(rules.flatMap((rule) => rule(patient)));
   return failure ? [captureFailure(failure), ...findings] : findings;
 }
 

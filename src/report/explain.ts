@@ -188,7 +188,7 @@ function flowOf(model: AnyModule): Flow {
   return trained && model.training ? "qat" : "static";
 }
 
-const nothing: DryRun = { prepared: new Map(), converted: new Map(), refused: new Map() };
+const nothing: DryRun = { prepared: new Map(), converted: new Map(), refused: new Map(), meant: new Set() };
 
 /**
  * Every module of a model: what it is, what it becomes and why, its observer, qconfig, ranges and parameters. The model

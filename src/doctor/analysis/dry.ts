@@ -3,12 +3,14 @@
  * the error it would give. The rules are eager mode's own, because its functions are what runs.
  */
 
+import { FusedModule } from "../../nn/intrinsic/fused.ts";
 import type { AnyModule } from "../../nn/module.ts";
 import { FakeQuantizeBase } from "../../quantization/fake-quantize/base.ts";
 import { ObserverBase } from "../../quantization/observers/base.ts";
 import { prepare, prepareQat } from "../../quantization/eager/prepare.ts";
 import { swapModule } from "../../quantization/eager/convert.ts";
 import { removeObserver } from "../../quantization/eager/observer-hooks.ts";
+import { QuantStub } from "../../quantization/stubs.ts";
 import { fromArray } from "../../tensor/create.ts";
 import { outermostUnits, isWatcher } from "./units.ts";
 
@@ -21,6 +23,8 @@ export interface DryRun {
   readonly converted: ReadonlyMap<string, AnyModule>;
   /** Units convert refuses, and why. */
   readonly refused: ReadonlyMap<string, Error>;
+  /** Units that were meant to become integers and will not: refused, fused for the other flow, stubs without qconfig. */
+  readonly meant: ReadonlySet<string>;
 }
 
 /** Any data with two signs, in two channels whatever the axis: the parameters are thrown away. */
@@ -59,6 +63,13 @@ function prepareOnce(copy: AnyModule, flow: Flow): AnyModule {
   return flow === "qat" && copy.training ? prepareQat(copy, options) : prepare(copy, options);
 }
 
+/** Fused for the other flow, or a stub that no qconfig reaches. */
+function isMeant(unit: AnyModule): boolean {
+  return (
+    (unit instanceof FusedModule && Boolean(unit.qconfig)) || (unit instanceof QuantStub && unit.qconfig === undefined)
+  );
+}
+
 /** Prepares and converts a copy of `model`, unit by unit. @throws QuantError as prepare does. */
 export function dryRun(model: AnyModule, flow: Flow): DryRun {
   const copy = model.clone();
@@ -78,5 +89,7 @@ export function dryRun(model: AnyModule, flow: Flow): DryRun {
       refused.set(path, error);
     }
   }
-  return { prepared, converted, refused };
+  const hasQConfig = root.modules().some((module) => module.qconfig);
+  const meant = [...converted].filter(([path, unit]) => hasQConfig && unit === prepared.get(path) && isMeant(unit));
+  return { prepared, converted, refused, meant: new Set([...refused.keys(), ...meant.map(([path]) => path)]) };
 }

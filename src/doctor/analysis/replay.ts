@@ -23,6 +23,9 @@ import type { DryRun } from "./dry.ts";
 import { functionalOf, isValue } from "./trace.ts";
 import type { Trace } from "./trace.ts";
 
+/** Operators a FloatFunctional has a form of. */
+export const FUNCTIONAL: readonly string[] = ["add", "mul", "cat", "matmul"];
+
 export interface Mismatch {
   /** "float": a float value came where integers are needed; "integer": the reverse; "mixed": both at one operator. */
   readonly kind: "float" | "integer" | "mixed";
@@ -36,6 +39,8 @@ export interface Replay {
   /** The type each value has after convert. */
   readonly types: ReadonlyMap<Value, Tensor>;
   readonly mismatches: readonly Mismatch[];
+  /** Floats that would be integers but for a mismatch further up. */
+  readonly spoilt: ReadonlySet<Value>;
 }
 
 /** Answers every operator call by its type rule alone. */
@@ -148,17 +153,36 @@ function replayNode(trace: Trace, dry: DryRun, node: Node, inputs: readonly OpIn
   }
 }
 
-/** The types of all values after convert, and every place where they do not fit. */
+/** What a mistake at a node leaves behind, as if it were mended. */
+function mended(node: Node, outputs: readonly Tensor[]): readonly Tensor[] {
+  return node.kind === "operator" && FUNCTIONAL.includes(node.target) ? outputs.map(asInteger) : outputs;
+}
+
+/**
+ * The types of all values after convert, and every place where they do not fit. Where a mistake leaves floats that the
+ * rest of the model meets as well, only the mistake is noted: what it spoils further on is not another one.
+ */
 export function replay(trace: Trace, dry: DryRun): Replay {
   const types = new Map<Value, Tensor>();
   const mismatches: Mismatch[] = [];
+  const spoilt = new Set<Value>();
   for (const node of trace.graph.nodes) {
     const inputs = node.args.map((arg) => (isValue(arg) ? types.get(arg)! : arg));
-    const stored = node.kind === "input" || node.kind === "attribute";
-    const outputs = stored
-      ? node.outputs.map((value) => ghost(value.type!))
-      : replayNode(trace, dry, node, inputs, mismatches);
-    node.outputs.forEach((value, i) => types.set(value, outputs[i]!));
+    const found: Mismatch[] = [];
+    let outputs: readonly Tensor[];
+    if (node.kind === "input" || node.kind === "attribute") outputs = node.outputs.map((value) => ghost(value.type!));
+    else if (dry.meant.has(node.target)) outputs = node.outputs.map((value) => asInteger(ghost(value.type!)));
+    else outputs = replayNode(trace, dry, node, inputs, found);
+    const [mismatch] = found;
+    if (mismatch && !spoilt.has(mismatch.argument)) {
+      mismatches.push(mismatch);
+      outputs = mended(node, outputs);
+    }
+    const carries = mismatch?.kind === "integer" || node.inputs.some((value) => spoilt.has(value));
+    node.outputs.forEach((value, i) => {
+      types.set(value, outputs[i]!);
+      if (carries && !outputs[i]!.isQuantized) spoilt.add(value);
+    });
   }
-  return { types, mismatches };
+  return { types, mismatches, spoilt };
 }

@@ -146,7 +146,7 @@ function limits(model: GraphModule, target: Target): Finding[] {
     const fix =
       excess.code === "int32-overflow"
         ? `Split the input features of ${path} over two layers, or use activations of fewer bits`
-        : "Use activations of 7 bits: reduceRange in the activation observer (getDefaultQConfigMapping, X86InductorQuantizer with reduceRange)";
+        : "Use activations of 7 bits: reduceRange in the activation observer (getDefaultQConfigMapping, X86Quantizer with reduceRange)";
     return [{ code: excess.code, path, location, cause: `${node.target} of "${path}": ${excess.cause}`, fix }];
   });
 }

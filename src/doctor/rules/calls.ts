@@ -6,6 +6,7 @@ import type { ObserverBase } from "../../quantization/observers/base.ts";
 import { functionalOf } from "../analysis/trace.ts";
 import { isSwappable, learnsFromData } from "../analysis/units.ts";
 import { DeQuantStub } from "../../quantization/stubs.ts";
+import { lastName } from "../place/edits.ts";
 import { firstCall, nameOf } from "../finding.ts";
 import type { Finding, Patient, Rule } from "../finding.ts";
 
@@ -33,7 +34,7 @@ const reusedModules: Rule = (patient) => {
         path,
         location: nodes[1]!.source.location,
         cause: `${nameOf(path, module)} is called ${nodes.length} times, and has one observer for all its outputs`,
-        fix: `Make a ${module.constructor.name} for each call`,
+        fix: `Give this call a ${module.constructor.name} of its own: ${lastName(path)}2 = new ${module.constructor.name}(...), this.${lastName(path)}2.forward(...)`,
       },
     ];
   });
@@ -48,7 +49,7 @@ const reusedFunctionals: Rule = (patient) => {
       path,
       location: lines[1]!,
       cause: `FloatFunctional "${path}" is used ${lines.length} times, and has one scale for all results`,
-      fix: "Make a FloatFunctional for each use",
+      fix: `Give this use a FloatFunctional of its own: ${lastName(path)}2 = new FloatFunctional(), this.${lastName(path)}2...`,
     }));
 };
 

@@ -16,15 +16,18 @@ const unfused: Rule = (patient) => {
     const names = fusibleStart(graph, node);
     const norm = names.find((one) => one.kind === "module" && graph.modules.get(one.target) instanceof BatchNorm);
     if (!norm || norm === node || !patient.qconfigs.get(node.target)) return [];
-    const list = names.map((one) => `"${one.kind === "module" ? one.target : "(the relu, as a module)"}"`).join(", ");
+    const list = names.map((one) => `"${one.kind === "module" ? one.target : "relu"}"`).join(", ");
+    const plain = names.some((one) => one.kind !== "module")
+      ? "relu = new ReLU() and this.relu.forward(...) in place of relu(...); then "
+      : "";
     const call = patient.flow === "qat" ? "fuseModulesQat" : "fuseModules";
     return [
       {
         code: "unfused-batch-norm",
         path: norm.target,
         location: norm.source.location,
-        cause: `"${norm.target}" follows "${node.target}" and is not folded into it: both will be rounded, and PyTorch's integer speed is lost`,
-        fix: `${call}(model, [[${list}]]) before prepare`,
+        cause: `"${norm.target}" follows "${node.target}" and is not folded into it: it will be a layer of its own, that costs time and rounds once more`,
+        fix: `${plain}${call}(model, [[${list}]]) before prepare`,
       },
     ];
   });

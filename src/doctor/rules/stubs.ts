@@ -3,12 +3,9 @@
 import { DeQuantStub, QuantStub } from "../../quantization/stubs.ts";
 import type { Node } from "../../graph/graph.ts";
 import { functionalOf, isValue } from "../analysis/trace.ts";
-import { scalarOwner } from "../analysis/replay.ts";
+import { FUNCTIONAL, scalarOwner } from "../analysis/replay.ts";
 import type { Mismatch } from "../analysis/replay.ts";
 import type { Finding, Patient, Rule } from "../finding.ts";
-
-/** Operators a FloatFunctional has a form of. */
-const FUNCTIONAL = ["add", "mul", "cat", "matmul"];
 
 function unitOf(patient: Patient, node: Node): unknown {
   return node.kind === "module" ? patient.run!.trace.graph.modules.get(node.target) : null;
@@ -78,7 +75,10 @@ function explainMismatch(patient: Patient, { node, kind }: Mismatch): Finding | 
   }
   const functional = functionalOf(node, trace.model) ?? scalarOwner(trace, node);
   if (functional !== null) return kind === "integer" ? unreached(functional, node) : floatIntoInteger(functional, node);
-  return FUNCTIONAL.includes(node.target) ? plainOperator(node) : integerIntoFloat(node);
+  if (!FUNCTIONAL.includes(node.target)) return integerIntoFloat(node);
+  // A FloatFunctional made in forward is no plain operator: rules/calls.ts names it.
+  const isStray = trace.strays.some(({ location }) => location === node.source.location);
+  return isStray ? null : plainOperator(node);
 }
 
 /** Stubs whose input is what they should make of it. */
@@ -91,7 +91,8 @@ const doubledStubs: Rule = (patient) => {
     if (!input || !patient.qconfigs.get(node.target)) return [];
     const isInteger = replay.types.get(input)!.isQuantized;
     if (unit instanceof QuantStub && isInteger) return [doubled(node, true)];
-    return unit instanceof DeQuantStub && !isInteger ? [doubled(node, false)] : [];
+    // Floats that another mistake left behind are integers again once that is mended.
+    return unit instanceof DeQuantStub && !isInteger && !replay.spoilt.has(input) ? [doubled(node, false)] : [];
   });
 };
 

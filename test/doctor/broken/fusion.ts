@@ -84,7 +84,13 @@ export const fusionCases: readonly Case[] = [
     path: "relu",
     model: () => ready(new SharedRelu()),
   },
-  { name: "fused with another layer's normalization", code: "illegal-fusion", path: "bn2", model: swapped },
+  {
+    name: "fused with another layer's normalization",
+    also: ["unfused-batch-norm"],
+    code: "illegal-fusion",
+    path: "bn2",
+    model: swapped,
+  },
   {
     name: "fused for training, then static",
     code: "fused-for-training",
@@ -94,6 +100,7 @@ export const fusionCases: readonly Case[] = [
   },
   {
     name: "training mode before calibration",
+    also: ["unfused-batch-norm"],
     code: "train-mode",
     path: "bn",
     model: () => plain(new Good()).train(),
@@ -107,6 +114,7 @@ export const fusionCases: readonly Case[] = [
   },
   {
     name: "a norm left in training mode",
+    also: ["unfused-batch-norm"],
     code: "mixed-mode",
     path: "norm",
     model: () => {
@@ -138,6 +146,7 @@ export const fusionCases: readonly Case[] = [
   },
   {
     name: "nothing to train",
+    also: ["observers-in-training", "unreached-module"],
     code: "nothing-to-train",
     path: "",
     model: () => only(new Good(), ["quant", "sum", "dequant"]).train(), // HERE: nothing to train

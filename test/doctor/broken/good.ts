@@ -15,6 +15,8 @@ export interface Case {
   readonly shape?: readonly number[];
   /** How many inputs of that shape forward takes; 1 by default. */
   readonly inputs?: number;
+  /** Codes of further findings that are true as well. */
+  readonly also?: readonly string[];
   /** Text of the one source line at fault, where several cases share it. */
   readonly line?: string;
 }

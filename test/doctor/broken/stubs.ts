@@ -136,6 +136,7 @@ export const stubCases: readonly Case[] = [
   },
   {
     name: "QuantStub after the convolution",
+    also: ["doubled-quant-stub"],
     code: "missing-quant-stub",
     path: "conv",
     model: () => ready(new NoQuantConv()),
@@ -143,6 +144,7 @@ export const stubCases: readonly Case[] = [
   { name: "no DeQuantStub", code: "missing-dequant-stub", path: "fc", model: () => ready(new NoDequant()) },
   {
     name: "DeQuantStub before the last layer",
+    also: ["missing-dequant-stub"],
     code: "missing-quant-stub",
     path: "fc",
     model: () => ready(new DequantTooEarly()),
