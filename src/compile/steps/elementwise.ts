@@ -19,6 +19,11 @@ export interface Lines {
   readonly tables: readonly number[];
 }
 
+/** Elementwise kernels are shared among threads by lines. */
+const LINES = { at: 0, unit: 1 };
+/** What an element costs, in the multiplications and additions of a product that take as long. */
+const ELEMENT_WORK = 8;
+
 /** All rows of all blocks as one table of byte offsets a buffer. */
 export function linesOf(place: Place, buffers: readonly Buffer[]): Lines {
   const blocks = rowBlocks(buffers);
@@ -56,9 +61,14 @@ function pairRule(product: boolean): StepRule {
         bind(place) {
           const { count, length, tables: [ta, tb, ty] } = linesOf(place, [left, right, output]); // prettier-ignore
           const [pa, pb, py] = [place.at(left), place.at(right), place.at(output)];
-          const { kernels } = place.engine;
-          if (product) return () => kernels.f32_mul(0, count, ta!, tb!, ty!, pa, pb, py, length, range.low, range.high);
-          return () => kernels.f32_add(0, count, ta!, tb!, ty!, pa, pb, py, length, 1, range.low, range.high);
+          const { engine } = place;
+          const work = count * length * ELEMENT_WORK;
+          const { low, high } = range;
+          if (product) {
+            return () => engine.share("f32_mul", [0, count, ta!, tb!, ty!, pa, pb, py, length, low, high], LINES, work);
+          }
+          return () =>
+            engine.share("f32_add", [0, count, ta!, tb!, ty!, pa, pb, py, length, 1, low, high], LINES, work);
         },
       });
     },
@@ -81,7 +91,14 @@ function emitClamp(node: Node, plan: PlanBuilder): string | void {
     bind(place) {
       const { count, length, tables } = linesOf(place, [input, output]);
       const [source, target] = [place.at(input), place.at(output)];
-      return () => place.engine.kernels.f32_clamp(0, count, tables[0]!, tables[1]!, source, target, length, low, high);
+      const work = count * length * ELEMENT_WORK;
+      return () =>
+        place.engine.share(
+          "f32_clamp",
+          [0, count, tables[0]!, tables[1]!, source, target, length, low, high],
+          LINES,
+          work,
+        );
     },
   });
 }
