@@ -8,6 +8,7 @@
  */
 
 import { GraphError } from "../errors.ts";
+import { Module } from "../nn/module.ts";
 import type { AnyModule } from "../nn/module.ts";
 import { generalizeBatch } from "./batch.ts";
 import { findLeafTypes } from "./leaf-types.ts";
@@ -209,6 +210,14 @@ export function capture(
   exampleInputs: readonly unknown[],
   options: CaptureOptions = {},
 ): GraphModule {
+  if (!(module instanceof Module)) {
+    throw new GraphError(
+      "capture",
+      { given: typeof module },
+      "needs a module",
+      "A function can be the forward of a class that extends Module",
+    );
+  }
   if (!Array.isArray(exampleInputs) || flattenTree(exampleInputs).leaves.length === 0) {
     throw new GraphError("capture", {}, "exampleInputs must be an array that holds at least one tensor");
   }

@@ -3,6 +3,7 @@
  * backend ask for them. Source: torch/ao/quantization/quantize_fx.py and fx/prepare.py.
  */
 
+import { QuantError } from "../../errors.ts";
 import { GraphModule } from "../../graph/graph-module.ts";
 import type { Graph } from "../../graph/graph.ts";
 import { removeDead } from "../../graph/rewrite.ts";
@@ -12,7 +13,7 @@ import { zeros } from "../../tensor/create.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { insertObservers } from "../pt2e/insert.ts";
 import { assignQConfigs, checkMapping } from "./assign.ts";
-import type { BackendConfig } from "./backend-config.ts";
+import { BackendConfig } from "./backend-config.ts";
 import { getNativeBackendConfig } from "./backends.ts";
 import { checkIndexes, checkPrepareCustomConfig, keepAttributes, PrepareCustomConfig } from "./custom-config.ts";
 import type { StandaloneModuleConfigEntry } from "./custom-config.ts";
@@ -122,8 +123,27 @@ function replaceModules(
   return { standalone, observed };
 }
 
+function checkArguments({ mapping, custom, backend }: Request): void {
+  const wrong = !(mapping instanceof QConfigMapping)
+    ? ["mapping", "QConfigMapping, such as getDefaultQConfigMapping()", mapping]
+    : !(custom instanceof PrepareCustomConfig)
+      ? ["custom", "PrepareCustomConfig, or null", custom]
+      : !(backend instanceof BackendConfig)
+        ? ["backend", "BackendConfig, or null", backend]
+        : null;
+  if (!wrong) return;
+  const given = wrong[2] as object | null | undefined;
+  throw new QuantError(
+    "prepareFx",
+    { argument: wrong[0], given: given ? given.constructor.name : typeof given },
+    `must be a ${wrong[1] as string}`,
+    "The arguments are model, mapping, exampleInputs, custom, backend",
+  );
+}
+
 function prepare(request: Request): ObservedGraphModule {
   const { model, mapping, custom, backend, isQat } = request;
+  checkArguments(request);
   if (!(model instanceof GraphModule)) checkPrepareCustomConfig(model, custom);
   const graph = traced(request);
   checkMapping(mapping, modulesOf(request, graph), backend);

@@ -3,6 +3,7 @@
  * Source: torchao/quantization/pt2e/quantize_pt2e.py.
  */
 
+import { QuantError } from "../../errors.ts";
 import { GraphModule } from "../../graph/graph-module.ts";
 import { setMode } from "../../graph/mode.ts";
 import { constantFolding } from "../../graph/passes/cleanup.ts";
@@ -34,9 +35,17 @@ const foldQuantizedWeights: Pass = {
 /**
  * A copy of a prepared graph with its observers turned into quantize and dequantize nodes, in eval mode, batch norms
  * that were trained with fake-quantizes folded.
- * @throws QuantError for observers that saw nothing.
+ * @throws QuantError for a module that is no graph, and for observers that saw nothing.
  */
 export function convertPt2e(model: GraphModule, options: ConvertPt2eOptions = {}): GraphModule {
+  if (!(model instanceof GraphModule)) {
+    throw new QuantError(
+      "convertPt2e",
+      { given: (model as object).constructor.name },
+      "needs a prepared graph",
+      "Call preparePt2e (or prepareQatPt2e) and calibrate first",
+    );
+  }
   const { graph } = model.graph.cloneWithMap();
   setMode(graph, false);
   dropDormantUpdates(graph);

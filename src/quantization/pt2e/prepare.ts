@@ -12,9 +12,17 @@ import { dropDormantUpdates } from "../../graph/updates.ts";
 import { verify } from "../../graph/verify.ts";
 import { insertObservers } from "./insert.ts";
 import { rewriteBatchNorms } from "./qat-batch-norm.ts";
-import type { Quantizer } from "./quantizer.ts";
+import { Quantizer } from "./quantizer.ts";
 
-function copyOf(model: GraphModule): Graph {
+function copyOf(model: GraphModule, quantizer: Quantizer): Graph {
+  if (!(quantizer instanceof Quantizer)) {
+    throw new QuantError(
+      "prepare",
+      { quantizer: typeof quantizer === "object" ? (quantizer as object | null)?.constructor.name : typeof quantizer },
+      "the second argument must be a Quantizer",
+      "For example new X86Quantizer().setGlobal(getRecommendedQuantizationConfig())",
+    );
+  }
   if (!(model instanceof GraphModule)) {
     throw new QuantError(
       "prepare",
@@ -39,10 +47,10 @@ function finish(graph: Graph, quantizer: Quantizer, isQat: boolean): GraphModule
 /**
  * A copy of the graph with batch norms folded and observers where the quantizer asks for them.
  * Calibrate by calling it, then `convertPt2e`.
- * @throws QuantError for a module that is not a captured graph, and for annotations that contradict one another.
+ * @throws QuantError for a module that is not a captured graph, no quantizer, and for annotations that contradict one another.
  */
 export function preparePt2e(model: GraphModule, quantizer: Quantizer): GraphModule {
-  const graph = copyOf(model);
+  const graph = copyOf(model, quantizer);
   dropDormantUpdates(graph);
   foldBatchNorm.run(graph);
   removeDead(graph);
@@ -59,7 +67,7 @@ export function preparePt2e(model: GraphModule, quantizer: Quantizer): GraphModu
  * @throws QuantError as preparePt2e.
  */
 export function prepareQatPt2e(model: GraphModule, quantizer: Quantizer): GraphModule {
-  const graph = copyOf(model);
+  const graph = copyOf(model, quantizer);
   quantizer.transformForAnnotation(graph);
   quantizer.annotate(graph);
   quantizer.validate(graph);

@@ -3,9 +3,20 @@
  * Source: torchao/quantization/pt2e/quantizer/utils.py.
  */
 
-import { ArgumentError } from "../../errors.ts";
+import { ArgumentError, QuantError } from "../../errors.ts";
 import type { QScheme } from "../../tensor/qparams.ts";
 import type { QuantizationSpec } from "./spec.ts";
+
+/** @throws QuantError for what is no config, such as a Quantizer's name or a QConfig. */
+export function requireConfig(where: string, config: unknown): void {
+  if (typeof config === "object" && config !== null && "inputActivation" in config && "weight" in config) return;
+  throw new QuantError(
+    where,
+    { config: typeof config },
+    "the setting must be a QuantizationConfig",
+    "For example getSymmetricQuantizationConfig() or getDefaultX86QuantizationConfig()",
+  );
+}
 
 export interface QuantizationConfig {
   readonly inputActivation: QuantizationSpec | null;

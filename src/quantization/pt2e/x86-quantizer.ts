@@ -12,7 +12,7 @@ import { FusedMovingAvgObsFakeQuantize } from "../fake-quantize/fused.ts";
 import { MovingAveragePerChannelMinMaxObserver, PerChannelMinMaxObserver } from "../observers/min-max.ts";
 import { PlaceholderObserver } from "../observers/passive.ts";
 import { getModuleNameFilter, requireModuleName } from "./filters.ts";
-import { isDynamicConfig } from "./quantization-config.ts";
+import { isDynamicConfig, requireConfig } from "./quantization-config.ts";
 import type { QuantizationConfig } from "./quantization-config.ts";
 import { Quantizer } from "./quantizer.ts";
 import { QuantizationSpec } from "./spec.ts";
@@ -89,6 +89,7 @@ export class X86Quantizer extends Quantizer {
 
   /** For everything that is quantized by default and no other setting names. @throws QuantError */
   setGlobal(config: QuantizationConfig): this {
+    requireConfig("X86Quantizer", config);
     this.checkMode("setGlobal", config);
     this.globalConfig = config;
     return this;

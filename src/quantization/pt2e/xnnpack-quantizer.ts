@@ -25,7 +25,7 @@ import {
   requireModuleType,
 } from "./filters.ts";
 import type { ModuleType } from "./filters.ts";
-import { isDynamicConfig } from "./quantization-config.ts";
+import { isDynamicConfig, requireConfig } from "./quantization-config.ts";
 import type { QuantizationConfig } from "./quantization-config.ts";
 import { Quantizer } from "./quantizer.ts";
 import { convertScalarsToAttributes } from "./scalars.ts";
@@ -105,6 +105,7 @@ export class XnnpackQuantizer extends Quantizer {
 
   /** For everything no other setting names. */
   setGlobal(config: QuantizationConfig): this {
+    requireConfig("XnnpackQuantizer", config);
     this.globalConfig = config;
     return this;
   }

@@ -25,7 +25,7 @@ import { symbolicTrace } from "../fx/trace.ts";
 import { producers, unitsOf } from "../fx/units.ts";
 import type { SuiteEntry, SuiteResults } from "./graph-suite.ts";
 import { NodeOutputLogger, OutputComparisonLogger } from "./node-loggers.ts";
-import type { QConfigMultiMapping } from "./qconfig-multi-mapping.ts";
+import { QConfigMultiMapping } from "./qconfig-multi-mapping.ts";
 
 /** PyTorch keeps all results under this one name. */
 const MODEL = "model";
@@ -133,6 +133,14 @@ export function prepareNShadowsModel(
   mappings: QConfigMultiMapping,
   backend: BackendConfig = getNativeBackendConfig(),
 ): GraphModule {
+  if (!(mappings instanceof QConfigMultiMapping)) {
+    throw new QuantError(
+      "prepareNShadowsModel",
+      { mappings: typeof mappings },
+      "needs a QConfigMultiMapping",
+      "Or QConfigMultiMapping.fromListQConfigMapping([mapping])",
+    );
+  }
   const graph = symbolicTrace(model, exampleInputs).graph.clone();
   const units = unitsOf(graph);
   const matches = matchAll({ graph, producers: producers(units) }, units, backend);

@@ -179,16 +179,21 @@ function isLinear(module: AnyModule): boolean {
   return module instanceof Linear;
 }
 
-/** What a config makes of one module. @throws QuantError for a class of configs without handler. */
-export function quantizeWith(module: AnyModule, config: object): AnyModule {
+/** @throws QuantError for a class of configs without handler. */
+function handlerOf(config: object): ModuleHandler<never> {
   const handler = handlers.get(config.constructor as ConfigClass<unknown>);
-  if (handler) return handler(module, config as never);
+  if (handler) return handler;
   throw new QuantError(
     "quantizeModel",
     { config: config.constructor.name },
     "there is no handler for this class of config",
     "Add one with registerQuantizeModuleHandler",
   );
+}
+
+/** What a config makes of one module. @throws QuantError for a class of configs without handler. */
+export function quantizeWith(module: AnyModule, config: object): AnyModule {
+  return handlerOf(config)(module, config as never);
 }
 
 function replace(model: AnyModule, path: string, module: AnyModule, config: object): void {
@@ -216,6 +221,7 @@ export function quantizeModel(
 ): void {
   const modules = model.namedModules();
   if (!(config instanceof FqnToConfig)) {
+    handlerOf(config);
     for (const [path, module] of modules) if (filterFn?.(module, path)) replace(model, path, module, config);
     return;
   }

@@ -186,6 +186,18 @@ describe("mistakes are named", () => {
   });
 });
 
+describe("arguments of the wrong kind", () => {
+  it("are named, with what belongs there", () => {
+    const { model, x } = ready();
+    const wrong = (value: unknown): never => value as never;
+    expect(() => fx.prepareFx(model, wrong(defaultQConfig), [x])).toThrow("must be a QConfigMapping");
+    const mapping = fx.getDefaultQConfigMapping();
+    expect(() => fx.prepareFx(model, mapping, [x], wrong(fx.getX86BackendConfig()))).toThrow("PrepareCustomConfig");
+    expect(() => fx.prepareFx(model, mapping, [x], null, wrong("x86"))).toThrow("must be a BackendConfig");
+    expect(() => fx.prepareFx(model, mapping, wrong(x))).toThrow("must be an array");
+  });
+});
+
 describe("QConfigMapping", () => {
   it("round-trips as plain data and replaces settings in place", () => {
     const mapping = new fx.QConfigMapping()

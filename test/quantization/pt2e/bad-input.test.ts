@@ -203,3 +203,30 @@ describe("the flow", () => {
     expect(dropout()).toEqual(before);
   });
 });
+
+describe("arguments of the wrong kind", () => {
+  const wrong = (value: unknown): never => value as never;
+
+  test("are named, with what belongs there", () => {
+    expect(() => preparePt2e(captured(), wrong(undefined))).toThrow(/must be a Quantizer.*new X86Quantizer/s);
+    expect(() => preparePt2e(captured(), wrong(config))).toThrow(/must be a Quantizer/);
+    expect(() => convertPt2e(wrong(new Net()))).toThrow(/needs a prepared graph/);
+    expect(() => new XnnpackQuantizer().setGlobal(wrong(undefined))).toThrow(/QuantizationConfig/);
+    expect(() => new X86Quantizer().setGlobal(wrong({ activation: 1 }))).toThrow(/QuantizationConfig/);
+    expect(() =>
+      capture(
+        wrong(() => null),
+        [example],
+      ),
+    ).toThrow(/needs a module/);
+  });
+
+  test("shared specs in a circle", () => {
+    const circle = quantizer((graph) => {
+      const [conv, linear] = [nodeOf(graph, "conv2d"), nodeOf(graph, "linear")];
+      annotate(conv, new QuantizationAnnotation({ outputQspec: new SharedQuantizationSpec(linear.output) }));
+      annotate(linear, new QuantizationAnnotation({ outputQspec: new SharedQuantizationSpec(conv.output) }));
+    });
+    expect(() => preparePt2e(captured(), circle)).toThrow(/point at one another in a circle/);
+  });
+});
