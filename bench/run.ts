@@ -67,7 +67,10 @@ function isWanted(name: string, group: string): boolean {
   return options.only.length === 0 || options.only.some((part) => name.includes(part) || group === part);
 }
 
-async function measure(): Promise<Pick<Results, "cases" | "candidates">> {
+/** Measures what is wanted; every result is stored at once, so that a run may be stopped. Returns the results of this run. */
+async function measure(
+  keep: (results: readonly CaseResult[], candidates: Results["candidates"]) => void,
+): Promise<CaseResult[]> {
   const rounds = Number(options.rounds ?? (options.quick ? QUICK_ROUNDS : ROUNDS));
   const wanted = cases.filter(({ name, group }) => isWanted(name, group));
   const starts = (["f32", "int8"] as const).filter((precision) => isWanted(`cold start, ${precision}`, COLD_GROUP));
@@ -77,22 +80,20 @@ async function measure(): Promise<Pick<Results, "cases" | "candidates">> {
   const results: CaseResult[] = [];
   const written = new Set<string>();
   let done = 0;
+  const add = (label: string, found: readonly CaseResult[]): void => {
+    results.push(...found);
+    keep(found, driver.descriptions);
+    progress.update(++done, label);
+  };
   for (const work of wanted) {
     writeModels(work, written);
     const candidates = options.candidates.split(",").filter(Boolean);
-    results.push(await driver.run(work, { rounds, quick: options.quick, wanted: candidates }));
-    progress.update(++done, work.name);
+    add(work.name, [await driver.run(work, { rounds, quick: options.quick, wanted: candidates })]);
   }
   driver.stop();
-  for (const precision of starts) {
-    results.push(...(await coldStarts(precision, rounds)));
-    progress.update(++done, `cold starts, ${precision}`);
-  }
-  if (hasBytes) {
-    results.push(await bundleBytes());
-    progress.update(++done, "bytes");
-  }
-  return { cases: results, candidates: driver.descriptions };
+  for (const precision of starts) add(`cold starts, ${precision}`, await coldStarts(precision, rounds));
+  if (hasBytes) add("bytes", [await bundleBytes()]);
+  return results;
 }
 
 function printBars(results: Results): void {
@@ -120,8 +121,11 @@ async function document(): Promise<void> {
 
 if (options.doc) await document();
 else {
-  const measured = await measure();
-  print(measured.cases);
-  printBars(writeResults(options.json, { machine: thisMachine(), network: networkName, ...measured }));
+  const machine = thisMachine();
+  const keep = (found: readonly CaseResult[], candidates: Results["candidates"]): Results =>
+    writeResults(options.json, { machine, network: networkName, candidates, cases: found });
+  const results = await measure(keep);
+  print(results);
+  printBars(keep([], {}));
   console.log(`written to ${options.json}`);
 }
