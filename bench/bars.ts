@@ -33,18 +33,6 @@ function times(work: string, than: string, bound: number, name: string, a: strin
   }; // prettier-ignore
 }
 
-/** Candidates of two cases: of the medians. */
-function across(work: string, than: string, bound: number, a: [string, string], b: [string, string]): Bar {
-  return {
-    work, than, bound, unit: "x",
-    measure(find) {
-      const [left, right] = [find(a[0]), find(b[0])];
-      const [up, down] = [left ? rate(left, a[1]) : null, right ? rate(right, b[1]) : null];
-      return up !== null && down !== null ? up / down : null;
-    },
-  }; // prettier-ignore
-}
-
 function rates(work: string, bound: number, unit: string, name: string, peak: PeakName): Bar {
   const yardstick = peak === "int8 dot product" ? "peak-int8" : "peak-f32";
   return {
@@ -90,11 +78,11 @@ export const bars: readonly Bar[] = [
   times("f32 conv 3x3 C64 56²", WEB, 4, `${C64} f32`, "fewbit", "ort-web"),
   times("f32 conv 3x3 C64 56²", "native onnxruntime", 1, `${C64} f32`, "fewbit", "ort-node"),
   ...[1, 50].flatMap((batch) => {
-    const [float, int8] = [`network batch ${batch} f32`, `network batch ${batch} int8`];
+    const int8 = `network batch ${batch} int8`;
     const work = `ResNet-20 int8, batch ${batch}`;
     return [
       times(work, WEB8, batch === 1 ? 5.5 : 4.6, int8, "fewbit", "ort-web"),
-      across(work, "native onnxruntime f32", 1.5, [int8, "fewbit"], [float, "ort-node"]),
+      times(work, "native onnxruntime f32", 1.5, int8, "fewbit", "ort-node-f32"),
       times(work, "native onnxruntime int8", 0.75, int8, "fewbit", "ort-node"),
       times(`${work}, plain SIMD build`, WEB8, 1.4, int8, "fewbit-simd", "ort-web"),
     ];

@@ -53,7 +53,7 @@ function network(batch: number, precision: Precision): BenchCase {
     precision,
     amount: batch,
     unit: "images/s",
-    candidates: ALL,
+    candidates: precision === "int8" ? [...ALL, "ort-node-f32"] : ALL,
   };
 }
 

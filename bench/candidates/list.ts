@@ -11,9 +11,9 @@ const fewbit =
     (await import("./fewbit.ts")).fewbit(options);
 
 const onnxruntime =
-  (kind: "web" | "node", threads: number): Load =>
+  (kind: "web" | "node", threads: number, isPlain = false): Load =>
   async () =>
-    (await import("./onnxruntime.ts")).onnxruntime(kind, threads);
+    (await import("./onnxruntime.ts")).onnxruntime(kind, threads, isPlain);
 
 export const candidates: ReadonlyMap<string, Load> = new Map<string, Load>([
   ["fewbit", fewbit({})],
@@ -24,6 +24,7 @@ export const candidates: ReadonlyMap<string, Load> = new Map<string, Load>([
   ["ort-web", onnxruntime("web", 1)],
   ["ort-web-2t", onnxruntime("web", 2)],
   ["ort-node", onnxruntime("node", 1)],
+  ["ort-node-f32", onnxruntime("node", 1, true)],
   ["peak-int8", async () => (await import("./peak.ts")).peak("int8 dot product")],
   ["peak-f32", async () => (await import("./peak.ts")).peak("f32 multiply-add")],
   ["tfjs", async () => (await import("./tfjs.ts")).tfjs()],
@@ -39,6 +40,7 @@ export const candidateTitles: Readonly<Record<string, string>> = {
   "ort-web": "onnxruntime-web, wasm, SIMD, one thread",
   "ort-web-2t": "onnxruntime-web, wasm, SIMD, two threads",
   "ort-node": "onnxruntime-node, native code, one thread (orientation)",
+  "ort-node-f32": "onnxruntime-node running the float network where the others run the integer one",
   "peak-int8": "yardstick: the int8 dot product with operands in registers",
   "peak-f32": "yardstick: the f32 multiply-add with operands in registers",
   tfjs: "TensorFlow.js, wasm backend, SIMD, one thread",

@@ -46,11 +46,13 @@ class OnnxRuntime implements Candidate {
   private readonly ort: Runtime;
   private readonly kind: "web" | "node";
   private readonly threads: number;
+  private readonly isPlain: boolean;
 
-  constructor(ort: Runtime, kind: "web" | "node", threads: number) {
+  constructor(ort: Runtime, kind: "web" | "node", threads: number, isPlain: boolean) {
     this.ort = ort;
     this.kind = kind;
     this.threads = threads;
+    this.isPlain = isPlain;
   }
 
   describe(): string {
@@ -60,7 +62,7 @@ class OnnxRuntime implements Candidate {
   }
 
   async prepare(work: BenchCase): Promise<Prepared | Skipped> {
-    const forms = modelForms(work);
+    const forms = this.isPlain ? (["f32"] as const) : modelForms(work);
     if (!forms) return { skipped: "onnxruntime does not train" };
     const input = inputTensor(this.ort, work);
     const running: Running[] = [];
@@ -102,6 +104,7 @@ async function fastestOf(running: readonly Running[]): Promise<Running> {
   return running[times.findIndex((time) => time.median === best)]!;
 }
 
-export async function onnxruntime(kind: "web" | "node", threads: number): Promise<Candidate> {
-  return new OnnxRuntime(await loadRuntime(kind, threads), kind, threads);
+/** `isPlain`: runs the float network also where the case is about the integer one. */
+export async function onnxruntime(kind: "web" | "node", threads: number, isPlain: boolean): Promise<Candidate> {
+  return new OnnxRuntime(await loadRuntime(kind, threads), kind, threads, isPlain);
 }

@@ -71,6 +71,17 @@ export function readResults(file: string): Results | undefined {
   return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Results) : undefined;
 }
 
+/** Figures that are kept: more would be noise. */
+const DIGITS = 4;
+
+/** JSON with a line for each case. */
+function printed({ cases, ...rest }: Results): string {
+  const round = (_: string, value: unknown): unknown =>
+    typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(DIGITS)) : value;
+  const lines = cases.map((result) => `  ${JSON.stringify(result, round)}`);
+  return `${JSON.stringify(rest, null, 1).slice(0, -2)},\n "cases": [\n${lines.join(",\n")}\n ]\n}\n`;
+}
+
 /** Writes results; cases of an earlier run on the same machine stay where this run has none. */
 export function writeResults(file: string, results: Results): Results {
   const before = readResults(file);
@@ -82,10 +93,7 @@ export function writeResults(file: string, results: Results): Results {
     cases: [...(keep?.cases.filter(({ name }) => !names.has(name)) ?? []), ...results.cases],
   };
   mkdirSync(path.dirname(file), { recursive: true });
-  writeFileSync(
-    file,
-    `${JSON.stringify(merged, (_, value: unknown) => (typeof value === "number" ? Number(value.toPrecision(4)) : value), 1)}\n`,
-  );
+  writeFileSync(file, printed(merged));
   return merged;
 }
 

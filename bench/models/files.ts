@@ -39,7 +39,9 @@ function modelBytes({ work }: BenchCase, form: "f32" | IntegerForm): Uint8Array 
 /** Writes the files of a case, unless this process has written them for an earlier one: `written` keeps track. */
 export function writeModels(work: BenchCase, written: Set<string>): void {
   mkdirSync(MODEL_FOLDER, { recursive: true });
-  for (const form of modelForms(work) ?? []) {
+  // The float network is also run beside the integer one.
+  const forms = new Set([...(modelForms(work) ?? []), ...(work.work.kind === "network" ? (["f32"] as const) : [])]);
+  for (const form of forms) {
     const file = fileOf(work, form);
     if (!written.has(file)) writeFileSync(file, modelBytes(work, form));
     written.add(file);
