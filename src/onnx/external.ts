@@ -57,7 +57,9 @@ export function filesBeside(modelPath: string): ExternalData {
     const real = fs.realpathSync(full);
     if (!real.startsWith(folder + path.sep))
       throw new OnnxError("external data", { location }, "a link leads out of the folder of the model");
-    const { size } = fs.statSync(real);
+    const status = fs.statSync(real);
+    if (!status.isFile()) throw new OnnxError("external data", { location }, "the location is not a file");
+    const { size } = status;
     return { size, read: (offset, length) => readPart(fs, real, offset, length) };
   };
 }
@@ -82,7 +84,12 @@ function readPart(fs: typeof fsModule, path: string, offset: number, length: num
 export function readFile(modelPath: string): Uint8Array {
   const fs = builtin<typeof fsModule>("node:fs");
   if (!fs.existsSync(modelPath)) throw new OnnxError("importOnnx", { path: modelPath }, "there is no such file");
-  return fs.readFileSync(modelPath);
+  try {
+    return fs.readFileSync(modelPath);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new OnnxError("importOnnx", { path: modelPath, reason }, "the file cannot be read");
+  }
 }
 
 export interface ExternalSlice {

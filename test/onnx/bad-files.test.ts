@@ -1,0 +1,60 @@
+/** Files on disk that are not what they should be: one sentence each, of this library's errors. */
+
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { FewbitError } from "../../src/errors.ts";
+import { importOnnx } from "../../src/onnx/index.ts";
+import { planQuantization, quantizeOnnx } from "../../src/onnx/quantize/index.ts";
+import { model, node } from "./models.ts";
+
+const folder = mkdtempSync(path.join(tmpdir(), "fewbit-bad-"));
+const at = (name: string): string => path.join(folder, name);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const outside = (location: string): Uint8Array =>
+  model({ inputs: {}, nodes: [node("Relu", ["w"], ["y"])], external: { w: location }, outputs: ["y"] });
+
+mkdirSync(at("models"));
+writeFileSync(at("secret.bin"), new Uint8Array(64));
+writeFileSync(at("models/short.bin"), new Uint8Array(3));
+symlinkSync(at("secret.bin"), at("models/link.bin"));
+mkdirSync(at("models/folder.bin"));
+
+const locations: readonly (readonly [what: string, location: string, message: RegExp])[] = [
+  ["a missing file", "gone.bin", /file with tensor values is missing.*|missing/],
+  ["a file that is too short", "short.bin", /beyond the end of the file/],
+  ["a folder", "folder.bin", /not a file|beyond the end/],
+  ["a way out", "../secret.bin", /must stay in the folder/],
+  ["a way out of another system", "..\\secret.bin", /must stay in the folder/],
+  ["an absolute path", at("secret.bin"), /must stay in the folder/],
+  ["a link that leads out", "link.bin", /a link leads out/],
+];
+
+describe("external data", () => {
+  test.each(locations)("%s", (_, location, message) => {
+    const file = at("models/model.onnx");
+    writeFileSync(file, outside(location));
+    const read = (): unknown => importOnnx(file).forward();
+    expect(read).toThrow(message);
+    expect(read).toThrow(FewbitError);
+  });
+});
+
+describe("models", () => {
+  const files: readonly (readonly [what: string, path: string, message: RegExp])[] = [
+    ["that are not there", at("nothing.onnx"), /there is no such file/],
+    ["that are folders", at("models"), /cannot be read/],
+    ["that are something else", at("models/short.bin"), /ONNX|graph/],
+  ];
+  test.each(files)("%s", (_, file, message) => {
+    expect(() => importOnnx(file)).toThrow(message);
+    expect(() => planQuantization(file)).toThrow(FewbitError);
+  });
+
+  test("without anything to quantize say why", async () => {
+    const bytes = model({ inputs: { x: [4] }, nodes: [node("Relu", ["x"], ["y"])], outputs: ["y"] });
+    await expect(quantizeOnnx(bytes, [])).rejects.toThrow(/nothing in the model can be quantized.*no integer product/);
+  });
+});
