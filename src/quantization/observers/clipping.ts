@@ -58,7 +58,7 @@ export class PercentileObserver extends HistogramObserver {
   /** @throws QuantError in captures: the search reads values. */
   override calculateQParams(): CalculatedQParams {
     if (!activeTracer() && !this.hasObserved) return unobservedQParams();
-    const [low, high] = percentileRange(this.histogram.data, this.minVal.item(), this.maxVal.item(), this.percentile);
+    const [low, high] = this.searched((counts, min, max) => percentileRange(counts, min, max, this.percentile));
     return this.qparamsOf(scalar(low), scalar(high));
   }
 }
@@ -129,7 +129,7 @@ export class EntropyObserver extends HistogramObserver {
   /** @throws QuantError in captures: the search reads values. */
   override calculateQParams(): CalculatedQParams {
     if (!activeTracer() && !this.hasObserved) return unobservedQParams();
-    const [low, high] = entropyRange(this.histogram.data, this.minVal.item(), this.maxVal.item());
+    const [low, high] = this.searched(entropyRange);
     return this.qparamsOf(scalar(low), scalar(high));
   }
 }

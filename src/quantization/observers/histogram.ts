@@ -30,6 +30,13 @@ export class HistogramObserver extends UniformQuantizationObserverBase {
   histogram: Tensor;
   minVal: Tensor;
   maxVal: Tensor;
+  /** What was searched last, and the range that was found. */
+  private found: {
+    readonly counts: Float32Array;
+    readonly min: number;
+    readonly max: number;
+    readonly range: readonly [number, number];
+  } | null = null;
 
   /** @throws ArgumentError for per-channel schemes, isDynamic and illegal ranges. */
   constructor(options: HistogramOptions = {}) {
@@ -78,6 +85,18 @@ export class HistogramObserver extends UniformQuantizationObserverBase {
     this.minVal = storeBuffer(this.minVal, min);
     this.maxVal = storeBuffer(this.maxVal, max);
     this.countBatch();
+  }
+
+  /** A range searched in the histogram, found again as long as nothing new was seen. */
+  protected searched(search: (counts: ArrayLike<number>, min: number, max: number) => readonly [number, number]) {
+    const [min, max] = [this.minVal.item(), this.maxVal.item()];
+    const { data } = this.histogram;
+    const same = this.found && this.found.min === min && this.found.max === max;
+    if (!same || !this.found!.counts.every((count, i) => count === data[i])) {
+      const counts = Float32Array.from(data);
+      this.found = { counts, min, max, range: search(counts, min, max) };
+    }
+    return this.found!.range;
   }
 
   private get statistics(): readonly [histogram: Tensor, min: Tensor, max: Tensor] {

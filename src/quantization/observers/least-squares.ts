@@ -83,12 +83,8 @@ export class LeastSquaresObserver extends HistogramObserver {
   /** @throws QuantError in captures: the search reads values. */
   override calculateQParams(): CalculatedQParams {
     if (!activeTracer() && !this.hasObserved) return unobservedQParams();
-    const [low, high] = leastSquaresRange(
-      this.histogram.data,
-      this.minVal.item(),
-      this.maxVal.item(),
-      this.quantMax - this.quantMin,
-    );
+    const steps = this.quantMax - this.quantMin;
+    const [low, high] = this.searched((counts, min, max) => leastSquaresRange(counts, min, max, steps));
     return this.qparamsOf(scalar(low), scalar(high));
   }
 }
