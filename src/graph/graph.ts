@@ -128,7 +128,10 @@ export class Graph {
   readonly modules = new Map<string, AnyModule>();
   /** Class name of every module of the captured model, by path; not printed. */
   readonly moduleTypes = new Map<string, string>();
-  private readonly names = new Set<string>();
+  /** Whether a name is taken. Free ones stay, as false: a set slows down where one name is taken and freed all the time. */
+  private readonly names = new Map<string, boolean>();
+  /** The lowest number that may be free, for each name that is taken. */
+  private readonly suffixes = new Map<string, number>();
 
   constructor(name = "graph") {
     this.name = name;
@@ -208,7 +211,7 @@ export class Graph {
       );
     }
     for (const input of node.inputs) removeOnce(input.users, node);
-    for (const output of node.outputs) this.names.delete(output.name);
+    for (const output of node.outputs) this.freeName(output.name);
     this.nodes.splice(at, 1);
   }
 
@@ -293,8 +296,15 @@ export class Graph {
   /** Gives a value a name of its own. */
   rename(value: Value, name: string): void {
     if (value.name === name) return;
-    this.names.delete(value.name);
+    this.freeName(value.name);
     value.name = this.uniqueName(name);
+  }
+
+  private freeName(name: string): void {
+    this.names.set(name, false);
+    const [, stem, number] = /^(.*)_(\d+)$/.exec(name) ?? [];
+    const next = stem === undefined ? undefined : this.suffixes.get(stem);
+    if (next !== undefined && Number(number) < next) this.suffixes.set(stem!, Math.max(1, Number(number)));
   }
 
   private uniqueName(wished: string): string {
@@ -302,8 +312,13 @@ export class Graph {
       ? wished
       : wished.replace(/[^A-Za-z0-9_]/g, "_").replace(/^(?=\d)/, "_") || DEFAULT_NAME;
     let name = stem;
-    for (let i = 1; this.names.has(name); i++) name = `${stem}_${i}`;
-    this.names.add(name);
+    if (this.names.get(stem)) {
+      let next = this.suffixes.get(stem) ?? 1;
+      while (this.names.get(`${stem}_${next}`)) next++;
+      this.suffixes.set(stem, next + 1);
+      name = `${stem}_${next}`;
+    }
+    this.names.set(name, true);
     return name;
   }
 }

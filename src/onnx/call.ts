@@ -15,6 +15,7 @@ import type { Shape } from "../tensor/shape.ts";
 import { full } from "../tensor/create.ts";
 import type { Tensor, TensorType } from "../tensor/tensor.ts";
 import { kindOf, kinds, text } from "./attributes.ts";
+import type { Budget } from "./budget.ts";
 import type { AttributeProto, GraphProto } from "./schema.ts";
 import { readTensor } from "./tensors.ts";
 import { Deferred, isSymbolic } from "./tracer.ts";
@@ -36,6 +37,7 @@ export interface CallSpec {
   /** For each output whether anything may read it. */
   readonly wanted: readonly boolean[];
   readonly runGraph: RunGraph;
+  readonly budget: Budget;
 }
 
 export class Call {
@@ -45,8 +47,10 @@ export class Call {
   readonly wanted: readonly boolean[];
   readonly runGraph: RunGraph;
   private readonly attributes: ReadonlyMap<string, AttributeProto>;
+  private readonly budget: Budget;
 
   constructor(spec: CallSpec) {
+    this.budget = spec.budget;
     this.opType = spec.opType;
     this.opset = spec.opset;
     this.attributes = spec.attributes;
@@ -130,7 +134,7 @@ export class Call {
    * that runs this rule again.
    */
   native(types: readonly TensorType[], compute: () => readonly Tensor[]): readonly Tensor[] {
-    if (this.given.some(isSymbolic)) throw new Deferred(types);
+    if (this.given.some(isSymbolic) || !this.budget.affords(this.opType, this.inputs, types)) throw new Deferred(types);
     return compute();
   }
 
@@ -152,14 +156,19 @@ export class Call {
 
   /** A constant of a shape that the file asks for. @throws OnnxError when it is unreasonably large. */
   filled(shape: Shape, value: number, dtype: DType): Tensor {
-    this.checkSize(shape);
+    this.checkSize(shape, false);
+    const type = { dtype, shape };
+    if (!this.budget.affords(this.opType, this.inputs, [type])) throw new Deferred([type]);
     return full(shape, value, { dtype });
   }
 
-  checkSize(shape: Shape): void {
+  /** @param pays whether the constant is about to be made, and so counts among those the file asks for. */
+  checkSize(shape: Shape, pays = true): void {
     const size = numel(shape);
     if (!(size <= LARGEST_CONSTANT) || shape.some((s) => !Number.isInteger(s) || s < 0))
       this.fail("a constant of that shape is not made", { shape, limit: LARGEST_CONSTANT });
+    if (pays && !this.budget.affords(this.opType, this.inputs, [{ dtype: "float32", shape }]))
+      this.fail("the constants of the model are together too large to be made", { shape });
   }
 }
 

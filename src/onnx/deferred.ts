@@ -12,6 +12,7 @@ import { activeTracer, noGrad, withTracer } from "../tensor/context.ts";
 import { scalar } from "../tensor/create.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { attributeMap } from "./attributes.ts";
+import { Budget } from "./budget.ts";
 import { allRules } from "./rules/index.ts";
 import { createMessage } from "./schema.ts";
 import { Scope, Unknown, Walker } from "./walk.ts";
@@ -66,6 +67,7 @@ function run(inputs: readonly OpInput[], attrs: KeptAttrs): readonly Tensor[] {
     functions: new Map(),
     files: null,
     visitor: running,
+    budget: Budget.unlimited(),
   });
   const computed = noGrad(() => withTracer(null, () => walker.graph(graph, scope)));
   let next = 0;

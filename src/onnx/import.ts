@@ -17,6 +17,7 @@ import { hasOp } from "../ops/op.ts";
 import { noGrad, withTracer } from "../tensor/context.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { plainAttributes } from "./attributes.ts";
+import { Budget } from "./budget.ts";
 import { dtypeOf } from "./dtypes.ts";
 import { filesBeside, readFile } from "./external.ts";
 import type { ExternalData } from "./external.ts";
@@ -52,9 +53,9 @@ class GraphBuilder implements Visitor {
   private readonly types: ReadonlyMap<string, ValueType>;
   private readonly named = new Set<unknown>();
 
-  constructor(graph: Graph, types: ReadonlyMap<string, ValueType>) {
+  constructor(graph: Graph, types: ReadonlyMap<string, ValueType>, budget: Budget) {
     this.graph = graph;
-    this.tracer = new ImportTracer(graph);
+    this.tracer = new ImportTracer(graph, budget);
     this.types = types;
   }
 
@@ -162,7 +163,8 @@ function buildGraph(
   const graph = new Graph(proto.name.replace(/[^\w.]/g, "_") || "graph");
   const inner: Sizes = { options, batch, open: false };
   const types = new Map([...proto.valueInfo, ...proto.output].map((info) => [info.name, declaredType(info, inner)]));
-  const builder = new GraphBuilder(graph, types);
+  const budget = Budget.forImport(proto.node.length);
+  const builder = new GraphBuilder(graph, types, budget);
   const scope = new Scope(null);
   const constants = new Set([
     ...proto.initializer.map(({ name }) => name),
@@ -180,7 +182,7 @@ function buildGraph(
     scope.set(info.name, entry);
   }
   const functions = new Map(model.functions.map((body) => [`${domainKey(body.domain)}:${body.name}`, body]));
-  const walker = new Walker({ opsets: opsetsOf(model), functions, files, visitor: builder });
+  const walker = new Walker({ opsets: opsetsOf(model), functions, files, visitor: builder, budget });
   const outputs = noGrad(() => withTracer(builder.tracer, () => walker.graph(proto, scope)));
   graph.outputs = outputs.map((entry) => builder.argument(entry));
   linearLayers.run(graph);

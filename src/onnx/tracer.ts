@@ -13,6 +13,7 @@ import { activeTracer, noGrad, withTracer } from "../tensor/context.ts";
 import type { Tracer } from "../tensor/context.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { TensorType } from "../tensor/tensor.ts";
+import type { Budget } from "./budget.ts";
 import { DeferredTensor, isDeferred } from "./deferred-tensor.ts";
 
 /** Thrown where values are needed that exist only when the graph runs; with the result's types when they are known. */
@@ -58,9 +59,11 @@ export class ImportTracer implements Tracer {
   private readonly names = new Map<Tensor, string>();
   private readonly stored = new Map<Tensor, Value>();
   private folding = true;
+  private readonly budget: Budget;
 
-  constructor(graph: Graph) {
+  constructor(graph: Graph, budget: Budget) {
     this.graph = graph;
+    this.budget = budget;
   }
 
   record(
@@ -71,8 +74,10 @@ export class ImportTracer implements Tracer {
   ): Tensor[] {
     const [first] = inputs;
     if (name === "permute" && first instanceof Tensor && isDeferred(first)) return [permuted(first, attrs, types[0]!)];
-    if (this.folding && !inputs.some((input) => input instanceof Tensor && isSymbolic(input)))
+    const constant = !inputs.some((input) => input instanceof Tensor && isSymbolic(input));
+    if (this.folding && constant && this.budget.affords(name, inputs, types))
       return withTracer(null, () => noGrad(() => dispatch(findOp(name), inputs, attrs))) as Tensor[];
+    this.budget.visit();
     const args = inputs.map((input) => (input instanceof Tensor ? this.valueOf(input) : input));
     const node = this.graph.insert({ kind: "operator", target: name, args, attrs, types, source: this.source });
     return node.outputs.map((value, i) => new ImportedTensor(types[i]!, value));

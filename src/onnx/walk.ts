@@ -9,6 +9,7 @@
 import { FewbitError, OnnxError } from "../errors.ts";
 import type { Value } from "../graph/graph.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import type { Budget } from "./budget.ts";
 import { Call } from "./call.ts";
 import type { Convert, OnnxRule, Unsupported } from "./call.ts";
 import type { ExternalData } from "./external.ts";
@@ -81,6 +82,7 @@ export interface WalkContext {
   readonly functions: ReadonlyMap<string, FunctionProto>;
   readonly files: ExternalData | null;
   readonly visitor: Visitor;
+  readonly budget: Budget;
 }
 
 /** Nested functions and subgraphs deeper than this are taken for a cycle. */
@@ -104,6 +106,7 @@ export class Walker {
   }
 
   private constant(name: string, tensor: Tensor, scope: Scope): void {
+    this.context.budget.grant(tensor);
     this.context.visitor.constant?.(name, tensor);
     scope.set(name, tensor);
   }
@@ -131,6 +134,7 @@ export class Walker {
   }
 
   private node(proto: NodeProto, scope: Scope): void {
+    this.context.budget.visit();
     const reader = proto.name || proto.opType;
     const attributes = resolveAttributes(proto, scope);
     const captures = new Map<string, Entry>();
@@ -183,6 +187,7 @@ export class Walker {
       inputs: inputs as readonly (Tensor | null)[],
       wanted: proto.output.map((name) => name !== ""),
       runGraph: (graph, given) => this.subgraph(graph, given, scope),
+      budget: this.context.budget,
     });
   }
 
