@@ -144,6 +144,7 @@ const matchers: Readonly<Record<string, (got: never, wanted: never, digits?: num
   toEqual: isEqual,
   toThrow: throws,
   toContain: hasItem,
+  toMatch: (got: string, wanted: RegExp) => wanted.test(got),
   toHaveLength: (got: ArrayLike<unknown>, wanted: number) => got.length === wanted,
   toBeLessThan: (got: number, wanted: number) => got < wanted,
   toBeLessThanOrEqual: (got: number, wanted: number) => got <= wanted,
