@@ -61,7 +61,10 @@ export class EngineError extends FewbitError {}
 export class FileFormatError extends FewbitError {}
 /** ONNX models that cannot be read, written or represented. */
 export class OnnxError extends FewbitError {}
-/** Data for calibration or evaluation that cannot be used: none at all, a wrong shape, a NaN; names file and sample. */
+/**
+ * Data for calibration or evaluation that cannot be used (none at all, a wrong shape, a NaN; names file and sample), and
+ * files that cannot be written.
+ */
 export class DataError extends FewbitError {}
 /** An optional package that is needed now and is not installed. */
 export class DependencyError extends FewbitError {}

@@ -7,6 +7,7 @@
  */
 
 import { OnnxError } from "../errors.ts";
+import { writeWhole } from "../files/write.ts";
 import { Value } from "../graph/graph.ts";
 import type { Argument, Graph, Node } from "../graph/graph.ts";
 import { isForeign } from "../graph/graph.ts";
@@ -32,7 +33,7 @@ import { matrixProducts } from "./matrices.ts";
 import { createMessage, encodeMessage } from "./schema.ts";
 import type { ModelProto, NodeProto, TensorProto } from "./schema.ts";
 import { declareTensor } from "./tensors.ts";
-import { writeWithValuesBeside, writeWhole } from "./write-file.ts";
+import { writeWithValuesBeside } from "./values-beside.ts";
 
 export interface ExportOptions {
   /** Version of ONNX's operators, 13 to 25. By default the oldest from 17 on that has all that is needed. */
@@ -347,16 +348,21 @@ export interface WriteOptions extends ExportOptions {
   readonly largestInside?: number;
 }
 
-/** Writes an exported model, whole or not at all (Node only). @throws OnnxError when it cannot be written. */
-export function writeModel(exported: ExportedModel, path: string, largestInside = LARGEST_INSIDE): void {
-  if (exported.size > largestInside) writeWithValuesBeside(path, exported);
-  else writeWhole(path, encodeModel(exported));
+/**
+ * Writes an exported model, whole or not at all (Node only); gives the names of the files: its own, and the one with
+ * its values where there is one.
+ * @throws DataError when it cannot be written.
+ */
+export function writeModel(exported: ExportedModel, path: string, largestInside = LARGEST_INSIDE): string[] {
+  if (exported.size > largestInside) return writeWithValuesBeside(path, exported);
+  writeWhole(path, encodeModel(exported));
+  return [path];
 }
 
 /**
  * Writes a graph as an ONNX file, whole or not at all (Node only). Values above the limit of 2 GB go into `<path>.data`,
  * a tensor at a time, so that a model larger than memory can be written.
- * @throws OnnxError as exportModel, and when the file cannot be written.
+ * @throws OnnxError as exportModel; DataError when the file cannot be written.
  */
 export function writeOnnx(module: GraphModule, path: string, options: WriteOptions = {}): void {
   writeModel(exportModel(module, options), path, options.largestInside);

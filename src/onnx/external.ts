@@ -9,6 +9,7 @@
 import type * as fsModule from "node:fs";
 import type * as pathModule from "node:path";
 import { FileFormatError, OnnxError } from "../errors.ts";
+import { builtin } from "../files/node.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { numel } from "../tensor/shape.ts";
 import type { Shape } from "../tensor/shape.ts";
@@ -35,14 +36,6 @@ function isInside(location: string): boolean {
 export function checkLocation(tensor: string, location: string): void {
   if (isInside(location)) return;
   throw new OnnxError("external data", { tensor, location }, "a location must stay in the folder of the model");
-}
-
-/** A module of Node. @throws OnnxError elsewhere. */
-export function builtin<T>(name: string): T {
-  const { getBuiltinModule } = process as { getBuiltinModule?: (name: string) => unknown };
-  const found = getBuiltinModule?.(name);
-  if (found === undefined) throw new OnnxError("importOnnx", { module: name }, "paths can only be read in Node");
-  return found as T;
 }
 
 /** Files of a folder, for models read by path. @throws OnnxError for missing files and links that lead elsewhere. */

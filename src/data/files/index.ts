@@ -8,4 +8,4 @@ export type { ImageOptions, ResizeMode } from "./image-folder.ts";
 export { moduleSource } from "./module-source.ts";
 export { openData } from "./open.ts";
 export type { DataOptions } from "./open.ts";
-export { checkWritable, writeWhole } from "./write.ts";
+export { checkWritable, writeWhole } from "../../files/write.ts";

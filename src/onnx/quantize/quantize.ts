@@ -34,8 +34,11 @@ export interface QuantizeResult {
   readonly calibration: CalibrationState | null;
   /** The ONNX file. @throws OnnxError when it is too large for one piece: use `write`. */
   readonly bytes: () => Uint8Array;
-  /** Writes the ONNX file, whole or not at all; values above 2 GB (or above `largestInside`) go into a file beside it (Node only). */
-  readonly write: (path: string, largestInside?: number) => Promise<void>;
+  /**
+   * Writes the ONNX file, whole or not at all (Node only); values above 2 GB (or above `largestInside` bytes) go into
+   * `<path>.data` beside it. Gives the names of the files. @throws DataError when that fails; nothing is left behind.
+   */
+  readonly write: (path: string, largestInside?: number) => Promise<readonly string[]>;
 }
 
 /**
@@ -177,17 +180,14 @@ export async function quantizeOnnx(
 }
 
 /** A promise of what a function does at once. */
-function attempt(run: () => void): Promise<void> {
-  return new Promise((resolve) => {
-    run();
-    resolve();
-  });
+function attempt<T>(run: () => T): Promise<T> {
+  return new Promise((resolve) => resolve(run()));
 }
 
 /**
  * `quantizeOnnx` from a file to a file (Node only). With `weightOnly`, values that lie beside the model are read, made
  * integers and written one tensor at a time: a model larger than memory needs room for its largest tensor.
- * @throws OnnxError as quantizeOnnx, and when the result cannot be written; nothing is left behind then.
+ * @throws OnnxError as quantizeOnnx; DataError when the result cannot be written; nothing is left behind then.
  */
 export async function quantizeOnnxFile(
   from: string,

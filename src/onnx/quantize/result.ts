@@ -22,7 +22,8 @@ export class QuantizedFile {
     return encodeModel(this.exported);
   }
 
-  write(path: string, largestInside?: number): void {
-    writeModel(this.exported, path, largestInside);
+  /** Names of the files it wrote. */
+  write(path: string, largestInside?: number): string[] {
+    return writeModel(this.exported, path, largestInside);
   }
 }
