@@ -143,10 +143,20 @@ class Writer implements ModelWriter {
     const used = inputs.length - [...inputs].reverse().findIndex((name) => name !== "");
     const given = inputs.slice(0, inputs.some((name) => name !== "") ? used : 0);
     const node = createMessage("NodeProto", { opType, domain, input: given, output: [...outputs] });
-    node.name = this.fresh(this.source === "" ? `${opType}_${outputs[0] ?? ""}` : this.source);
+    node.name = this.fresh(this.nodeName(opType, outputs[0] ?? ""));
     node.attribute = Object.entries(attributes).flatMap(([name, value]) => (value ? [fromPlain(name, value)] : []));
     this.nodes.push(node);
     this.domains.add(domain);
+  }
+
+  /**
+   * The name of the module or node it came from. What only carries values between number formats says so in its name:
+   * the plain name stays with the operator, by which it is found in the float model.
+   */
+  private nodeName(opType: string, output: string): string {
+    if (this.source === "") return `${opType}_${output}`;
+    const carries = opType.endsWith("uantizeLinear") && !this.source.includes(opType);
+    return carries ? `${this.source}_${opType}` : this.source;
   }
 
   need(opset: number, why: string): void {
