@@ -24,6 +24,11 @@ function compose(where: string, rule: string, fields: ErrorFields, hint?: string
   return hint ? `${sentence}. ${hint}` : sentence;
 }
 
+/** What was given, as a word: the class of an object, else the type. */
+export function kindGiven(value: unknown): string {
+  return typeof value === "object" && value !== null ? value.constructor.name : typeof value;
+}
+
 /** Base of all errors of this library: `where` names the operator, module or file at fault. */
 export class FewbitError extends Error {
   readonly where: string;

@@ -3,7 +3,7 @@
  * observers; convertFx then lowers these to integer operators. Source: torch/ao/quantization/fx/convert.py.
  */
 
-import { QuantError } from "../../errors.ts";
+import { QuantError, kindGiven } from "../../errors.ts";
 import { Value } from "../../graph/graph.ts";
 import type { Argument, Graph, Node } from "../../graph/graph.ts";
 import { GraphModule } from "../../graph/graph-module.ts";
@@ -13,7 +13,7 @@ import { dequantizeOp } from "../../ops/quantize/native.ts";
 import { DEFAULT_ENGINE } from "../../ops/quantized/engines.ts";
 import type { QEngine } from "../../ops/quantized/engines.ts";
 import { perTensor } from "../../tensor/qparams.ts";
-import { observedOf, replaceObservers } from "../pt2e/convert.ts";
+import { isConverted, observedOf, replaceObservers } from "../pt2e/convert.ts";
 import type { ConvertOptions } from "../pt2e/convert.ts";
 import { assignQConfigs } from "./assign.ts";
 import type { BackendConfig } from "./backend-config.ts";
@@ -118,11 +118,12 @@ function keepQuantizedOutputs(graph: Graph, indexes: readonly number[]): void {
 
 function convert(model: ObservedGraphModule, options: ConvertFxOptions, isReference: boolean): GraphModule {
   if (!(model instanceof ObservedGraphModule)) {
+    const isDone = (model as unknown) instanceof GraphModule && isConverted((model as GraphModule).graph);
     throw new QuantError(
       "convertFx",
-      { given: (model as object).constructor.name },
-      "needs a prepared model",
-      "Call prepareFx (or prepareQatFx) and calibrate first",
+      { given: kindGiven(model) },
+      isDone ? "the model is already converted" : "needs a prepared model",
+      isDone ? "Use what convertFx returned" : "Call prepareFx (or prepareQatFx) and calibrate first",
     );
   }
   const { prepared } = model;

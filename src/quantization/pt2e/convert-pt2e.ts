@@ -3,7 +3,7 @@
  * Source: torchao/quantization/pt2e/quantize_pt2e.py.
  */
 
-import { QuantError } from "../../errors.ts";
+import { QuantError, kindGiven } from "../../errors.ts";
 import { GraphModule } from "../../graph/graph-module.ts";
 import { setMode } from "../../graph/mode.ts";
 import { constantFolding } from "../../graph/passes/cleanup.ts";
@@ -14,6 +14,7 @@ import { decomposedPairs, replaceObservers } from "./convert.ts";
 import type { ConvertOptions } from "./convert.ts";
 import { DuplicateDQPass } from "./duplicate-dequantize.ts";
 import { PortNodeMetaForQDQ } from "./port-node-meta.ts";
+import { requirePrepared, unmarkPrepared } from "./prepared.ts";
 import { foldTrainedBatchNorms } from "./qat-batch-norm.ts";
 import { referenceRepresentation } from "./reference-representation.ts";
 
@@ -32,21 +33,20 @@ const foldQuantizedWeights: Pass = {
   name: "fold-quantized-weights",
 };
 
+const PREPARE_FIRST = "Call preparePt2e (or prepareQatPt2e) and calibrate first";
+
 /**
  * A copy of a prepared graph with its observers turned into quantize and dequantize nodes, in eval mode, batch norms
  * that were trained with fake-quantizes folded.
- * @throws QuantError for a module that is no graph, and for observers that saw nothing.
+ * @throws QuantError for a module that is no graph, a graph never prepared or converted already, and observers that saw nothing.
  */
 export function convertPt2e(model: GraphModule, options: ConvertPt2eOptions = {}): GraphModule {
   if (!(model instanceof GraphModule)) {
-    throw new QuantError(
-      "convertPt2e",
-      { given: (model as object).constructor.name },
-      "needs a prepared graph",
-      "Call preparePt2e (or prepareQatPt2e) and calibrate first",
-    );
+    throw new QuantError("convertPt2e", { given: kindGiven(model) }, "needs a prepared graph", PREPARE_FIRST);
   }
+  requirePrepared("convertPt2e", model.graph, PREPARE_FIRST);
   const { graph } = model.graph.cloneWithMap();
+  unmarkPrepared(graph);
   setMode(graph, false);
   dropDormantUpdates(graph);
   replaceObservers(graph, decomposedPairs(options));

@@ -64,6 +64,11 @@ export function observedOf(module: AnyModule | undefined): Observed | null {
   };
 }
 
+/** Whether a graph computes with integers already, in either graph mode. */
+export function isConverted(graph: Graph): boolean {
+  return graph.nodes.some(({ target }) => /(^d|D)equantize|^quantized/.test(target));
+}
+
 /** Makes the quantize and dequantize nodes for one observed value. */
 export type PairBuilder = (graph: Graph, node: Node, observed: Observed, build: Builder) => Argument;
 

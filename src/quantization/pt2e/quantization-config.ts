@@ -18,6 +18,43 @@ export function requireConfig(where: string, config: unknown): void {
   );
 }
 
+/**
+ * The settings of a whole quantizer: there is one, and it is for the flow it is used in. Fake-quantizes in a model that
+ * does not train calibrate on values they have rounded; observers in one that trains let it learn nothing of rounding.
+ * @throws QuantError when nothing would be quantized, or for configs made for the other flow.
+ */
+export function requireSettings(
+  quantizer: string,
+  settings: Iterable<QuantizationConfig | null>,
+  isQat: boolean,
+): void {
+  const configs = [...settings].filter((config) => config !== null);
+  if (configs.length === 0) {
+    throw new QuantError(
+      quantizer,
+      {},
+      "it has no setting, so nothing would be quantized",
+      `For example new ${quantizer}().setGlobal(config)`,
+    );
+  }
+  if (!isQat && configs.some((config) => config.isQat)) {
+    throw new QuantError(
+      "preparePt2e",
+      { quantizer, isQat: true },
+      "the config is for training: it has fake-quantizes where calibration needs observers",
+      "Call prepareQatPt2e, or make the config without isQat",
+    );
+  }
+  if (isQat && !configs.some((config) => config.isQat)) {
+    throw new QuantError(
+      "prepareQatPt2e",
+      { quantizer, isQat: false },
+      "the config is for calibration: it has observers where training needs fake-quantizes",
+      "Make the config with { isQat: true }, or call preparePt2e",
+    );
+  }
+}
+
 export interface QuantizationConfig {
   readonly inputActivation: QuantizationSpec | null;
   readonly outputActivation: QuantizationSpec | null;

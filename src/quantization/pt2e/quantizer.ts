@@ -12,6 +12,9 @@ import type { QuantizationAnnotation } from "./annotation.ts";
 import type { Place } from "./sharing.ts";
 
 export abstract class Quantizer {
+  /** Checks that there are settings, and for this flow. @throws QuantError */
+  checkSettings(_isQat: boolean): void {}
+
   /** Changes the graph before it is annotated (scalars into tensors, say). */
   transformForAnnotation(_graph: Graph): void {}
 
@@ -37,6 +40,13 @@ export class ComposableQuantizer extends Quantizer {
   constructor(quantizers: readonly Quantizer[]) {
     super();
     this.quantizers = quantizers;
+  }
+
+  /** @throws QuantError when there is no quantizer, and what theirs throw. */
+  override checkSettings(isQat: boolean): void {
+    if (this.quantizers.length === 0)
+      throw new QuantError("ComposableQuantizer", {}, "it has no quantizer, so nothing would be quantized");
+    for (const quantizer of this.quantizers) quantizer.checkSettings(isQat);
   }
 
   override transformForAnnotation(graph: Graph): void {

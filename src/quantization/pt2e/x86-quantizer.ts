@@ -12,7 +12,7 @@ import { FusedMovingAvgObsFakeQuantize } from "../fake-quantize/fused.ts";
 import { MovingAveragePerChannelMinMaxObserver, PerChannelMinMaxObserver } from "../observers/min-max.ts";
 import { PlaceholderObserver } from "../observers/passive.ts";
 import { getModuleNameFilter, requireModuleName } from "./filters.ts";
-import { isDynamicConfig, requireConfig } from "./quantization-config.ts";
+import { isDynamicConfig, requireConfig, requireSettings } from "./quantization-config.ts";
 import type { QuantizationConfig } from "./quantization-config.ts";
 import { Quantizer } from "./quantizer.ts";
 import { QuantizationSpec } from "./spec.ts";
@@ -112,6 +112,11 @@ export class X86Quantizer extends Quantizer {
     return this;
   }
 
+  /** @throws QuantError without any setting but null, and for configs of the other flow. */
+  override checkSettings(isQat: boolean): void {
+    requireSettings("X86Quantizer", this.settings(), isQat);
+  }
+
   /** Module names first, then operators, then the global setting. @throws QuantError for names the graph has not. */
   override annotate(graph: Graph): void {
     const annotator = new X86Annotator(graph);
@@ -127,6 +132,10 @@ export class X86Quantizer extends Quantizer {
       );
     if (this.globalConfig) annotator.apply(this.globalConfig, exactlyOne(isDefaultQuantizable));
     annotator.shareOutputs();
+  }
+
+  private settings(): (QuantizationConfig | null)[] {
+    return [this.globalConfig, ...this.operatorConfigs.values(), ...this.nameConfigs.values()];
   }
 
   private setOperator(where: string, type: NamedType, config: QuantizationConfig | null): this {
@@ -150,7 +159,7 @@ export class X86Quantizer extends Quantizer {
   /** @throws QuantError when the config trains, or takes ranges at run time, and an earlier one does not. */
   private checkMode(where: string, config: QuantizationConfig | null): void {
     if (!config) return;
-    for (const earlier of [this.globalConfig, ...this.operatorConfigs.values(), ...this.nameConfigs.values()]) {
+    for (const earlier of this.settings()) {
       if (!earlier) continue;
       const [isDynamic, wasDynamic] = [isDynamicConfig(config), isDynamicConfig(earlier)];
       const bothActive = config.inputActivation !== null && earlier.inputActivation !== null;

@@ -25,7 +25,7 @@ import {
   requireModuleType,
 } from "./filters.ts";
 import type { ModuleType } from "./filters.ts";
-import { isDynamicConfig, requireConfig } from "./quantization-config.ts";
+import { isDynamicConfig, requireConfig, requireSettings } from "./quantization-config.ts";
 import type { QuantizationConfig } from "./quantization-config.ts";
 import { Quantizer } from "./quantizer.ts";
 import { convertScalarsToAttributes } from "./scalars.ts";
@@ -134,6 +134,12 @@ export class XnnpackQuantizer extends Quantizer {
     }
     this.nameConfigs.set(name, config);
     return this;
+  }
+
+  /** @throws QuantError without any setting, and for configs of the other flow. */
+  override checkSettings(isQat: boolean): void {
+    const named = [this.operatorConfigs, this.typeConfigs, this.nameConfigs].flatMap((map) => [...map.values()]);
+    requireSettings("XnnpackQuantizer", [this.globalConfig, ...named], isQat);
   }
 
   override transformForAnnotation(graph: Graph): void {

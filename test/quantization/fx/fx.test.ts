@@ -159,6 +159,15 @@ describe("mistakes are named", () => {
     expect(() => fx.convertFx(fx.symbolicTrace(model, [x]) as fx.ObservedGraphModule)).toThrow("prepareFx");
   });
 
+  it("converting twice, or nothing", () => {
+    const { model, x } = ready();
+    const prepared = fx.prepareFx(model, fx.getDefaultQConfigMapping(), [x]);
+    prepared.forward(x);
+    for (const converted of [fx.convertFx(prepared), fx.convertToReferenceFx(prepared)])
+      expect(() => fx.convertFx(converted as fx.ObservedGraphModule)).toThrow(/already converted/);
+    expect(() => fx.convertFx(null as never)).toThrow(QuantError);
+  });
+
   it("a batch norm in training mode", () => {
     const { model, x } = ready();
     expect(() => fx.prepareFx(model.train(), fx.getDefaultQConfigMapping(), [x])).toThrow("eval");

@@ -10,7 +10,7 @@ import { BatchNorm2d, Conv2d, Dropout, Linear, Module, ReLU } from "../../../src
 import { flatten } from "../../../src/ops/index.ts";
 import { MinMaxObserver } from "../../../src/quantization/observers/index.ts";
 import {
-  DerivedQuantizationSpec, FixedQParamsQuantizationSpec, QuantizationAnnotation, QuantizationSpec, Quantizer, SharedQuantizationSpec, X86Quantizer,
+  ComposableQuantizer, DerivedQuantizationSpec, FixedQParamsQuantizationSpec, QuantizationAnnotation, QuantizationSpec, Quantizer, SharedQuantizationSpec, X86Quantizer,
   XnnpackQuantizer, annotate, convertPt2e, getDefaultX86QuantizationConfig, getSymmetricQuantizationConfig, moveExportedModelToEval,
   moveExportedModelToTrain, preparePt2e, prepareQatPt2e,
 } from "../../../src/quantization/pt2e/index.ts"; // prettier-ignore
@@ -204,6 +204,46 @@ describe("the flow", () => {
   });
 });
 
+describe("mistakes that would give a float model without a word", () => {
+  const xnnpack = new XnnpackQuantizer();
+  const qat = { isQat: true };
+
+  test("a quantizer without any setting, or with null only", () => {
+    expect(() => preparePt2e(captured(), xnnpack)).toThrow(/XnnpackQuantizer: it has no setting.*setGlobal/s);
+    expect(() => preparePt2e(captured(), new X86Quantizer())).toThrow(QuantError);
+    expect(() => preparePt2e(captured(), new X86Quantizer().setModuleName("conv", null))).toThrow(/no setting/);
+    expect(() => preparePt2e(captured(), new ComposableQuantizer([]))).toThrow(/no quantizer/);
+    expect(() => preparePt2e(captured(), new ComposableQuantizer([xnnpack]))).toThrow(/no setting/);
+    expect(() => prepareQatPt2e(captured(), xnnpack)).toThrow(/no setting/);
+  });
+
+  test("a config made for the other flow", () => {
+    const [training, calibrating] = [getSymmetricQuantizationConfig(qat), config].map((made) =>
+      new XnnpackQuantizer().setModuleName("conv", made),
+    );
+    expect(() => preparePt2e(captured(), training!)).toThrow(/for training.*prepareQatPt2e/s);
+    expect(() => prepareQatPt2e(captured(), calibrating!)).toThrow(/for calibration.*isQat: true/s);
+    const x86 = new X86Quantizer().setGlobal(getDefaultX86QuantizationConfig(qat));
+    expect(() => preparePt2e(captured(), new ComposableQuantizer([x86]))).toThrow(/for training/);
+  });
+
+  test("converting what was not prepared, or twice", () => {
+    expect(() => convertPt2e(captured())).toThrow(/no observers.*Call preparePt2e/s);
+    const prepared = preparePt2e(captured(), new XnnpackQuantizer().setGlobal(config));
+    prepared.forward(example);
+    expect(() => convertPt2e(convertPt2e(prepared))).toThrow(/already converted/);
+    expect(() => convertPt2e(convertPt2e(prepared))).toThrow(QuantError);
+    expect(convertPt2e(prepared).run(example).shape).toEqual([2, 5]);
+  });
+
+  test("but a quantizer may find nothing, as in PyTorch", () => {
+    const idle = preparePt2e(captured(), quantizer(() => undefined)); // prettier-ignore
+    const converted = convertPt2e(idle.clone());
+    expect([...converted.run(example).data]).toEqual([...idle.run(example).data]);
+    expect(() => convertPt2e(converted)).toThrow(/not prepared/);
+  });
+});
+
 describe("arguments of the wrong kind", () => {
   const wrong = (value: unknown): never => value as never;
 
@@ -211,6 +251,8 @@ describe("arguments of the wrong kind", () => {
     expect(() => preparePt2e(captured(), wrong(undefined))).toThrow(/must be a Quantizer.*new X86Quantizer/s);
     expect(() => preparePt2e(captured(), wrong(config))).toThrow(/must be a Quantizer/);
     expect(() => convertPt2e(wrong(new Net()))).toThrow(/needs a prepared graph/);
+    expect(() => convertPt2e(wrong(undefined))).toThrow(/needs a prepared graph.*given = undefined/s);
+    expect(() => preparePt2e(wrong(null), new XnnpackQuantizer().setGlobal(config))).toThrow(/captured graph/);
     expect(() => new XnnpackQuantizer().setGlobal(wrong(undefined))).toThrow(/QuantizationConfig/);
     expect(() => new X86Quantizer().setGlobal(wrong({ activation: 1 }))).toThrow(/QuantizationConfig/);
     expect(() =>
