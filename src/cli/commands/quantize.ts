@@ -3,7 +3,7 @@
 import path from "node:path";
 import type { Command } from "commander";
 import type { GraphModule } from "../../graph/index.ts";
-import type { CalibrationData, QuantizePlan, QuantizeResult } from "../../onnx/quantize/index.ts";
+import type { CalibrationData, QuantizePlan, QuantizeReport, QuantizeResult } from "../../onnx/quantize/index.ts";
 import type { BackendName } from "../../onnx/backend/index.ts";
 import type { Evaluation, Latency } from "../../report/index.ts";
 import type { OpenedData } from "../data.ts";
@@ -29,7 +29,7 @@ Examples:
   fewbit quantize model.onnx -o model.int8.onnx --data images/ --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225
   fewbit quantize model.onnx -o model.int8.onnx --data train.safetensors -n 1000 --target onnxruntime-web
   fewbit quantize model.onnx -o model.int8.onnx --data calibration.ts --observer percentile --exclude Softmax,head.*
-  fewbit quantize llm.onnx -o llm.int4.onnx --method weight-only --weight-bits 4 --group-size 128
+  fewbit quantize llm.onnx -o llm.int4.onnx --method weight-only --weight-bits 4 --group-size 128   (any size)
   fewbit quantize model.onnx -o model.int8.onnx --data big/ --resume calibration.state   (killed? the same again)`;
 
 /** Samples that the check compares both models on, unless --test gives data of its own. */
@@ -40,6 +40,7 @@ const TIMED_SECONDS = 0.15;
 interface Flags extends CommonFlags, BackendFlags, DataFlags, QuantizeFlags {
   readonly output?: string;
   readonly force?: boolean;
+  readonly externalData?: boolean;
   readonly dryRun?: boolean;
   readonly resume?: string;
   readonly checkpointEvery: number;
@@ -161,13 +162,22 @@ function checkText(check: Check, bytes: QuantizeResult["report"]["bytes"]): stri
   ].join("\n");
 }
 
-function resultText(output: string, { report }: QuantizeResult, check: Check | null, state: boolean): string {
-  const { bytes, counts, samples, seconds, warnings, method } = report;
+interface Written {
+  /** The model's file, and the one with its values where there is one. */
+  readonly files: readonly string[];
+  readonly resumed: boolean;
+}
+
+function resultText(
+  { files, resumed }: Written,
+  { bytes, counts, samples, seconds, warnings, method }: QuantizeReport,
+  check: Check | null,
+): string {
   const calibrated =
     samples > 0 ? `, calibrated on ${grouped(samples)} samples in ${duration(seconds.calibration)}` : "";
   return [
-    `${output}: ${bytesText(bytes.after)}, ${((100 * bytes.after) / bytes.before).toFixed(0)} % of ${bytesText(bytes.before)}`,
-    `operators: ${countsText(counts)} (${method}${calibrated}${state ? ", resumed" : ""})`,
+    `${files.join(" with its values in ")}: ${bytesText(bytes.after)}, ${((100 * bytes.after) / bytes.before).toFixed(0)} % of ${bytesText(bytes.before)}`,
+    `operators: ${countsText(counts)} (${method}${calibrated}${resumed ? ", resumed" : ""})`,
     ...warnings.map((warning) => `warning: ${warning}`),
     ...(check ? ["", checkText(check, bytes)] : []),
   ].join("\n");
@@ -183,6 +193,7 @@ async function dryRun(file: string, flags: Flags, terminal: Terminal): Promise<v
   terminal.result({ model: file, ...plan }, () => planText(plan));
 }
 
+/** Who runs the float model during calibration. */
 async function runnerFor(flags: Flags) {
   const { backend, threads } = flags;
   if (backend !== "fewbit") {
@@ -197,21 +208,26 @@ async function runnerFor(flags: Flags) {
   return { runner: engineRunner({ engine }), dispose: () => engine.dispose() };
 }
 
+/** Before any work: may the result be written? */
+async function checkOutput(file: string, output: string, { force = false }: Flags): Promise<void> {
+  const { checkWritable } = await import("../../data/files/index.ts");
+  if (path.resolve(output) === path.resolve(file)) throw new UsageError("the output would replace the model itself");
+  checkWritable(output, { force });
+  checkWritable(`${output}.data`, { force }); // values above 2 GB go there
+}
+
 async function quantize(file: string, flags: Flags): Promise<void> {
   const terminal = new Terminal(flags);
   if (flags.dryRun) return dryRun(file, flags, terminal);
-  const [{ quantizeOnnx }, model, { checkWritable, writeWhole }, { openDataFor }, { openCheckpoints }] =
-    await Promise.all([
-      import("../../onnx/quantize/index.ts"),
-      import("../model.ts"),
-      import("../../data/files/index.ts"),
-      import("../data.ts"),
-      import("../checkpoint.ts"),
-    ]);
+  const [{ quantizeOnnx }, model, { openDataFor }, { openCheckpoints }] = await Promise.all([
+    import("../../onnx/quantize/index.ts"),
+    import("../model.ts"),
+    import("../data.ts"),
+    import("../checkpoint.ts"),
+  ]);
   const output = outputFor(file, flags);
   model.checkModelFile(file);
-  if (path.resolve(output) === path.resolve(file)) throw new UsageError("the output would replace the model itself");
-  checkWritable(output, { force: flags.force ?? false });
+  await checkOutput(file, output, flags);
   const needsData = flags.method === "static";
   if (needsData && flags.data === undefined)
     throw new UsageError(
@@ -225,13 +241,13 @@ async function quantize(file: string, flags: Flags): Promise<void> {
   const names = specs.map(({ name }) => name);
   const seen = checkpoints.state?.samples ?? 0;
   if (checkpoints.state) terminal.note(`resuming at sample ${grouped(seen)}`);
-  const { runner, dispose } = await runnerFor(flags);
+  const { runner, dispose } = needsData ? await runnerFor(flags) : { runner: undefined, dispose: () => undefined };
   const { signal, release } = untilInterrupted();
   const progress = terminal.progress("calibrating", needsData ? (data?.samples ?? null) : 0);
   const result = await quantizeOnnx(file, needsData && data ? calibrationOf(data, names, seen) : null, {
     ...quantizeOptions(flags),
     ...checkpoints.options,
-    runner,
+    ...(runner && { runner }),
     signal,
     onProgress: ({ phase, samples }) => phase === "calibrating" && progress.update(samples),
   }).finally(() => {
@@ -239,11 +255,12 @@ async function quantize(file: string, flags: Flags): Promise<void> {
     release();
     dispose();
   });
-  writeWhole(output, result.bytes());
+  const files = await result.write(output, flags.externalData === true ? 0 : undefined);
   checkpoints.done();
   const check = test && flags.check ? await checkResult(file, float, result, test, flags, terminal) : null;
-  terminal.result({ model: file, output, report: result.report, check }, () =>
-    resultText(output, result, check, checkpoints.state !== null),
+  const { report } = result;
+  terminal.result({ model: file, output, files, report, check }, () =>
+    resultText({ files, resumed: checkpoints.state !== null }, report, check),
   );
 }
 
@@ -257,6 +274,7 @@ export function addQuantize(program: Command): void {
     .argument("<model.onnx>", "the float model")
     .option("-o, --output <file>", "where the result goes (default: <model>.quantized.onnx)")
     .option("-f, --force", "replace an existing file")
+    .option("--external-data", "values in <output>.data beside the model, as they always are above 2 GB")
     .option("--dry-run", "only tell what would become of each operator, and why; reads no data");
   addQuantizeOptions(command);
   addDataOptions(command, { required: false })

@@ -1,16 +1,7 @@
 /** Models with values beside them: quantized a tensor at a time, within a bound of memory; written whole or not at all. */
 
 import { execFileSync } from "node:child_process";
-import {
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
@@ -19,44 +10,12 @@ import { compile } from "../../../src/compile/index.ts";
 import { DataError } from "../../../src/errors.ts";
 import { importOnnx, writeOnnx } from "../../../src/onnx/index.ts";
 import { quantizeOnnx, quantizeOnnxFile } from "../../../src/onnx/quantize/index.ts";
-import { createMessage, encodeMessage } from "../../../src/onnx/schema.ts";
 import { images, residualFile, residualNet } from "./net.ts";
+import { sparseModel } from "./sparse.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "fewbit-onnx-"));
 const at = (name: string): string => path.join(folder, name);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-/** A chain of products with weights in a sparse file: nothing but zeros, of any size. */
-function sparseModel(name: string, layers: number, width: number): string {
-  const bytes = 4 * width * width;
-  const values = (i: number) =>
-    createMessage("TensorProto", {
-      name: `w${i}`,
-      dims: [BigInt(width), BigInt(width)],
-      dataType: 1,
-      dataLocation: 1,
-      externalData: Object.entries({ location: `${name}.data`, offset: String(i * bytes), length: String(bytes) }).map(
-        ([key, value]) => createMessage("StringStringEntryProto", { key, value }),
-      ),
-    });
-  const node = (i: number) =>
-    createMessage("NodeProto", { opType: "MatMul", input: [`x${i}`, `w${i}`], output: [`x${i + 1}`], name: `m${i}` });
-  const type = { tensorType: { elemType: 1, shape: { dim: [{ dimValue: 1n }, { dimValue: BigInt(width) }] } } };
-  const graph = createMessage("GraphProto", {
-    name: "chain",
-    input: [{ name: "x0", type }],
-    output: [{ name: `x${layers}`, type }],
-  });
-  const indices = Array.from({ length: layers }, (_, i) => i);
-  graph.node = indices.map(node);
-  graph.initializer = indices.map(values);
-  const model = createMessage("ModelProto", { irVersion: 8n, opsetImport: [{ domain: "", version: 17n }] });
-  model.graph = graph;
-  writeFileSync(at(name), encodeMessage("ModelProto", model));
-  writeFileSync(at(`${name}.data`), "");
-  truncateSync(at(`${name}.data`), layers * bytes);
-  return at(name);
-}
 
 /** Runs weight-only quantization of a file in a process of its own; its largest memory in bytes. */
 function peakOf(model: string, out: string): number {
@@ -92,8 +51,8 @@ describe("values beside the model", () => {
   });
 
   test("need no more memory for more layers", () => {
-    const few = peakOf(sparseModel("few.onnx", 4, 1024), at("few-q.onnx"));
-    const many = peakOf(sparseModel("many.onnx", 64, 1024), at("many-q.onnx"));
+    const few = peakOf(sparseModel(at("few.onnx"), 4, 1024), at("few-q.onnx"));
+    const many = peakOf(sparseModel(at("many.onnx"), 64, 1024), at("many-q.onnx"));
     expect(statSync(at("many.onnx.data")).size).toBe(256 * MEGABYTE);
     expect(statSync(at("many-q.onnx.data")).size).toBeGreaterThan(32 * MEGABYTE);
     expect(many - few).toBeLessThan(96 * MEGABYTE);
