@@ -17,7 +17,15 @@ import { fromDoubles } from "./loops.ts";
 import { apply, defineOp, requireFloat } from "./op.ts";
 import type { Attrs, Op } from "./op.ts";
 import { quantizedAdaptiveAvgPools, quantizedAvgPools } from "./quantized/pools.ts";
-import { adaptiveWindows, planeWindows, pooledShape, poolWindows, resolvePool } from "./pool-windows.ts";
+import {
+  adaptiveCounts,
+  adaptiveWindows,
+  planeWindows,
+  poolCounts,
+  pooledShape,
+  poolWindows,
+  resolvePool,
+} from "./pool-windows.ts";
 import type { AxisWindows, PlaneWindows, PoolAttrs, PoolOptions } from "./pool-windows.ts";
 
 type One = readonly [Tensor];
@@ -81,6 +89,7 @@ export function spreadReference(
 /** Defines a pool and its gradient operator by how windows follow from the input's shape. */
 function averagePool<A extends Attrs>(
   name: string,
+  countsOf: (x: Shape, attrs: A) => readonly number[],
   averaging: (x: Shape, attrs: A) => Averaging,
   quantized: () => Op<One, A>,
 ): Op<One, A> {
@@ -89,7 +98,7 @@ function averagePool<A extends Attrs>(
     name,
     infer([x], attrs) {
       requireFloat(name, x);
-      return [{ dtype: x.dtype, shape: pooledShape(x.shape, averaging(x.shape, attrs).windows) }];
+      return [{ dtype: x.dtype, shape: pooledShape(x.shape, countsOf(x.shape, attrs)) }];
     },
     forward([x], attrs, [type]) {
       const planes = x.shape[0]! * x.shape[1]!;
@@ -118,14 +127,16 @@ export type AvgPoolAttrs = Omit<PoolAttrs, "dilation"> & {
 
 function plainPool(rank: SpatialRank): Op<One, AvgPoolAttrs> {
   const name = `avgPool${rank}d`;
+  const undilated = (attrs: AvgPoolAttrs): PoolAttrs => ({ ...attrs, dilation: attrs.kernelSize.map(() => 1) });
+  const countsOf = (x: Shape, attrs: AvgPoolAttrs): number[] => poolCounts(name, x, undilated(attrs));
   const averaging = (x: Shape, attrs: AvgPoolAttrs): Averaging => {
     const { countIncludePad, divisorOverride } = attrs;
     return {
-      windows: poolWindows(name, x, { ...attrs, dilation: attrs.kernelSize.map(() => 1) }),
+      windows: poolWindows(name, x, undilated(attrs)),
       divisor: divisorOverride ?? (countIncludePad ? "padded" : "inside"),
     };
   };
-  return averagePool(name, averaging, () => quantizedAvgPools[rank]);
+  return averagePool(name, countsOf, averaging, () => quantizedAvgPools[rank]);
 }
 
 export const avgPool1dOp = plainPool(1);
@@ -136,11 +147,12 @@ export type AdaptiveAttrs = { readonly outputSize: readonly number[] };
 
 function adaptivePool(rank: SpatialRank): Op<One, AdaptiveAttrs> {
   const name = `adaptiveAvgPool${rank}d`;
+  const countsOf = (x: Shape, { outputSize }: AdaptiveAttrs): readonly number[] => adaptiveCounts(name, x, outputSize);
   const averaging = (x: Shape, { outputSize }: AdaptiveAttrs): Averaging => ({
     windows: adaptiveWindows(name, x, outputSize),
     divisor: "inside",
   });
-  return averagePool(name, averaging, () => quantizedAdaptiveAvgPools[rank]);
+  return averagePool(name, countsOf, averaging, () => quantizedAdaptiveAvgPools[rank]);
 }
 
 export const adaptiveAvgPool1dOp = adaptivePool(1);

@@ -19,7 +19,15 @@ import { batchOf } from "./conv-geometry.ts";
 import type { PerAxis, SpatialRank } from "./conv-geometry.ts";
 import { apply, defineOp, requireFloat } from "./op.ts";
 import type { Attrs, Op } from "./op.ts";
-import { adaptiveWindows, planeWindows, pooledShape, poolWindows, resolvePool } from "./pool-windows.ts";
+import {
+  adaptiveCounts,
+  adaptiveWindows,
+  planeWindows,
+  poolCounts,
+  pooledShape,
+  poolWindows,
+  resolvePool,
+} from "./pool-windows.ts";
 import type { AxisWindows, PoolAttrs, PoolOptions } from "./pool-windows.ts";
 
 type One = readonly [Tensor];
@@ -101,16 +109,17 @@ interface MaxPool<A extends Attrs> {
 /** Defines a pool and the operator of its indices by how windows follow from the input's shape. */
 function maxPooling<A extends Attrs>(
   name: string,
+  countsOf: (x: Shape, attrs: A) => readonly number[],
   windowsOf: (x: Shape, attrs: A) => readonly AxisWindows[],
 ): MaxPool<A> {
   const typeOf = (x: TensorType, attrs: A): TensorType => {
     if (!isQuantized(x.dtype)) requireFloat(name, x);
-    return { dtype: x.dtype, shape: pooledShape(x.shape, windowsOf(x.shape, attrs)), qparams: x.qparams };
+    return { dtype: x.dtype, shape: pooledShape(x.shape, countsOf(x.shape, attrs)), qparams: x.qparams };
   };
   const positions = (x: Tensor, attrs: A): Tensor => {
     const windows = windowsOf(x.shape, attrs);
     const found = argmaxReference(x.data, x.shape.slice(2), x.shape[0]! * x.shape[1]!, windows);
-    return new Tensor("int64", pooledShape(x.shape, windows), found);
+    return new Tensor("int64", pooledShape(x.shape, countsOf(x.shape, attrs)), found);
   };
   const indices = defineOp<One, A>({
     name: `${name}Indices`,
@@ -131,12 +140,20 @@ function maxPooling<A extends Attrs>(
 
 function plainPool(rank: SpatialRank): MaxPool<PoolAttrs> {
   const name = `maxPool${rank}d`;
-  return maxPooling<PoolAttrs>(name, (x, attrs) => poolWindows(name, x, attrs));
+  return maxPooling<PoolAttrs>(
+    name,
+    (x, attrs) => poolCounts(name, x, attrs),
+    (x, attrs) => poolWindows(name, x, attrs),
+  );
 }
 
 function adaptivePool(rank: SpatialRank): MaxPool<AdaptiveAttrs> {
   const name = `adaptiveMaxPool${rank}d`;
-  return maxPooling<AdaptiveAttrs>(name, (x, { outputSize }) => adaptiveWindows(name, x, outputSize));
+  return maxPooling<AdaptiveAttrs>(
+    name,
+    (x, { outputSize }) => adaptiveCounts(name, x, outputSize),
+    (x, { outputSize }) => adaptiveWindows(name, x, outputSize),
+  );
 }
 
 const maxPools = { 1: plainPool(1), 2: plainPool(2), 3: plainPool(3) };

@@ -73,16 +73,27 @@ function windowCount(
   return ceilMode && (count - 1) * s >= size + p ? count - 1 : count;
 }
 
-/** Windows of every spatial axis of x [N, C, ...]. @throws ShapeError when there are none. */
-export function poolWindows(where: string, x: Shape, attrs: PoolAttrs): AxisWindows[] {
-  const { kernelSize, stride, padding, dilation } = attrs;
+/**
+ * How many windows every spatial axis of x [N, C, ...] has; shapes follow from these, without listing windows that a
+ * declared size may make millions of.
+ * @throws ShapeError when there are none.
+ */
+export function poolCounts(where: string, x: Shape, attrs: PoolAttrs): number[] {
+  const { kernelSize, padding } = attrs;
   if (x.length !== kernelSize.length + 2) {
     throw new ShapeError(where, { x, kernelSize }, `x must have ${kernelSize.length + 2} axes`);
   }
-  return kernelSize.map((kernel, axis) => {
-    const size = x[axis + 2]!;
-    const count = windowCount(size, axis, attrs);
-    if (count < 1) throw new ShapeError(where, { x, kernelSize, padding }, "the window must fit into the padded input");
+  const counts = kernelSize.map((_, axis) => windowCount(x[axis + 2]!, axis, attrs));
+  if (counts.some((count) => count < 1))
+    throw new ShapeError(where, { x, kernelSize, padding }, "the window must fit into the padded input");
+  return counts;
+}
+
+/** Windows of every spatial axis of x [N, C, ...]. @throws ShapeError when there are none. */
+export function poolWindows(where: string, x: Shape, attrs: PoolAttrs): AxisWindows[] {
+  const { kernelSize, stride, padding, dilation } = attrs;
+  return poolCounts(where, x, attrs).map((count, axis) => {
+    const [size, kernel] = [x[axis + 2]!, kernelSize[axis]!];
     const step = dilation[axis]!;
     const first = Array.from({ length: count }, (_, o) => o * stride[axis]! - padding[axis]!);
     const last = first.map((at) => Math.min(at + (kernel - 1) * step + 1, size + padding[axis]!));
@@ -102,8 +113,8 @@ function adaptiveAxis(size: number, count: number): AxisWindows {
   return { start, end, padded: end.map((at, o) => at - start[o]!), step: 1 };
 }
 
-/** Windows that give exactly `outputSize` positions. @throws ShapeError */
-export function adaptiveWindows(where: string, x: Shape, outputSize: readonly number[]): AxisWindows[] {
+/** `outputSize`, which is how many windows the axes have, once x is known to fit. @throws ShapeError */
+export function adaptiveCounts(where: string, x: Shape, outputSize: readonly number[]): readonly number[] {
   if (x.length !== outputSize.length + 2 || x.slice(2).some((size) => size < 1)) {
     throw new ShapeError(
       where,
@@ -111,12 +122,17 @@ export function adaptiveWindows(where: string, x: Shape, outputSize: readonly nu
       `x must have ${outputSize.length + 2} axes, the spatial ones not empty`,
     );
   }
-  return outputSize.map((count, axis) => adaptiveAxis(x[axis + 2]!, count));
+  return outputSize;
 }
 
-/** Shape [N, C, ...] of what the windows give. */
-export function pooledShape(x: Shape, windows: readonly AxisWindows[]): number[] {
-  return [x[0]!, x[1]!, ...windows.map(({ start }) => start.length)];
+/** Windows that give exactly `outputSize` positions. @throws ShapeError */
+export function adaptiveWindows(where: string, x: Shape, outputSize: readonly number[]): AxisWindows[] {
+  return adaptiveCounts(where, x, outputSize).map((count, axis) => adaptiveAxis(x[axis + 2]!, count));
+}
+
+/** Shape [N, C, ...] of what so many windows an axis give. */
+export function pooledShape(x: Shape, counts: readonly number[]): number[] {
+  return [x[0]!, x[1]!, ...counts];
 }
 
 const ONE_WINDOW: AxisWindows = { start: [0], end: [1], padded: [1], step: 1 };

@@ -24,8 +24,16 @@ import type { AdaptiveAttrs, AvgPoolAttrs } from "../avg-pool.ts";
 import { cascadeSum } from "../cascade-sum.ts";
 import { defineOp } from "../op.ts";
 import type { Op } from "../op.ts";
-import { adaptiveWindows, boxes, forEachInBox, pooledShape, poolWindows } from "../pool-windows.ts";
-import type { AxisWindows, Box } from "../pool-windows.ts";
+import {
+  adaptiveCounts,
+  adaptiveWindows,
+  boxes,
+  forEachInBox,
+  poolCounts,
+  pooledShape,
+  poolWindows,
+} from "../pool-windows.ts";
+import type { AxisWindows, Box, PoolAttrs } from "../pool-windows.ts";
 import { clampNanLow } from "../quantize/numerics.ts";
 import { accumulate, reducedCount, reducedShape } from "../reduce.ts";
 import type { ReduceAttrs } from "../reduce.ts";
@@ -66,11 +74,11 @@ const CHANNEL_LANES = 16;
 
 function averagePool(rank: 1 | 2 | 3): Op<One, AvgPoolAttrs> {
   const name = `quantizedAvgPool${rank}d`;
-  const windowsOf = (x: TensorType, attrs: AvgPoolAttrs): AxisWindows[] =>
-    poolWindows(name, x.shape, { ...attrs, dilation: attrs.stride.map(() => 1) });
+  const undilated = (attrs: AvgPoolAttrs): PoolAttrs => ({ ...attrs, dilation: attrs.stride.map(() => 1) });
+  const windowsOf = (x: TensorType, attrs: AvgPoolAttrs): AxisWindows[] => poolWindows(name, x.shape, undilated(attrs));
   return defineOp<One, AvgPoolAttrs>({
     name,
-    infer: ([x], attrs) => [keeping(name, x, pooledShape(x.shape, windowsOf(x, attrs)))],
+    infer: ([x], attrs) => [keeping(name, x, pooledShape(x.shape, poolCounts(name, x.shape, undilated(attrs))))],
     forward([x], attrs, [type]) {
       const { dtype, qparams } = requireByte(name, x);
       const out = allocate(dtype, numel(type!.shape));
@@ -102,9 +110,7 @@ function adaptivePool(rank: 1 | 2 | 3): Op<One, AdaptiveAttrs> {
   const name = `quantizedAdaptiveAvgPool${rank}d`;
   return defineOp<One, AdaptiveAttrs>({
     name,
-    infer: ([x], { outputSize }) => [
-      keeping(name, x, pooledShape(x.shape, adaptiveWindows(name, x.shape, outputSize))),
-    ],
+    infer: ([x], { outputSize }) => [keeping(name, x, pooledShape(x.shape, adaptiveCounts(name, x.shape, outputSize)))],
     forward([x], { outputSize }, [type]) {
       const out = allocate(x.dtype, numel(type!.shape));
       const isMean = rank === 3 && outputSize.every((size) => size === 1);
