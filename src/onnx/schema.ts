@@ -13,7 +13,7 @@ import {
   FieldDescriptorProto_Type as Type,
   FileDescriptorProtoSchema,
 } from "@bufbuild/protobuf/wkt";
-import { FileFormatError } from "../errors.ts";
+import { FileFormatError, OnnxError } from "../errors.ts";
 
 const scalars = {
   double: Type.DOUBLE,
@@ -210,12 +210,20 @@ function descriptor(name: MessageName): DescMessage {
   return registry.getMessage(`onnx.${name}`)!;
 }
 
-/** @throws FileFormatError when the bytes are cut off or are no such message. */
+/** Messages in messages that are read, as many as other readers of protobuf files take: a deeper file is an attack. */
+const DEEPEST_MESSAGE = 100;
+
+/** @throws FileFormatError when the bytes are cut off or are no such message; OnnxError when it is nested too deeply. */
 export function decodeMessage<K extends MessageName>(name: K, bytes: Uint8Array): Message<K> {
   try {
-    return fromBinary(descriptor(name), bytes, { readUnknownFields: false }) as unknown as Message<K>;
+    return fromBinary(descriptor(name), bytes, {
+      readUnknownFields: false,
+      recursionLimit: DEEPEST_MESSAGE,
+    }) as unknown as Message<K>;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
+    if (cause instanceof RangeError || reason.includes("recursion depth"))
+      throw new OnnxError("ONNX", { message: name, limit: DEEPEST_MESSAGE }, "subgraphs are nested too deeply");
     throw new FileFormatError("ONNX", { message: name, bytes: bytes.length, reason }, "the bytes are not an ONNX file");
   }
 }

@@ -4,7 +4,7 @@
  */
 
 import { createMessage, decodeMessage, encodeMessage } from "../../src/onnx/schema.ts";
-import type { AttributeProto, ModelProto, NodeProto } from "../../src/onnx/schema.ts";
+import type { ModelProto } from "../../src/onnx/schema.ts";
 import { fromArray } from "../../src/tensor/create.ts";
 import { model, node } from "../onnx/models.ts";
 import type { Choices } from "./random.ts";
@@ -129,28 +129,46 @@ function functions(choices: Choices): Uint8Array {
   return encodeMessage("ModelProto", message);
 }
 
-/** Subgraphs in subgraphs. */
-function nesting(choices: Choices): Uint8Array {
-  const depth = choices.of([10, 63, 64, 65, 200, 1000, 5000]);
-  let inner: NodeProto = node("Relu", ["x"], ["y"]);
+/** A message with another one as the last of its fields: any depth, without recursion. */
+function withField(message: Uint8Array, field: number, inner: Uint8Array): Uint8Array {
+  const head = [field * 8 + 2];
+  let rest = inner.length;
+  for (; rest > 127; rest = Math.floor(rest / 128)) head.push((rest % 128) + 128);
+  head.push(rest);
+  const out = new Uint8Array(message.length + head.length + inner.length);
+  out.set(message);
+  out.set(head, message.length);
+  out.set(inner, message.length + head.length);
+  return out;
+}
+
+/** A model with as many Ifs in one another. */
+export function nested(depth: number): Uint8Array {
+  const graph = encodeMessage("GraphProto", createMessage("GraphProto", { name: "g", output: [{ name: "y" }] }));
+  const branches = ["then_branch", "else_branch"].map((name) =>
+    encodeMessage("AttributeProto", createMessage("AttributeProto", { name, type: 5 })),
+  );
+  // Both branches double the file with every level.
+  const used = depth > 20 ? branches.slice(0, 1) : branches;
+  const outer = encodeMessage("NodeProto", node("If", ["yes"], ["y"]));
+  let inner = encodeMessage("NodeProto", node("Relu", ["x"], ["y"]));
   for (let i = 0; i < depth; i++) {
-    const graph = createMessage("GraphProto", { name: "g", output: [{ name: "y" }] });
-    graph.node = [inner];
-    const attribute = (name: string): AttributeProto => {
-      const message = createMessage("AttributeProto", { name, type: 5 });
-      message.g = graph;
-      return message;
-    };
-    inner = node("If", ["yes"], ["y"]);
-    inner.attribute = [attribute("then_branch"), attribute("else_branch")].slice(0, depth > 64 ? 1 : 2);
-    if (depth > 20) inner.attribute = inner.attribute.slice(0, 1);
+    const body = withField(graph, 1, inner);
+    inner = used.reduce((made, branch) => withField(made, 5, withField(branch, 6, body)), outer);
   }
-  return model({
+  const rest = model({
     inputs: { x: [4] },
-    nodes: [inner],
+    nodes: [],
     constants: { yes: fromArray([1], [], "bool") },
     outputs: ["y"],
   });
+  // A message that is there twice is one message: the node joins the graph.
+  return withField(rest, 7, withField(new Uint8Array(), 1, inner));
+}
+
+/** Subgraphs in subgraphs. */
+function nesting(choices: Choices): Uint8Array {
+  return nested(choices.of([10, 30, 31, 32, 33, 64, 200, 1000, 2000]));
 }
 
 /** Sizes that no machine has, on inputs and weights. */

@@ -33,11 +33,13 @@ function work({ from, to }: { from: number; to: number }): void {
   const tell = (message: Message): void => parentPort!.postMessage(message);
   for (let number = from; number < to; number++) {
     tell({ number, kind: "?", state: "begin" });
-    const { kind, bytes } = fuzzFile(number, seeds);
-    tell({ number, kind, state: "begin" });
-    const started = performance.now();
+    let kind = "?";
     try {
-      const state = importFuzzed(bytes);
+      const file = fuzzFile(number, seeds);
+      kind = file.kind;
+      tell({ number, kind, state: "begin" });
+      const started = performance.now();
+      const state = importFuzzed(file.bytes);
       const { arrayBuffers, heapUsed } = process.memoryUsage();
       tell({ number, kind, state, milliseconds: performance.now() - started, bytes: arrayBuffers + heapUsed });
     } catch (error) {
