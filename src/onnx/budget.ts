@@ -67,10 +67,13 @@ export class Budget {
     );
   }
 
-  /** Whether constants of these types may be computed now; if so, it is paid for. */
-  affords(name: string, inputs: readonly Input[], types: readonly TensorType[]): boolean {
+  /**
+   * Whether constants of these types may be computed now; if so, it is paid for.
+   * @param taps how many values of its input every result of a pool reads.
+   */
+  affords(name: string, inputs: readonly Input[], types: readonly TensorType[], taps = 1): boolean {
     const results = types.reduce((sum, { shape }) => sum + numel(shape), 0);
-    const work = products.test(name) ? multiplications(inputs, results) : 0;
+    const work = products.test(name) ? multiplications(inputs, results) : taps > 1 ? results * taps : 0;
     if (!(results <= this.values) || !(work <= this.multiplications)) return false;
     this.values -= results;
     this.multiplications -= work;

@@ -132,9 +132,11 @@ export class Call {
   /**
    * A result of known types that has no operator of its own: computed now if all inputs have values, else by a node
    * that runs this rule again.
+   * @param taps how many values every result reads, where that is many.
    */
-  native(types: readonly TensorType[], compute: () => readonly Tensor[]): readonly Tensor[] {
-    if (this.given.some(isSymbolic) || !this.budget.affords(this.opType, this.inputs, types)) throw new Deferred(types);
+  native(types: readonly TensorType[], compute: () => readonly Tensor[], taps = 1): readonly Tensor[] {
+    if (this.given.some(isSymbolic) || !this.budget.affords(this.opType, this.inputs, types, taps))
+      throw new Deferred(types);
     return compute();
   }
 

@@ -11,6 +11,7 @@ import { dispatch, findOp } from "../ops/op.ts";
 import type { Attrs } from "../ops/op.ts";
 import { activeTracer, noGrad, withTracer } from "../tensor/context.ts";
 import type { Tracer } from "../tensor/context.ts";
+import { numel } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { TensorType } from "../tensor/tensor.ts";
 import type { Budget } from "./budget.ts";
@@ -75,7 +76,7 @@ export class ImportTracer implements Tracer {
     const [first] = inputs;
     if (name === "permute" && first instanceof Tensor && isDeferred(first)) return [permuted(first, attrs, types[0]!)];
     const constant = !inputs.some((input) => input instanceof Tensor && isSymbolic(input));
-    if (this.folding && constant && this.budget.affords(name, inputs, types))
+    if (this.folding && constant && this.budget.affords(name, inputs, types, tapsOf(attrs)))
       return withTracer(null, () => noGrad(() => dispatch(findOp(name), inputs, attrs))) as Tensor[];
     this.budget.visit();
     const args = inputs.map((input) => (input instanceof Tensor ? this.valueOf(input) : input));
@@ -118,6 +119,11 @@ export class ImportTracer implements Tracer {
     this.stored.set(tensor, value);
     return value;
   }
+}
+
+/** Values in a pool's window. */
+function tapsOf({ kernelSize }: Attrs): number {
+  return Array.isArray(kernelSize) ? numel(kernelSize as number[]) : 1;
 }
 
 /** Weights that stay in their file are turned when they are read. */

@@ -4,9 +4,11 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { FewbitError } from "../../src/errors.ts";
+import { FewbitError, OnnxError } from "../../src/errors.ts";
 import { importOnnx } from "../../src/onnx/index.ts";
 import { planQuantization, quantizeOnnx } from "../../src/onnx/quantize/index.ts";
+import { nested } from "../fuzz/hostile.ts";
+import { fromArray } from "../../src/tensor/create.ts";
 import { model, node } from "./models.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "fewbit-bad-"));
@@ -56,5 +58,45 @@ describe("models", () => {
   test("without anything to quantize say why", async () => {
     const bytes = model({ inputs: { x: [4] }, nodes: [node("Relu", ["x"], ["y"])], outputs: ["y"] });
     await expect(quantizeOnnx(bytes, [])).rejects.toThrow(/nothing in the model can be quantized.*no integer product/);
+  });
+});
+
+describe("files that fuzzing found", () => {
+  test.each([33, 200, 2000])("subgraphs nested %i deep are refused", (depth) => {
+    expect(() => importOnnx(nested(depth))).toThrow(OnnxError);
+    expect(() => importOnnx(nested(depth))).toThrow(/nested too deeply/);
+  });
+
+  test("subgraphs nested 30 deep are read", () => {
+    expect(importOnnx(nested(30)).graph.nodes.map(({ target }) => target)).toContain("relu");
+  });
+
+  const pools: readonly (readonly [opType: string, ceil: number])[] = [
+    ["AveragePool", 1],
+    ["AveragePool", 0],
+    ["MaxPool", 0],
+  ];
+  test.each(pools)("the windows of %s over 2^52 positions are counted, not listed", (opType, ceil_mode) => {
+    const attributes = { ceil_mode, kernel_shape: [3, 3], strides: [2, 2] };
+    const nodes = [node(opType, ["x"], ["y"], attributes)];
+    const { graph } = importOnnx(model({ inputs: { x: [1, 1, 4, 2 ** 52] }, nodes, outputs: ["y"] }));
+    expect(graph.outputs[0]).toMatchObject({ type: { shape: [1, 1, 1 + ceil_mode, 2 ** 51 - 1 + ceil_mode] } });
+  });
+
+  test("pools of constants that take too long are left in the graph", () => {
+    const size = 2 ** 20;
+    const { graph } = importOnnx(
+      model({
+        inputs: {},
+        nodes: [
+          node("ConstantOfShape", ["shape"], ["x"]),
+          node("AveragePool", ["x"], ["a"], { kernel_shape: [size / 2] }),
+          node("LpPool", ["x"], ["b"], { kernel_shape: [size / 2] }),
+        ],
+        constants: { shape: fromArray([1, 1, size], [3], "int64") },
+        outputs: ["a", "b"],
+      }),
+    );
+    expect(graph.nodes.filter(({ kind }) => kind === "operator")).toHaveLength(2);
   });
 });

@@ -75,20 +75,24 @@ function forEachWindow(x: Tensor, w: Windows, visit: (taps: number[], padded: nu
 /** y[n, c, o] = f of the taps of every window. */
 function pooled(call: Call, x: Tensor, w: Windows, f: (values: number[], padded: number) => number): Tensor {
   const type = { dtype: x.dtype, shape: [...x.shape.slice(0, 2), ...w.out] };
-  return call.native([type], () => {
-    const plane = numel(x.shape.slice(2));
-    const planes = x.shape[0]! * x.shape[1]!;
-    const size = numel(w.out);
-    const out = new Float64Array(planes * size);
-    forEachWindow(x, w, (taps, padded, o) => {
-      for (let p = 0; p < planes; p++)
-        out[p * size + o] = f(
-          taps.map((at) => x.data[p * plane + at]!),
-          padded,
-        );
-    });
-    return [fromDoubles(type, out)];
-  })[0]!;
+  return call.native(
+    [type],
+    () => {
+      const plane = numel(x.shape.slice(2));
+      const planes = x.shape[0]! * x.shape[1]!;
+      const size = numel(w.out);
+      const out = new Float64Array(planes * size);
+      forEachWindow(x, w, (taps, padded, o) => {
+        for (let p = 0; p < planes; p++)
+          out[p * size + o] = f(
+            taps.map((at) => x.data[p * plane + at]!),
+            padded,
+          );
+      });
+      return [fromDoubles(type, out)];
+    },
+    numel(w.kernel),
+  )[0]!;
 }
 
 function average(call: Call): Tensor {
@@ -127,26 +131,30 @@ function maximum(call: Call): readonly (Tensor | null)[] {
     { dtype: x.dtype, shape },
     { dtype: "int64", shape },
   ] as const;
-  return call.native(types, () => {
-    const spatial = x.shape.slice(2);
-    const [plane, size] = [numel(spatial), numel(w.out)];
-    const planes = x.shape[0]! * x.shape[1]!;
-    const [values, indices] = [new Float64Array(planes * size), new Float64Array(planes * size)];
-    const strides = stridesOf(spatial);
-    const columns = stridesOf([...spatial].reverse()).reverse();
-    const place = (at: number): number =>
-      call.int("storage_order") === 0
-        ? at
-        : strides.reduce((sum, step, i) => sum + (Math.floor(at / step) % spatial[i]!) * columns[i]!, 0);
-    forEachWindow(x, w, (taps, _, o) => {
-      for (let p = 0; p < planes; p++) {
-        const best = taps.reduce((a, b) => (x.data[p * plane + b]! > x.data[p * plane + a]! ? b : a));
-        values[p * size + o] = x.data[p * plane + best]!;
-        indices[p * size + o] = p * plane + place(best);
-      }
-    });
-    return [fromDoubles(types[0], values), fromDoubles(types[1], indices)];
-  });
+  return call.native(
+    types,
+    () => {
+      const spatial = x.shape.slice(2);
+      const [plane, size] = [numel(spatial), numel(w.out)];
+      const planes = x.shape[0]! * x.shape[1]!;
+      const [values, indices] = [new Float64Array(planes * size), new Float64Array(planes * size)];
+      const strides = stridesOf(spatial);
+      const columns = stridesOf([...spatial].reverse()).reverse();
+      const place = (at: number): number =>
+        call.int("storage_order") === 0
+          ? at
+          : strides.reduce((sum, step, i) => sum + (Math.floor(at / step) % spatial[i]!) * columns[i]!, 0);
+      forEachWindow(x, w, (taps, _, o) => {
+        for (let p = 0; p < planes; p++) {
+          const best = taps.reduce((a, b) => (x.data[p * plane + b]! > x.data[p * plane + a]! ? b : a));
+          values[p * size + o] = x.data[p * plane + best]!;
+          indices[p * size + o] = p * plane + place(best);
+        }
+      });
+      return [fromDoubles(types[0], values), fromDoubles(types[1], indices)];
+    },
+    numel(w.kernel),
+  );
 }
 
 function powerMean(call: Call): Tensor {
