@@ -222,7 +222,8 @@ export function decodeMessage<K extends MessageName>(name: K, bytes: Uint8Array)
     }) as unknown as Message<K>;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    if (cause instanceof RangeError || reason.includes("recursion depth"))
+    // A RangeError alone does not tell: the reader throws one at the end of bytes that are cut off, too.
+    if (/recursion depth|call stack/.test(reason))
       throw new OnnxError("ONNX", { message: name, limit: DEEPEST_MESSAGE }, "subgraphs are nested too deeply");
     throw new FileFormatError("ONNX", { message: name, bytes: bytes.length, reason }, "the bytes are not an ONNX file");
   }
