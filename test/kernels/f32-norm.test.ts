@@ -5,9 +5,18 @@ import {
   channelProductsReference,
   gatedReference,
   layerNormReference,
+  momentSlotsReference,
+  productSlotsReference,
 } from "../../src/kernels/f32-norm/reference.ts";
 import { F32_BUDGET } from "../../src/kernels/budget.ts";
+import type { Engine } from "../../src/engine/engine.ts";
 import { Lines, engines, expectSums, floats } from "./support.ts";
+
+/** Sums of every slot are the reference's bits; those of products in the relaxed build within its budget of what was added. */
+function expectSlots(got: readonly number[], want: Float64Array, engine: Engine, magnitude: number | null): void {
+  if (magnitude === null || engine.build === "simd") expect(got).toEqual([...want]);
+  else got.forEach((v, i) => expect(Math.abs(v - want[i]!)).toBeLessThanOrEqual(F32_BUDGET * magnitude));
+}
 
 describe.each(engines)("$build build: f32 norms", (engine) => {
   const { kernels: k, memory } = engine;
@@ -19,6 +28,7 @@ describe.each(engines)("$build build: f32 norms", (engine) => {
     [5, 7],
     [16, 3],
     [18, 2],
+    [5, 150],
   ])("%i channels, 2 lines of %i pixels", (channels, pixels) => {
     const n = 2 * channels * pixels;
     Lines.use(engine, n, (lines) => {
@@ -43,6 +53,14 @@ describe.each(engines)("$build build: f32 norms", (engine) => {
         for (let slot = 0; slot < slots; slot++)
           k.f32_channel_moments(slot, slot + 1, slots, 2, t, ax, pixels, channels, pieces!);
         expect(memory.u8(pieces!, bytes)).toEqual(memory.u8(whole!, bytes));
+        const cut = { lines: 2, pixels, channels, slots };
+        const bySlot = (step: number, offset: number): number[] =>
+          Array.from({ length: slots }, (_, slot) => [
+            ...memory.f64(whole! + (slot * step + offset) * c4, channels),
+          ]).flat();
+        const moments = momentSlotsReference(x, cut);
+        expectSlots(bySlot(28, 0), moments.sums, engine, null);
+        expectSlots(bySlot(28, 8), moments.squares, engine, Math.max(...moments.squares));
         for (let c = 0; c < channels; c++) {
           const parts = Array.from({ length: slots }, (_, slot) => {
             const count = pixels * (Math.floor(((slot + 1) * 2) / slots) - Math.floor((slot * 2) / slots));
@@ -65,6 +83,9 @@ describe.each(engines)("$build build: f32 norms", (engine) => {
         k.f32_channel_products(
           0, slots, slots, 2, t, t, ady, ax, pixels, channels, mean!, scale!, shift!, gate.low, gate.high, whole!,
         ); // prettier-ignore
+        const [gradients, products] = productSlotsReference(g, x, means, cut);
+        expectSlots(bySlot(16, 0), gradients, engine, null);
+        expectSlots(bySlot(16, 8), products, engine, 2 * pixels);
         wantSums.forEach((sums, which) => {
           const at = (slot: number): number => whole! + (slot * 16 + which * 8) * c4;
           for (let c = 0; c < channels; c++) {

@@ -1,4 +1,7 @@
-/** The specification of f32-norm: sums in double, which the kernels come close to; other results rounded as the kernels do. */
+/**
+ * The specification of f32-norm. Sums by channel are given twice: in double, which is what they mean, and in the kernels'
+ * order, block by block in slots, which is what the simd build gives bit for bit. Other results are rounded as the kernels do.
+ */
 
 const { fround } = Math;
 
@@ -29,6 +32,74 @@ export function channelMomentsReference(x: Float32Array, channels: number): Mome
     lows: Float32Array.from(all, (values) => Math.min(...values)),
     highs: Float32Array.from(all, (values) => Math.max(...values)),
   };
+}
+
+/** How sums by channel are cut: lines of `pixels` dense pixels, shared among slots one after the other. */
+export interface Slots {
+  readonly lines: number;
+  readonly pixels: number;
+  readonly channels: number;
+  readonly slots: number;
+}
+
+/** Pixels summed in float32 before they are added in double; shared/lines.as.ts has the kernels' own. */
+const BLOCK = 64;
+
+/** Two sums of every slot and channel, [slots * channels] each: float32 within blocks of pixels, double from block to block. */
+function sumSlots(
+  { lines, pixels, channels, slots }: Slots,
+  first: (i: number, c: number, slot: number) => number,
+  second: (sum: number, i: number, c: number, slot: number) => number,
+): [Float64Array, Float64Array] {
+  const sums: [Float64Array, Float64Array] = [new Float64Array(slots * channels), new Float64Array(slots * channels)];
+  for (let slot = 0; slot < slots; slot++) {
+    const end = Math.floor(((slot + 1) * lines) / slots);
+    for (let line = Math.floor((slot * lines) / slots); line < end; line++) {
+      for (let block = 0; block < pixels; block += BLOCK) {
+        for (let c = 0; c < channels; c++) {
+          let [a, b] = [0, 0];
+          for (let p = block; p < Math.min(block + BLOCK, pixels); p++) {
+            const i = (line * pixels + p) * channels + c;
+            a = fround(a + first(i, c, slot));
+            b = second(b, i, c, slot);
+          }
+          sums[0][slot * channels + c]! += a;
+          sums[1][slot * channels + c]! += b;
+        }
+      }
+    }
+  }
+  return sums;
+}
+
+/** Sums of x - pivot and of its square, and the pivots: the first pixel of every slot, [slots * channels]. */
+export function momentSlotsReference(
+  x: Float32Array,
+  cut: Slots,
+): { sums: Float64Array; squares: Float64Array; pivots: Float32Array } {
+  const { lines, pixels, channels, slots } = cut;
+  const pivots = Float32Array.from({ length: slots * channels }, (_, i) => {
+    const [slot, c] = [Math.floor(i / channels), i % channels];
+    const begin = Math.floor((slot * lines) / slots);
+    return begin < Math.floor(((slot + 1) * lines) / slots) ? x[begin * pixels * channels + c]! : 0;
+  });
+  const away = (i: number, c: number, slot: number): number => fround(x[i]! - pivots[slot * channels + c]!);
+  const [sums, squares] = sumSlots(cut, away, (sum, i, c, slot) => fround(fround(away(i, c, slot) ** 2) + sum));
+  return { sums, squares, pivots };
+}
+
+/** Sums of g and of g (x - mean), [slots * channels] each. */
+export function productSlotsReference(
+  g: Float32Array,
+  x: Float32Array,
+  mean: Float32Array,
+  cut: Slots,
+): [Float64Array, Float64Array] {
+  return sumSlots(
+    cut,
+    (i) => g[i]!,
+    (sum, i, c) => fround(fround(g[i]! * fround(x[i]! - mean[c]!)) + sum),
+  );
 }
 
 /** Per-channel affine function, and the open interval its value must lie in for a gradient to pass. */
