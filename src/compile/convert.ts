@@ -7,7 +7,8 @@ import { imageStride, pixelOffset, rowStride } from "../kernels/qconv/image.ts";
 import type { Image } from "../kernels/qconv/image.ts";
 import type { Node } from "../graph/graph.ts";
 import { elementBytes, isOrderFree } from "./form.ts";
-import type { Buffer, Place, PlanBuilder } from "./plan.ts";
+import type { Buffer } from "./buffer.ts";
+import type { Place, PlanBuilder } from "./plan.ts";
 import { load, store } from "./transfer.ts";
 
 /** A stretch of elements that lies contiguous in both images. */

@@ -1,6 +1,6 @@
 /**
  * The plan builder: walks a graph once, asks each operator's rule for steps, and keeps track of which forms of
- * each value exist. `finish` places everything in memory and binds the steps to addresses.
+ * each value exist. bind.ts places everything in memory.
  */
 
 import type { Engine } from "../engine/engine.ts";
@@ -8,76 +8,16 @@ import { EngineError } from "../errors.ts";
 import { Value, describe } from "../graph/graph.ts";
 import type { Argument, Graph, Node } from "../graph/graph.ts";
 import { NO_BORDER, covers, widerBorder } from "../kernels/qconv/image.ts";
-import type { Border, Image } from "../kernels/qconv/image.ts";
+import type { Border } from "../kernels/qconv/image.ts";
 import { storageFlip } from "../kernels/qgemm/variant.ts";
 import { ObserverBase } from "../quantization/observers/base.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import type { TensorType } from "../tensor/tensor.ts";
-import { planArena } from "./arena.ts";
-import type { Lifetime } from "./arena.ts";
-import { fillBorder } from "./border.ts";
-import { elementBytes, elementOf, flat, formBytes, imageOf, unsignedZeroPoint } from "./form.ts";
+import type { Tensor, TensorType } from "../tensor/tensor.ts";
+import { Buffer } from "./buffer.ts";
+import type { Home } from "./buffer.ts";
+import { elementOf, flat, imageOf, unsignedZeroPoint } from "./form.ts";
 import type { Element, Form } from "./form.ts";
 import { clampOf, unlimited } from "./steps/clamps.ts";
 import type { Range } from "./steps/clamps.ts";
-import { store } from "./transfer.ts";
-
-/**
- * Where a value lives that outlasts a run: at an address in the engine's memory, or as a tensor that steps read anew each
- * time. A tensor under "constant" is copied into the plan's constants once.
- */
-export type Home =
-  | { readonly kind: "memory"; readonly address: number }
-  | { readonly kind: "host"; readonly tensor: Tensor }
-  | { readonly kind: "constant"; readonly tensor: Tensor };
-
-/** A value in one form: somewhere in the arena, unless it has a home. */
-export class Buffer implements Lifetime {
-  readonly form: Form;
-  readonly type: TensorType;
-  readonly element: Element;
-  readonly bytes: number;
-  /** What the border holds, as stored. */
-  readonly borderValue: number;
-  /** The buffer whose bytes this one really is (a reshape). */
-  readonly alias: Buffer | null;
-  readonly home: Home | null;
-  first = Infinity;
-  last = -1;
-
-  constructor(
-    form: Form,
-    type: TensorType,
-    borderValue: number,
-    alias: Buffer | null,
-    element = alias ? alias.element : elementOf(type.dtype),
-    home: Home | null = null,
-  ) {
-    this.form = form;
-    this.type = type;
-    this.element = element;
-    this.home = home;
-    this.bytes = formBytes(form, this.element);
-    this.borderValue = borderValue;
-    this.alias = alias;
-  }
-
-  get group(): string {
-    const { form } = this;
-    if (form.kind === "flat" || form.image.border === NO_BORDER) return "";
-    return JSON.stringify([form.image, this.element, this.borderValue]);
-  }
-
-  get root(): Buffer {
-    return this.alias ? this.alias.root : this;
-  }
-
-  /** The image of an image buffer. @throws EngineError */
-  get image(): Image {
-    if (this.form.kind === "image") return this.form.image;
-    throw new EngineError("compile", { shape: this.type.shape }, "a value that is not an image was read as one");
-  }
-}
 
 /** Where things are, when a step is bound. */
 export interface Place {
@@ -372,57 +312,4 @@ function collectBorders(graph: Graph, ruleOf: PlanOptions["ruleOf"], machine: Ma
     });
   }
   return borders;
-}
-
-/** A plan placed in memory: run the steps in order. */
-export interface BoundPlan {
-  readonly steps: readonly { readonly spec: StepSpec; readonly run: () => void }[];
-  readonly arenaBytes: number;
-  readonly constantBytes: number;
-  readonly place: Place;
-  dispose(): void;
-}
-
-/** Gives every buffer its address, fills borders, binds the steps. @throws EngineError when memory cannot be had. */
-export function bindPlan(plan: PlanBuilder): BoundPlan {
-  const { engine } = plan;
-  const buffers = new Set(plan.steps.flatMap((step) => [...step.reads, ...step.writes]).map((buffer) => buffer.root));
-  const arena = planArena([...buffers].filter(({ element, home }) => element !== "host" && !home));
-  const owned: number[] = [];
-  const own = (bytes: number): number => {
-    const at = engine.memory.alloc(bytes);
-    owned.push(at);
-    return at;
-  };
-  const dispose = (): void => owned.splice(0).forEach((at) => engine.memory.free(at));
-  try {
-    const base = own(arena.bytes);
-    const hosts = new Map<Buffer, { tensor: Tensor | null }>();
-    const addresses = new Map<Buffer, number>();
-    let constantBytes = 0;
-    const place: Place = {
-      engine,
-      at: ({ root }) => addresses.get(root) ?? base + arena.offsets.get(root)!,
-      constant: (bytes) => ((constantBytes += bytes), own(bytes)),
-      host: (buffer) => hosts.get(buffer.root) ?? hosts.set(buffer.root, { tensor: null }).get(buffer.root)!,
-    };
-    engine.memory.u8(base, arena.bytes).fill(0);
-    for (const buffer of buffers) {
-      const { home } = buffer;
-      if (home?.kind === "memory") addresses.set(buffer, home.address);
-      else if (home?.kind === "host" || (home && buffer.element === "host")) place.host(buffer).tensor = home.tensor;
-      else if (home) {
-        addresses.set(buffer, place.constant(buffer.bytes));
-        store(engine, buffer, addresses.get(buffer)!, home.tensor, plan.flip);
-      }
-    }
-    for (const buffer of buffers)
-      if (buffer.form.kind === "image" && buffer.element !== "host")
-        fillBorder(engine, buffer.image, place.at(buffer), elementBytes(buffer.element), buffer.borderValue);
-    const steps = plan.steps.map((spec) => ({ spec, run: spec.bind(place) }));
-    return { steps, arenaBytes: arena.bytes, constantBytes, place, dispose };
-  } catch (error) {
-    dispose();
-    throw error;
-  }
 }

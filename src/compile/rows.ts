@@ -7,7 +7,7 @@ import { imageStride, pixelOffset, rowStride } from "../kernels/qconv/image.ts";
 import type { Image } from "../kernels/qconv/image.ts";
 import { numel } from "../tensor/shape.ts";
 import { elementBytes } from "./form.ts";
-import type { Buffer } from "./plan.ts";
+import type { Buffer } from "./buffer.ts";
 
 /** One kernel call: `rows` rows of `count` elements; offsets and strides in bytes, one for each buffer. */
 export interface RowBlock {

@@ -11,7 +11,7 @@ import { numel } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { TensorType } from "../tensor/tensor.ts";
 import { isOrderFree } from "./form.ts";
-import type { Buffer } from "./plan.ts";
+import type { Buffer } from "./buffer.ts";
 
 /** Stored byte of an integer, and back: q - lowest, top bit flipped where the machine wants it. */
 function byteMask(dtype: DType, flip: number): number {

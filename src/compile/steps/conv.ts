@@ -25,7 +25,8 @@ import type { ConvAttrs } from "../../ops/conv-geometry.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { imageOf } from "../form.ts";
-import type { Buffer, Machine, Place, PlanBuilder, StepRule } from "../plan.ts";
+import type { Buffer } from "../buffer.ts";
+import type { Machine, Place, PlanBuilder, StepRule } from "../plan.ts";
 import { borderOf, convOperations, convShapeOf } from "./quantized-conv.ts";
 
 const FLOAT = 4;

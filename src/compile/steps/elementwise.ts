@@ -5,7 +5,8 @@
 import type { Node } from "../../graph/graph.ts";
 import { Value } from "../../graph/graph.ts";
 import { numel, sameShape } from "../../tensor/shape.ts";
-import type { Buffer, Place, PlanBuilder, StepRule } from "../plan.ts";
+import type { Buffer } from "../buffer.ts";
+import type { Place, PlanBuilder, StepRule } from "../plan.ts";
 import { rowBlocks } from "../rows.ts";
 import type { RowBlock } from "../rows.ts";
 import { clampOf, clampTargets, unlimited } from "./clamps.ts";

@@ -7,7 +7,8 @@ import type { Node } from "../../graph/graph.ts";
 import { requantizeTable } from "../../kernels/qlut/reference.ts";
 import { numel } from "../../tensor/shape.ts";
 import { elementBytes, elementOf } from "../form.ts";
-import type { Buffer, Place, PlanBuilder } from "../plan.ts";
+import type { Buffer } from "../buffer.ts";
+import type { Place, PlanBuilder } from "../plan.ts";
 import { dequantizerOf, quantizerOf } from "./quantized-storage.ts";
 
 /** Rows of an input within the output's: how many, how long, and where they begin; in elements. */

@@ -11,7 +11,8 @@ import type { Image } from "../../kernels/qconv/image.ts";
 import { requantizeTable } from "../../kernels/qlut/reference.ts";
 import { numel } from "../../tensor/shape.ts";
 import { elementBytes, elementOf, imageOf } from "../form.ts";
-import type { Buffer, Place, PlanBuilder, StepRule } from "../plan.ts";
+import type { Buffer } from "../buffer.ts";
+import type { Place, PlanBuilder, StepRule } from "../plan.ts";
 import { emitJoin } from "./join.ts";
 import { dequantizerOf, quantizerOf } from "./quantized-storage.ts";
 

@@ -4,7 +4,8 @@
 
 import type { PartBlock, PlacedPart } from "../../kernels/qgemm/parts.ts";
 import { rangeKernel, rowsCalls, stepsOf } from "../../kernels/qgemm/run.ts";
-import type { Buffer, Place } from "../plan.ts";
+import type { Buffer } from "../buffer.ts";
+import type { Place } from "../plan.ts";
 
 /** Position of the range's start among a product kernel's arguments. */
 const RANGE_AT = 3;

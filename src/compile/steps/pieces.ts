@@ -7,7 +7,8 @@ import type { Node } from "../../graph/graph.ts";
 import { numel } from "../../tensor/shape.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import { elementBytes, elementOf } from "../form.ts";
-import type { Buffer, Place, PlanBuilder, StepRule } from "../plan.ts";
+import type { Buffer } from "../buffer.ts";
+import type { Place, PlanBuilder, StepRule } from "../plan.ts";
 
 interface Pieces {
   /** Elements that move together. */

@@ -12,7 +12,8 @@ import type { AvgPoolAttrs } from "../../ops/avg-pool.ts";
 import type { PoolAttrs } from "../../ops/pool-windows.ts";
 import { dtypeInfo } from "../../tensor/dtype.ts";
 import { elementOf, flat, imageOf } from "../form.ts";
-import type { Buffer, Place, PlanBuilder, Precision, StepRule } from "../plan.ts";
+import type { Buffer } from "../buffer.ts";
+import type { Place, PlanBuilder, Precision, StepRule } from "../plan.ts";
 import { quantizerOf } from "./quantized-storage.ts";
 
 const FLOAT = 4;

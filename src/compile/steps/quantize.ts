@@ -11,7 +11,8 @@ import { ruleCode, writeDequantizer, writeQuantizer } from "../../kernels/quanti
 import type { Quantizer } from "../../kernels/quantize/rules.ts";
 import type { TensorType } from "../../tensor/tensor.ts";
 import { elementOf, imageOf } from "../form.ts";
-import type { Buffer, Place, PlanBuilder, StepRule } from "../plan.ts";
+import type { Buffer } from "../buffer.ts";
+import type { Place, PlanBuilder, StepRule } from "../plan.ts";
 import { rowBlocks } from "../rows.ts";
 import { bindBytes } from "./quantized-elementwise.ts";
 import { constantRecord, dequantizerOf, quantizerOf } from "./quantized-storage.ts";

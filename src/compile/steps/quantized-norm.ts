@@ -12,7 +12,8 @@ import { numel } from "../../tensor/shape.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { elementOf } from "../form.ts";
-import type { Buffer, Place, PlanBuilder, StepRule } from "../plan.ts";
+import type { Buffer } from "../buffer.ts";
+import type { Place, PlanBuilder, StepRule } from "../plan.ts";
 import { constantRecord, dequantizerOf, quantizerOf } from "./quantized-storage.ts";
 
 const FLOAT = 4;

@@ -10,7 +10,8 @@ import { dispatch, findOp } from "../../ops/op.ts";
 import type { OpInput } from "../../ops/op.ts";
 import { noGrad } from "../../tensor/context.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import type { Buffer, Place, PlanBuilder } from "../plan.ts";
+import type { Buffer } from "../buffer.ts";
+import type { Place, PlanBuilder } from "../plan.ts";
 import { load } from "../transfer.ts";
 
 function runNode(graph: Graph, node: Node, inputs: readonly OpInput[]): readonly Tensor[] {

@@ -11,7 +11,8 @@ import { blockEnd } from "../../ops/quantized/requantize.ts";
 import { allocate, dtypeInfo } from "../../tensor/dtype.ts";
 import { numel } from "../../tensor/shape.ts";
 import { Tensor } from "../../tensor/tensor.ts";
-import type { Buffer, Place } from "../plan.ts";
+import type { Buffer } from "../buffer.ts";
+import type { Place } from "../plan.ts";
 
 /** Byte offsets of the last elements of a buffer, in row-major order from `from`. */
 function tailOffsets({ form }: Buffer, from: number): number[] {

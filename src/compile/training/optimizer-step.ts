@@ -7,7 +7,8 @@ import type { Node } from "../../graph/graph.ts";
 import type { SteppedOptimizer } from "../../optim/optimizer.ts";
 import { numel } from "../../tensor/shape.ts";
 import type { Parameter } from "../../tensor/tensor.ts";
-import type { Buffer, Place, PlanBuilder } from "../plan.ts";
+import type { Buffer } from "../buffer.ts";
+import type { Place, PlanBuilder } from "../plan.ts";
 import { load } from "../transfer.ts";
 import type { VariableStore } from "./variables.ts";
 

@@ -13,7 +13,8 @@
 import type { Node } from "../../../graph/graph.ts";
 import type { NormAttrs } from "../../../ops/norm-gradient.ts";
 import type { Tensor } from "../../../tensor/tensor.ts";
-import type { Buffer, Place, PlanBuilder, StepRule } from "../../plan.ts";
+import type { Buffer } from "../../buffer.ts";
+import type { Place, PlanBuilder, StepRule } from "../../plan.ts";
 import type { Range } from "../../steps/clamps.ts";
 import { unlimited } from "../../steps/clamps.ts";
 import { countOf, layerOf, normOf } from "./batch-norm.ts";

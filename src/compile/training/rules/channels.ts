@@ -7,7 +7,8 @@ import type { Argument, Node } from "../../../graph/graph.ts";
 import { pixelOffset } from "../../../kernels/qconv/image.ts";
 import type { TensorType } from "../../../tensor/tensor.ts";
 import { imageOf } from "../../form.ts";
-import type { Buffer, Place, PlanBuilder } from "../../plan.ts";
+import type { Buffer } from "../../buffer.ts";
+import type { Place, PlanBuilder } from "../../plan.ts";
 import { constantI32 } from "../../steps/conv.ts";
 
 const FLOAT = 4;

@@ -20,7 +20,8 @@ import { imageStride, pixelOffset, rowStride } from "../../../kernels/qconv/imag
 import type { Image } from "../../../kernels/qconv/image.ts";
 import { pixelTable } from "../../../kernels/qconv/conv.ts";
 import type { ConvAttrs } from "../../../ops/conv-geometry.ts";
-import type { Buffer, Place, PlanBuilder, StepRule } from "../../plan.ts";
+import type { Buffer } from "../../buffer.ts";
+import type { Place, PlanBuilder, StepRule } from "../../plan.ts";
 import { constantI32 } from "../../steps/conv.ts";
 import { convOperations } from "../../steps/quantized-conv.ts";
 import { FLOATS_ONLY, blockBorder, inputBorder, problemOf, shapeOf, usesWinograd } from "./conv.ts";

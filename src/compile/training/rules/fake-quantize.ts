@@ -15,7 +15,8 @@ import type { ObserveAttrs } from "../../../ops/quantize/observe.ts";
 import { isFloat } from "../../../tensor/dtype.ts";
 import { numel } from "../../../tensor/shape.ts";
 import { Tensor } from "../../../tensor/tensor.ts";
-import type { Buffer, Place, PlanBuilder, StepRule } from "../../plan.ts";
+import type { Buffer } from "../../buffer.ts";
+import type { Place, PlanBuilder, StepRule } from "../../plan.ts";
 import { constantI32 } from "../../steps/conv.ts";
 import { linesOf } from "../../steps/elementwise.ts";
 

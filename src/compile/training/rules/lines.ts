@@ -1,6 +1,7 @@
 /** Lines of elementwise steps, enough of them for threads to share. */
 
-import type { Buffer, Place } from "../../plan.ts";
+import type { Buffer } from "../../buffer.ts";
+import type { Place } from "../../plan.ts";
 import { rowBlocks } from "../../rows.ts";
 import { constantI32 } from "../../steps/conv.ts";
 import type { Lines } from "../../steps/elementwise.ts";

@@ -5,7 +5,8 @@
 import type { Node } from "../../../graph/graph.ts";
 import { Value } from "../../../graph/graph.ts";
 import { numel } from "../../../tensor/shape.ts";
-import type { Buffer, Place, PlanBuilder, StepRule } from "../../plan.ts";
+import type { Buffer } from "../../buffer.ts";
+import type { Place, PlanBuilder, StepRule } from "../../plan.ts";
 import { constantF32, constantI32 } from "../../steps/conv.ts";
 import { linearRule } from "../../steps/linear.ts";
 import type { Range } from "../../steps/clamps.ts";

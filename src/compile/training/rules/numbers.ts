@@ -4,7 +4,8 @@
  */
 
 import type { Argument, Node } from "../../../graph/graph.ts";
-import type { Buffer, Place, PlanBuilder } from "../../plan.ts";
+import type { Buffer } from "../../buffer.ts";
+import type { Place, PlanBuilder } from "../../plan.ts";
 
 export interface Numbers {
   /** What the step reads; empty for stored tensors. */

@@ -11,7 +11,8 @@ import type { AdaptiveAttrs, AvgPoolAttrs } from "../../../ops/avg-pool.ts";
 import type { PoolAttrs } from "../../../ops/pool-windows.ts";
 import type { Shape } from "../../../tensor/shape.ts";
 import { imageOf } from "../../form.ts";
-import type { Buffer, Place, PlanBuilder, StepRule } from "../../plan.ts";
+import type { Buffer } from "../../buffer.ts";
+import type { Place, PlanBuilder, StepRule } from "../../plan.ts";
 import { both } from "../../steps/pool.ts";
 
 const FLOAT = 4;
