@@ -1,77 +1,57 @@
 /**
- * Float elementwise operators: sums and products of two tensors of one shape, clamps, and smooth activations.
+ * Float elementwise operators: sums, differences and products of two tensors of one shape, clamps, and smooth activations.
  */
 
 import type { Node } from "../../graph/graph.ts";
 import { Value } from "../../graph/graph.ts";
 import { numel, sameShape } from "../../tensor/shape.ts";
-import type { Buffer } from "../buffer.ts";
-import type { Place, PlanBuilder, StepRule } from "../plan.ts";
+import { ELEMENT_WORK, LINES, sharedLines } from "../lines.ts";
+import type { PlanBuilder, StepRule } from "../plan.ts";
 import { rowBlocks } from "../rows.ts";
-import type { RowBlock } from "../rows.ts";
 import { clampOf, clampTargets, unlimited } from "./clamps.ts";
-import { constantI32 } from "./conv.ts";
 import { tableRule } from "./quantized-elementwise.ts";
-
-/** Addresses of the line tables of each buffer, how many lines, and their length in elements. */
-export interface Lines {
-  readonly count: number;
-  readonly length: number;
-  readonly tables: readonly number[];
-}
-
-/** Elementwise kernels are shared among threads by lines. */
-const LINES = { at: 0, unit: 1 };
-/** What an element costs, in the multiplications and additions of a product that take as long. */
-const ELEMENT_WORK = 8;
-
-/** All rows of all blocks as one table of byte offsets a buffer. */
-export function linesOf(place: Place, buffers: readonly Buffer[]): Lines {
-  const blocks = rowBlocks(buffers);
-  const offsets = (which: number): number[] =>
-    blocks.flatMap(({ rows, offsets: starts, strides }: RowBlock) =>
-      Array.from({ length: rows }, (_, row) => starts[which]! + row * strides[which]!),
-    );
-  const tables = buffers.map((_, which) => constantI32(place, offsets(which)));
-  return { count: blocks.reduce((sum, { rows }) => sum + rows, 0), length: blocks[0]?.count ?? 0, tables };
-}
 
 function areFloat(node: Node, plan: PlanBuilder): boolean {
   return node.args.every((arg) => arg instanceof Value && plan.type(arg).dtype === "float32" && !plan.constant(arg));
 }
 
-function pairRule(product: boolean): StepRule {
+/** Sums, differences and products of two float32 tensors of one shape; a clamp behind them is taken over. */
+export function emitPair(node: Node, plan: PlanBuilder, operator: "add" | "sub" | "mul"): void {
+  const [a, b] = node.args;
+  const { output: value, range } = plan.absorbClamp(node);
+  const left = plan.read(a!, node, plan.isReadAsImage(value) ? { kind: "image" } : { kind: "any" });
+  const right = plan.read(b!, node, { kind: left.form.kind });
+  const output = plan.write(value, left.form.kind);
+  plan.step({
+    node,
+    kernel: `f32 ${operator}`,
+    precision: "float",
+    why: "",
+    operations: numel(output.type.shape),
+    reads: [left, right],
+    writes: [output],
+    bind(place) {
+      const { count, length, tables: [ta, tb, ty] } = sharedLines(place, [left, right, output]); // prettier-ignore
+      const { engine } = place;
+      const lines = [0, count, ta!, tb!, ty!, place.at(left), place.at(right), place.at(output), length] as const;
+      const { low, high } = range;
+      const work = ELEMENT_WORK * count * length;
+      if (operator === "mul") return () => engine.share("f32_mul", [...lines, low, high], LINES, work);
+      const alpha = operator === "add" ? 1 : -1;
+      return () => engine.share("f32_add", [...lines, alpha, low, high], LINES, work);
+    },
+  });
+}
+
+function pairRule(operator: "add" | "sub" | "mul"): StepRule {
   return {
     emit(node, plan) {
       const [a, b] = node.args;
-      if (!areFloat(node, plan)) return "only sums and products of two computed float32 tensors have a kernel";
+      if (!areFloat(node, plan))
+        return "only sums, differences and products of two computed float32 tensors have a kernel";
       if (!sameShape(plan.type(a!).shape, plan.type(b!).shape))
         return "the shapes differ and would have to be broadcast";
-      const { output: value, range } = plan.absorbClamp(node);
-      const left = plan.read(a!, node, plan.isReadAsImage(value) ? { kind: "image" } : { kind: "any" });
-      const right = plan.read(b!, node, { kind: left.form.kind });
-      const output = plan.write(value, left.form.kind);
-      plan.step({
-        node,
-        kernel: product ? "f32 mul" : "f32 add",
-        precision: "float",
-        why: "",
-        operations: numel(output.type.shape),
-        reads: [left, right],
-        writes: [output],
-        bind(place) {
-          const { count, length, tables: [ta, tb, ty] } = linesOf(place, [left, right, output]); // prettier-ignore
-          const [pa, pb, py] = [place.at(left), place.at(right), place.at(output)];
-          const { engine } = place;
-          const work = count * length * ELEMENT_WORK;
-          const { low, high } = range;
-          if (product) {
-            return () => engine.share("f32_mul", [0, count, ta!, tb!, ty!, pa, pb, py, length, low, high], LINES, work);
-          }
-          return () =>
-            engine.share("f32_add", [0, count, ta!, tb!, ty!, pa, pb, py, length, 1, low, high], LINES, work);
-        },
-      });
+      emitPair(node, plan, operator);
     },
   };
 }
@@ -90,7 +70,7 @@ function emitClamp(node: Node, plan: PlanBuilder): string | void {
     reads: [input],
     writes: [output],
     bind(place) {
-      const { count, length, tables } = linesOf(place, [input, output]);
+      const { count, length, tables } = sharedLines(place, [input, output]);
       const [source, target] = [place.at(input), place.at(output)];
       const work = count * length * ELEMENT_WORK;
       return () =>
@@ -167,8 +147,9 @@ function emitSoftmax(node: Node, plan: PlanBuilder): string | void {
 }
 
 export const elementwiseRules: readonly (readonly [string, StepRule])[] = [
-  ["add", pairRule(false)],
-  ["mul", pairRule(true)],
+  ["add", pairRule("add")],
+  ["sub", pairRule("sub")],
+  ["mul", pairRule("mul")],
   ...clampTargets.map((target) => [target, { emit: emitClamp }] as const),
   ...[...activations.keys()].map((target) => [target, { emit: emitActivation }] as const),
   ["softmax", { emit: emitSoftmax }],

@@ -9,48 +9,23 @@ import type { BatchStatistics } from "../../quantization/observers/base.ts";
 import { HistogramObserver } from "../../quantization/observers/histogram.ts";
 import type { Range } from "../../ops/quantize/ranges.ts";
 import type { Buffer } from "../buffer.ts";
+import { LINES, sharedLines } from "../lines.ts";
+import type { Lines } from "../lines.ts";
 import type { Place, PlanBuilder } from "../plan.ts";
 import { load } from "../transfer.ts";
-import { constantI32 } from "./conv.ts";
-import { rowBlocks } from "../rows.ts";
 
 const FLOAT = 4;
 /** Before the tables of a histogram: its range, and room for the kernel. */
 const HEAD_BYTES = 64;
 /** Tables that take turns. */
 const TABLES = 4;
-const LINES = { at: 0, unit: 1 };
-
-interface Lines {
-  readonly count: number;
-  readonly length: number;
-  readonly table: number;
-}
-
-/**
- * Lines of a buffer, the last first: what was written last is still in the cache. One line in all is cut into one an
- * image, for threads to share.
- */
-function sharedLines(place: Place, buffer: Buffer): Lines {
-  const blocks = rowBlocks([buffer]);
-  const { count: length } = blocks[0]!;
-  const starts = blocks.flatMap(({ rows, offsets, strides }) =>
-    Array.from({ length: rows }, (_, row) => offsets[0]! + row * strides[0]!),
-  );
-  const images = buffer.type.shape[0] ?? 1;
-  const pieces = starts.length === 1 && images > 1 && length % images === 0 ? images : 1;
-  const cut = starts.flatMap((start) =>
-    Array.from({ length: pieces }, (_, i) => start + (i * length * FLOAT) / pieces),
-  );
-  return { count: cut.length, length: length / pieces, table: constantI32(place, cut.reverse()) };
-}
 
 /** The call that takes the range of a buffer. */
-function bindRange(place: Place, source: number, { count, length, table }: Lines): () => Range {
+function bindRange(place: Place, source: number, { count, length, tables: [table] }: Lines): () => Range {
   const { engine, constant } = place;
   const range = constant(2 * FLOAT);
   return () => {
-    engine.kernels.f32_min_max(0, count, table, source, length, range);
+    engine.kernels.f32_min_max(0, count, table!, source, length, range);
     const [min, max] = engine.memory.f32(range, 2);
     return { min: min!, max: max! };
   };
@@ -60,7 +35,7 @@ function bindRange(place: Place, source: number, { count, length, table }: Lines
 function bindHistogram(
   place: Place,
   source: number,
-  { count, length, table }: Lines,
+  { count, length, tables: [table] }: Lines,
   bins: number,
 ): (min: number, max: number) => { readonly range: Range; readonly counts: Float32Array } {
   const { engine, constant } = place;
@@ -72,7 +47,7 @@ function bindHistogram(
     for (let thread = 0; thread < engine.threads; thread++)
       engine.memory.f32(out + thread * bytes, 2).set([Infinity, -Infinity]);
     const operations = 8 * count * length;
-    engine.share("f32_histogram", [0, count, table, source, length, min, max, bins, out], split, operations);
+    engine.share("f32_histogram", [0, count, table!, source, length, min, max, bins, out], split, operations);
     const counts = new Float32Array(bins);
     let [least, most] = [Infinity, -Infinity];
     for (let thread = 0; thread < engine.threads; thread++) {
@@ -115,7 +90,7 @@ class SharedStatistics {
   constructor(place: Place, buffer: Buffer) {
     this.place = place;
     this.source = place.at(buffer);
-    this.lines = sharedLines(place, buffer);
+    this.lines = sharedLines(place, [buffer], { lastFirst: true });
     this.takeRange = bindRange(place, this.source, this.lines);
   }
 

@@ -29,7 +29,7 @@ import { flat } from "../form.ts";
 import type { Buffer } from "../buffer.ts";
 import type { Place, PlanBuilder, StepRule } from "../plan.ts";
 import { load, store } from "../transfer.ts";
-import { linesOf } from "./elementwise.ts";
+import { linesOf } from "../lines.ts";
 import { placeParts, runPlaced } from "./parts.ts";
 import { epilogueOf, refuseQuantized, weightZeroPoints } from "./quantized-epilogue.ts";
 import { quantizerOf } from "./quantized-storage.ts";

@@ -8,16 +8,13 @@ import { Value } from "../../../graph/graph.ts";
 import { numel, sameShape } from "../../../tensor/shape.ts";
 import type { Shape } from "../../../tensor/shape.ts";
 import { flat } from "../../form.ts";
+import { ELEMENT_WORK, LINES, sharedLines } from "../../lines.ts";
 import type { PlanBuilder, StepRule } from "../../plan.ts";
+import { emitPair } from "../../steps/elementwise.ts";
 import { isTakenIn } from "./batch-norm.ts";
 import { bindMoments, channelForm, channelLines, channelVector, emptyMoments, readChannels } from "./channels.ts";
-import { sharedLines } from "./lines.ts";
 import { numbersOf } from "./numbers.ts";
 import { emitRowDots, emitRowScale, isPerRow, isSummedByRow } from "./rows.ts";
-
-const LINES = { at: 0, unit: 1 };
-/** What an element counts when it is decided whether threads pay: moving it costs more than computing. */
-const WORK = 8;
 
 type Operator = "add" | "sub" | "mul" | "div";
 
@@ -44,36 +41,7 @@ function emitGate(node: Node, plan: PlanBuilder): string | void {
       const { count, length, tables: [td, tx, ty] } = sharedLines(place, [gradient, mask, output]); // prettier-ignore
       const [pd, px, py] = [place.at(gradient), place.at(mask), place.at(output)];
       const args = [0, count, td!, tx!, ty!, pd, px, py, length, low, high ?? Infinity] as const;
-      return () => place.engine.share("f32_clamp_grad", [...args], LINES, WORK * count * length);
-    },
-  });
-}
-
-/** Sums, differences and products of two tensors of one shape. */
-function emitPair(node: Node, plan: PlanBuilder, operator: Operator): string | void {
-  const [a, b] = node.args;
-  if (operator === "div") return "there is no kernel for the quotient of two tensors";
-  const { output: value, range } = plan.absorbClamp(node);
-  const left = plan.read(a!, node, plan.isReadAsImage(value) ? { kind: "image" } : { kind: "any" });
-  const right = plan.read(b!, node, { kind: left.form.kind });
-  const output = plan.write(value, left.form.kind);
-  plan.step({
-    node,
-    kernel: `f32 ${operator}`,
-    precision: "float",
-    why: "",
-    operations: numel(output.type.shape),
-    reads: [left, right],
-    writes: [output],
-    bind(place) {
-      const { count, length, tables: [ta, tb, ty] } = sharedLines(place, [left, right, output]); // prettier-ignore
-      const { engine } = place;
-      const lines = [0, count, ta!, tb!, ty!, place.at(left), place.at(right), place.at(output), length] as const;
-      const { low, high } = range;
-      const work = WORK * count * length;
-      if (operator === "mul") return () => engine.share("f32_mul", [...lines, low, high], LINES, work);
-      const alpha = operator === "add" ? 1 : -1;
-      return () => engine.share("f32_add", [...lines, alpha, low, high], LINES, work);
+      return () => place.engine.share("f32_clamp_grad", [...args], LINES, ELEMENT_WORK * count * length);
     },
   });
 }
@@ -143,7 +111,10 @@ function arithmetic(operator: Operator): StepRule {
       const [left, right] = [shapeOf(plan, a), shapeOf(plan, b)];
       const [floatA, floatB] = [isFloatTensor(plan, a), isFloatTensor(plan, b)];
       if (operator === "mul" && isSummedByRow(node)) return;
-      if (floatA && floatB && sameShape(left, right)) return emitPair(node, plan, operator);
+      if (floatA && floatB && sameShape(left, right))
+        return operator === "div"
+          ? "there is no kernel for the quotient of two tensors"
+          : emitPair(node, plan, operator);
       if (operator === "mul" && floatA && isPerRow(right, left)) return emitRowScale(node, plan, a, b);
       if (operator === "mul" && floatB && isPerRow(left, right)) return emitRowScale(node, plan, b, a);
       if (floatA && isPerChannel(right, left)) return emitChannels(node, plan, operator, false);

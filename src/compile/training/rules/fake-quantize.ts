@@ -18,7 +18,7 @@ import { Tensor } from "../../../tensor/tensor.ts";
 import type { Buffer } from "../../buffer.ts";
 import type { Place, PlanBuilder, StepRule } from "../../plan.ts";
 import { constantI32 } from "../../steps/conv.ts";
-import { linesOf } from "../../steps/elementwise.ts";
+import { linesOf } from "../../lines.ts";
 
 const FLOAT = 4;
 const LINES = { at: 0, unit: 1 };
