@@ -19,6 +19,7 @@ import {
   silu,
   slice,
   softmax,
+  sub,
   tanh,
 } from "../../src/ops/index.ts";
 import "../../src/ops/methods.ts";
@@ -99,4 +100,9 @@ test.each(["quint8", "qint8"] as const)("pools of %s are exact", (dtype) => {
   kernelsOf((x) => adaptiveAvgPool2d(q(x), [3, 2]));
   kernelsOf((x) => adaptiveAvgPool2d(q(x), 1).flatten(1));
   kernelsOf((x) => mean(q(x), [2, 3]));
+});
+
+test("differences, with a clamp taken over", () => {
+  expect(kernelsOf((x) => sub(sigmoid(x), x))).toContain("f32 sub");
+  expect(kernelsOf((x) => relu(sub(x, tanh(x))))).toEqual(["input flat", "f32 tanh", "f32 sub", "output"]);
 });
