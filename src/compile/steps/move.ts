@@ -74,21 +74,36 @@ function imagesOf(node: Node, plan: PlanBuilder): string | null {
 }
 
 /** The axis of an image a tensor's axis is. */
-export function axisName(rank: number, dim: number): "n" | "c" | "h" | "w" {
+function axisName(rank: number, dim: number): "n" | "c" | "h" | "w" {
   const names = rank === 4 ? (["n", "c", "h", "w"] as const) : (["n", "c", "w"] as const);
   return names[dim]!;
+}
+
+/** Where a slice of a tensor of this rank begins in its image, and its steps; a string says why there is no kernel. */
+export function sliceCorner(rank: number, node: Node): Corner | string {
+  const { dim, start, step } = node.attrs as { dim: number; start: number; step: number };
+  const axis = axisName(rank, dim);
+  if (step < 1 || (axis === "c" && step !== 1)) return "channels can only be sliced one by one, and nothing backwards";
+  const steps = (["n", "h", "w"] as const).map((name) => (name === axis ? step : 1)) as [number, number, number];
+  return { ...origin, [axis]: start, steps };
+}
+
+/** Where the values begin in an image padded with zeros; a string says why there is no kernel. */
+export function padCorner(rank: number, node: Node): Corner | string {
+  const { padding, mode, value = 0 } = node.attrs as { padding: readonly number[]; mode: string; value?: number };
+  if (mode !== "constant" || value !== 0 || padding.some((p) => p < 0)) return "only padding with zeros has a kernel";
+  const corner: Record<"n" | "c" | "h" | "w", number> = { n: 0, c: 0, h: 0, w: 0 };
+  for (let i = 0; i * 2 < padding.length; i++) corner[axisName(rank, rank - 1 - i)] = padding[i * 2]!;
+  return { ...corner, steps: origin.steps };
 }
 
 function emitSlice(node: Node, plan: PlanBuilder): string | void {
   const refused = imagesOf(node, plan);
   if (refused) return refused;
-  const { dim, start, step } = node.attrs as { dim: number; start: number; step: number };
-  const axis = axisName(plan.type(node.output).shape.length, dim);
-  if (step < 1 || (axis === "c" && step !== 1)) return "channels can only be sliced one by one, and nothing backwards";
+  const corner = sliceCorner(plan.type(node.output).shape.length, node);
+  if (typeof corner === "string") return corner;
   const input = plan.read(node.args[0]!, node, { kind: "image" });
   const output = plan.write(node.output, "image");
-  const steps = (["n", "h", "w"] as const).map((name) => (name === axis ? step : 1)) as [number, number, number];
-  const corner: Corner = { ...origin, [axis]: start, steps };
   plan.step({
     node,
     kernel: "copy pieces",
@@ -118,11 +133,8 @@ export function bindFill({ engine, at }: Place, buffer: Buffer, value: number): 
 function emitPad(node: Node, plan: PlanBuilder): string | void {
   const refused = imagesOf(node, plan);
   if (refused) return refused;
-  const { padding, mode, value } = node.attrs as { padding: readonly number[]; mode: string; value: number };
-  if (mode !== "constant" || value !== 0 || padding.some((p) => p < 0)) return "only padding with zeros has a kernel";
-  const rank = plan.type(node.output).shape.length;
-  const corner: Record<"n" | "c" | "h" | "w", number> = { n: 0, c: 0, h: 0, w: 0 };
-  for (let i = 0; i * 2 < padding.length; i++) corner[axisName(rank, rank - 1 - i)] = padding[i * 2]!;
+  const corner = padCorner(plan.type(node.output).shape.length, node);
+  if (typeof corner === "string") return corner;
   const input = plan.read(node.args[0]!, node, { kind: "image" });
   const output = plan.write(node.output, "image");
   plan.step({
@@ -135,7 +147,7 @@ function emitPad(node: Node, plan: PlanBuilder): string | void {
     writes: [output],
     bind(place) {
       const fill = bindFill(place, output, output.borderValue);
-      const copy = bindCopy(place, input, origin, output, { ...corner, steps: origin.steps }, input.image);
+      const copy = bindCopy(place, input, origin, output, corner, input.image);
       return () => {
         fill();
         copy();

@@ -6,8 +6,7 @@
 import type { Node } from "../../../graph/graph.ts";
 import { imageOf } from "../../form.ts";
 import type { PlanBuilder, StepRule } from "../../plan.ts";
-import { axisName, bindCopy, bindFill, origin } from "../../steps/move.ts";
-import type { Corner } from "../../steps/move.ts";
+import { bindCopy, bindFill, origin, padCorner, sliceCorner } from "../../steps/move.ts";
 
 const IMAGES = "only float32 tensors of rank 3 and 4 have a kernel";
 
@@ -18,13 +17,10 @@ function isImage(plan: PlanBuilder, node: Node): boolean {
 
 function emitSliceBackward(node: Node, plan: PlanBuilder): string | void {
   if (!isImage(plan, node)) return IMAGES;
-  const { dim, start, step } = node.attrs as { dim: number; start: number; step: number };
-  const axis = axisName(plan.type(node.output).shape.length, dim);
-  if (step < 1 || (axis === "c" && step !== 1)) return "channels can only be sliced one by one, and nothing backwards";
+  const corner = sliceCorner(plan.type(node.output).shape.length, node);
+  if (typeof corner === "string") return corner;
   const gradient = plan.read(node.args[0]!, node, { kind: "image" });
   const output = plan.write(node.output, "image");
-  const steps = (["n", "h", "w"] as const).map((name) => (name === axis ? step : 1)) as [number, number, number];
-  const corner: Corner = { ...origin, [axis]: start, steps };
   plan.step({
     node,
     kernel: "fill, copy pieces",
@@ -46,11 +42,8 @@ function emitSliceBackward(node: Node, plan: PlanBuilder): string | void {
 
 function emitPadBackward(node: Node, plan: PlanBuilder): string | void {
   if (!isImage(plan, node)) return IMAGES;
-  const { padding, mode } = node.attrs as { padding: readonly number[]; mode: string };
-  if (mode !== "constant" || padding.some((p) => p < 0)) return "only the gradient of padding with zeros has a kernel";
-  const rank = plan.type(node.output).shape.length;
-  const corner: Record<"n" | "c" | "h" | "w", number> = { n: 0, c: 0, h: 0, w: 0 };
-  for (let i = 0; i * 2 < padding.length; i++) corner[axisName(rank, rank - 1 - i)] = padding[i * 2]!;
+  const corner = padCorner(plan.type(node.output).shape.length, node);
+  if (typeof corner === "string") return corner;
   const gradient = plan.read(node.args[0]!, node, { kind: "image" });
   const output = plan.write(node.output, "image");
   plan.step({
@@ -61,7 +54,7 @@ function emitPadBackward(node: Node, plan: PlanBuilder): string | void {
     operations: 0,
     reads: [gradient],
     writes: [output],
-    bind: (place) => bindCopy(place, gradient, { ...corner, steps: origin.steps }, output, origin, output.image),
+    bind: (place) => bindCopy(place, gradient, corner, output, origin, output.image),
   });
 }
 
