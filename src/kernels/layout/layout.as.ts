@@ -1,7 +1,7 @@
 // Moving images between PyTorch's NCHW and the engine's padded NHWC, and the offset tables by which
 // kernels find pixels. Transposes go four by four through registers.
 
-import { block4x4 } from "../shared/transpose.as";
+import { block4x4, zipHigh, zipLow } from "../shared/transpose.as";
 
 /**
  * d[c][r] = s[r][c] for r < rows, c < columns, 32-bit elements; rows of s are sRow bytes apart, rows of d
@@ -66,16 +66,6 @@ function columnsOf8Rows(s: usize, sRow: usize, d: usize, dRow: usize, columns: u
   storePair(d, dRow, 10, columns, v128.xor(zipHigh(c2, c6), mask));
   storePair(d, dRow, 12, columns, v128.xor(zipLow(c3, c7), mask));
   storePair(d, dRow, 14, columns, v128.xor(zipHigh(c3, c7), mask));
-}
-
-@inline
-function zipLow(a: v128, b: v128): v128 {
-  return i8x16.shuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-}
-
-@inline
-function zipHigh(a: v128, b: v128): v128 {
-  return i8x16.shuffle(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 
 /** Eight bytes to row `at` and eight to the next, as far as they are below `rows`. */

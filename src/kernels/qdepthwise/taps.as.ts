@@ -3,6 +3,7 @@
 // [taps / 4][16][4]). Plain form: pairs of taps, widened (weights i16 [taps / 2][16][2]). The descriptor
 // is the matrix product's; its runs are the taps' offsets, padded with repeated ones of weight zero.
 import { BOUNDED, CHANNELS, FLIP, HIGH_BYTES, LOW_BYTES, MAGIC_ZERO, OUT, OUT_BYTES, PANEL_BYTES, PIX_IN, PIX_OUT, POST, POST_BIAS, POST_BYTES, POST_MULTIPLIER, RUN_COUNT, RUNS, WEIGHTS, WIDE_BIAS, WIDE_PANEL_BYTES, WIDE_WEIGHTS } from "../qgemm/layout";
+import { zipHigh, zipLow } from "../shared/transpose.as";
 import { bounded16, bounded4, MAGIC, storeRow } from "../shared/product-epilogue.as";
 
 @inline
@@ -11,15 +12,6 @@ function dot<V>(w: v128, x: v128, acc: v128, ones: v128): v128 {
   return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(w, x), ones));
 }
 
-/** Low and high bytes of a and b alternating. */
-@inline
-function zipLow(a: v128, b: v128): v128 {
-  return i8x16.shuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-}
-@inline
-function zipHigh(a: v128, b: v128): v128 {
-  return i8x16.shuffle(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-}
 /** The same by pairs of bytes. */
 @inline
 function zipPairsLow(a: v128, b: v128): v128 {

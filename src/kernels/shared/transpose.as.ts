@@ -1,4 +1,4 @@
-// Transposing 32-bit elements in registers, and gathering them.
+// Transposing 32-bit elements and bytes in registers, and gathering them.
 
 /** Stores the transpose of the 4x4 block at s (rows `sRow` bytes apart) to d (rows `dRow` bytes apart). */
 @inline
@@ -19,4 +19,14 @@ export function gather4(at: usize, stride: isize): v128 {
   v = v128.load_lane<f32>(at + stride, v, 1);
   v = v128.load_lane<f32>(at + 2 * stride, v, 2);
   return v128.load_lane<f32>(at + 3 * stride, v, 3);
+}
+
+/** Low and high bytes of a and b alternating. */
+@inline
+export function zipLow(a: v128, b: v128): v128 {
+  return i8x16.shuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+@inline
+export function zipHigh(a: v128, b: v128): v128 {
+  return i8x16.shuffle(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
