@@ -17,6 +17,7 @@ import {
   winogradWeightBytes,
 } from "../../engine/f32/winograd.ts";
 import type { Node } from "../../graph/graph.ts";
+import { DEPTHWISE_ROWS, PANEL, TILE_ROWS, convRowBlock } from "../../kernels/f32-gemm/tile.ts";
 import { NO_BORDER, imageStride, pixelOffset, rowStride, widerBorder } from "../../kernels/qconv/image.ts";
 import type { Border, Image } from "../../kernels/qconv/image.ts";
 import { pixelTable } from "../../kernels/qconv/conv.ts";
@@ -30,13 +31,6 @@ import type { Machine, Place, PlanBuilder, StepRule } from "../plan.ts";
 import { borderOf, convOperations, convShapeOf } from "./quantized-conv.ts";
 
 const FLOAT = 4;
-/** Output channels of one packed panel. */
-const PANEL = 8;
-/** Packed weights above this many bytes are walked panel by panel, in blocks of rows, smaller ones tile by tile. */
-const PANELS_IN_CACHE = 256 * 1024;
-const ROW_BLOCK = 192;
-const TILE_ROWS = 6;
-const DEPTHWISE_ROWS = 4;
 
 /** Copies numbers into the plan's constants. */
 export function constantF32({ engine, constant }: Place, values: ArrayLike<number>, length = values.length): number {
@@ -129,7 +123,7 @@ function bindDense(place: Place, { shape, input, output, weight, bias, low, high
     constantF32(place, bias ? bias.data.slice(g * outputs, (g + 1) * outputs) : [], padded),
   );
   const [source, target] = [at(input), at(output)];
-  const block = packed.groupBytes > PANELS_IN_CACHE ? ROW_BLOCK : TILE_ROWS;
+  const block = convRowBlock(packed.groupBytes);
   const operations = 2 * rows * outputs * inputs * shape.kernel[0] * shape.kernel[1];
   return () => {
     for (let g = 0; g < groups; g++) {

@@ -3,15 +3,12 @@
  */
 
 import type { Node } from "../../graph/graph.ts";
+import { MATRIX_ROWS, PANEL, TILE_ROWS } from "../../kernels/f32-gemm/tile.ts";
 import { numel } from "../../tensor/shape.ts";
 import type { PlanBuilder, StepRule } from "../plan.ts";
 import { constantF32, constantI32 } from "./conv.ts";
 
 const FLOAT = 4;
-const PANEL = 8;
-/** Rows visited for one panel before the next. */
-const ROW_BLOCK = 96;
-const TILE_ROWS = 6;
 
 function emit(node: Node, plan: PlanBuilder): string | void {
   const [x, w, b] = node.args;
@@ -75,7 +72,7 @@ function emit(node: Node, plan: PlanBuilder): string | void {
             n,
             range.low,
             range.high,
-            ROW_BLOCK,
+            MATRIX_ROWS,
           ],
           { at: 0, unit: TILE_ROWS },
           2 * rows * k * n,

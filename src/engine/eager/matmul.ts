@@ -5,6 +5,7 @@
  */
 
 import { EngineError } from "../../errors.ts";
+import { K_BLOCK, MATRIX_ROWS } from "../../kernels/f32-gemm/tile.ts";
 import type { Engine } from "../engine.ts";
 import { defaultEngine } from "../engine.ts";
 import { checkLength } from "../f32/geometry.ts";
@@ -12,11 +13,6 @@ import type { Alloc } from "../f32/image.ts";
 import { copyIn, gridTable, tableFrom } from "../f32/image.ts";
 import { initialSums, packB } from "../f32/operands.ts";
 import type { Packed } from "../f32/operands.ts";
-
-/** Steps of the sum taken at once: a panel of 8 columns is then 16 KB. */
-const K_BLOCK = 512;
-/** Rows visited for one panel before the next: 96 rows of K_BLOCK floats stay in the second-level cache. */
-const ROW_BLOCK = 96;
 
 /** `batch` independent products of [m, k] by [k, n]; `transA`: a is stored [k, m]; `transB`: b is stored [n, k]. */
 export interface MatmulShape {
@@ -53,7 +49,7 @@ function multiply(
     const accumulate = from > 0 ? 1 : 0;
     // prettier-ignore
     engine.share("f32_gemm_6x8", [
-      0, m, rows, out, a + from * 4, 1, tap, run, b.at + from * 32, b.panelBytes, init, accumulate, y, n, -Infinity, Infinity, ROW_BLOCK,
+      0, m, rows, out, a + from * 4, 1, tap, run, b.at + from * 32, b.panelBytes, init, accumulate, y, n, -Infinity, Infinity, MATRIX_ROWS,
     ], { at: 0, unit: 6 }, 2 * m * run * n);
   }
 }

@@ -4,15 +4,11 @@
  * kinds: dense (one product a group) and depthwise.
  */
 
+import { PANEL, convRowBlock } from "../../kernels/f32-gemm/tile.ts";
 import type { Engine } from "../engine.ts";
 import type { Alloc } from "./image.ts";
 import { tableFrom } from "./image.ts";
 import { initialSums } from "./operands.ts";
-
-/** Packed weights above this many bytes are walked panel by panel, smaller ones tile by tile. */
-const PANELS_IN_CACHE = 256 * 1024;
-/** Rows visited for one panel when panels do not fit the cache. */
-const ROW_BLOCK = 192;
 
 /** One product: which pixels, and which points of the kernel in which order. */
 export interface Product {
@@ -66,9 +62,9 @@ export function runDense(engine: Engine, alloc: Alloc, operands: Operands, produ
   const outputs = operands.resultChannels / groups;
   const runs = runsOf(product.taps, inputs, groups === 1);
   const panelBytes = product.taps.length * inputs * 32;
-  const packed = alloc(Math.ceil(outputs / 8) * panelBytes);
+  const packed = alloc(Math.ceil(outputs / PANEL) * panelBytes);
   const tapTable = tableFrom(engine, alloc, runs.starts);
-  const rowBlock = Math.ceil(outputs / 8) * panelBytes > PANELS_IN_CACHE ? ROW_BLOCK : 6;
+  const rowBlock = convRowBlock(Math.ceil(outputs / PANEL) * panelBytes);
   for (let g = 0; g < groups; g++) {
     product.taps.forEach(({ point }, i) => {
       const from = operands.weight + (g * strideG + point) * 4;

@@ -4,6 +4,7 @@
 
 import type { Node } from "../../../graph/graph.ts";
 import { Value } from "../../../graph/graph.ts";
+import { K_BLOCK, MATRIX_ROWS, PANEL } from "../../../kernels/f32-gemm/tile.ts";
 import { numel } from "../../../tensor/shape.ts";
 import type { Buffer } from "../../buffer.ts";
 import type { Place, PlanBuilder, StepRule } from "../../plan.ts";
@@ -13,10 +14,6 @@ import type { Range } from "../../steps/clamps.ts";
 import { unlimited } from "../../steps/clamps.ts";
 
 const FLOAT = 4;
-const PANEL = 8;
-/** Steps of the sum taken at once, and rows visited for one panel before the next: as for eager products. */
-const K_BLOCK = 512;
-const ROW_BLOCK = 96;
 
 /** y [m, n] = a [m, k] times b, [k, n] or [n, k] when `transposed`, plus a bias. */
 interface MatrixProduct {
@@ -55,7 +52,7 @@ function bindMatrixProduct(place: Place, product: MatrixProduct): () => void {
       const isLast = from + K_BLOCK >= k;
       engine.share("f32_gemm_6x8", [
         0, m, rows, out, a + from * FLOAT, 1, tap, run, packed + from * PANEL * FLOAT, panelBytes, init, from > 0 ? 1 : 0, y, n,
-        isLast ? range.low : -Infinity, isLast ? range.high : Infinity, ROW_BLOCK,
+        isLast ? range.low : -Infinity, isLast ? range.high : Infinity, MATRIX_ROWS,
       ], { at: 0, unit: 6 }, 2 * m * run * n); // prettier-ignore
     }
   };

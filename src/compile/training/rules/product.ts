@@ -5,17 +5,11 @@
 
 import { isDepthwise, runsOf } from "../../../engine/f32/implicit.ts";
 import type { Conv3d } from "../../../engine/f32/geometry.ts";
+import { DEPTHWISE_ROWS, PANEL, TILE_ROWS, convRowBlock } from "../../../kernels/f32-gemm/tile.ts";
 import type { Place } from "../../plan.ts";
 import { constantF32, constantI32 } from "../../steps/conv.ts";
 
 const FLOAT = 4;
-/** Output channels of one packed panel. */
-const PANEL = 8;
-/** Packed weights above this many bytes are walked panel by panel, in blocks of rows, smaller ones tile by tile. */
-const PANELS_IN_CACHE = 256 * 1024;
-const ROW_BLOCK = 192;
-const TILE_ROWS = 6;
-const DEPTHWISE_ROWS = 4;
 
 export interface Product {
   /** Byte offsets of every pixel: into the source, and into the result. */
@@ -56,7 +50,7 @@ function bindDense(place: Place, c: Conv3d, operands: ProductOperands, product: 
   const padded = Math.ceil(outputs / PANEL) * PANEL;
   const init = constantF32(place, [], padded);
   const rows = product.table.length;
-  const block = Math.ceil(outputs / PANEL) * panelBytes > PANELS_IN_CACHE ? ROW_BLOCK : TILE_ROWS;
+  const block = convRowBlock(Math.ceil(outputs / PANEL) * panelBytes);
   const operations = 2 * rows * product.taps.length * inputs * outputs;
   const split = { at: 0, unit: TILE_ROWS };
   return () => {
