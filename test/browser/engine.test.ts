@@ -5,6 +5,7 @@
 
 import { describe, expect, test } from "vitest";
 import { portableSuites } from "./bundle.ts";
+import { declareSuites } from "./declare.ts";
 import { browserPath, runScript, runSuites } from "./support.ts";
 import type { PageMode, SuiteResult } from "./support.ts";
 
@@ -37,17 +38,5 @@ describe.skipIf(!hasBrowser)("in Chromium (skipped where no browser is installed
     });
   });
 
-  describe.each(runs)("%j", (_, suites) => {
-    describe.each(suites.map((suite) => [suite.file, suite] as const))("%s", (_file, { error, results }) => {
-      test("loads and has cases", () => {
-        expect(error).toBe("");
-        expect(results.length).toBeGreaterThan(0);
-      });
-      for (const { name, status, error: reason } of results) {
-        test.skipIf(status === "skipped")(name, () => {
-          if (status === "failed") throw new Error(reason);
-        });
-      }
-    });
-  });
+  describe.each(runs)("%j", (_, suites) => declareSuites(suites));
 });

@@ -9,6 +9,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { bundleSuite, portableSuites } from "../browser/bundle.ts";
+import { declareSuites } from "../browser/declare.ts";
+import type { SuiteResult } from "../browser/support.ts";
 import type { PageResult } from "../browser/page-vitest.ts";
 
 const OLDEST_MAJOR = 20;
@@ -24,14 +26,8 @@ const node = PATHS.find(isOldest);
 const folder = mkdtempSync(path.join(tmpdir(), "fewbit-node20-"));
 const files = ["kernels", "engine", "compile"].flatMap(portableSuites);
 
-interface Run {
-  readonly file: string;
-  readonly results: readonly PageResult[];
-  readonly error: string;
-}
-
 /** Runs a suite in a process of that Node. Results go through a line of its output. */
-async function run(file: string): Promise<Run> {
+async function run(file: string): Promise<SuiteResult> {
   const script = path.join(folder, `${file.replaceAll(/\W/g, "-")}.mjs`);
   writeFileSync(script, `${await bundleSuite(file)}\nconsole.log("RESULT" + JSON.stringify(await globalThis.result));`);
   const { stdout, stderr } = spawnSync(node!, [script], { encoding: "utf8", maxBuffer: 1e8 });
@@ -40,7 +36,7 @@ async function run(file: string): Promise<Run> {
 }
 
 // Suites run while tests are collected: only then is known which cases there are.
-const runs: Run[] = [];
+const runs: SuiteResult[] = [];
 if (node) for (const file of files) runs.push(await run(file));
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -48,15 +44,5 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 describe.skipIf(!node)("on stock Node 20 (skipped where it is not installed)", () => {
   test("there are suites to run", () => expect(files.length).toBeGreaterThan(20));
 
-  describe.each(runs.map((one) => [one.file, one] as const))("%s", (_, { results, error }) => {
-    test("loads and has cases", () => {
-      expect(error).toBe("");
-      expect(results.length).toBeGreaterThan(0);
-    });
-    for (const { name, status, error: reason } of results) {
-      test.skipIf(status === "skipped")(name, () => {
-        if (status === "failed") throw new Error(reason);
-      });
-    }
-  });
+  declareSuites(runs);
 });
