@@ -190,6 +190,18 @@ function emitAverage(node: Node, plan: PlanBuilder): string | void {
   });
 }
 
+/** A pool by windows of one size, side by side: what an adaptive pool is when sizes divide. */
+export function equalWindows(size: readonly number[]): AvgPoolAttrs {
+  return {
+    kernelSize: size,
+    stride: size,
+    padding: [0, 0],
+    ceilMode: false,
+    countIncludePad: true,
+    divisorOverride: null,
+  };
+}
+
 /** The average of one window a pixel of the output, each of its own size: adaptive pools and means. */
 function emitWindows(
   node: Node,
@@ -207,19 +219,7 @@ function emitWindows(
     kernel: bytes ? "qpool average" : "f32 average pool",
     bind(place) {
       if (!bytes) {
-        const size = [x.h / y.h, x.w / y.w];
-        return bindFloatAverage(
-          place,
-          {
-            kernelSize: size,
-            stride: size,
-            padding: [0, 0],
-            ceilMode: false,
-            countIncludePad: true,
-            divisorOverride: null,
-          },
-          images,
-        );
+        return bindFloatAverage(place, equalWindows([x.h / y.h, x.w / y.w]), images);
       }
       const { min, max } = dtypeInfo[images.output.type.dtype];
       const plain = quantizerOf(images.output.type, plan.flip, exactMean ? "divideThenRound" : "roundThenAdd");

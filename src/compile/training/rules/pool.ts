@@ -13,7 +13,7 @@ import type { Shape } from "../../../tensor/shape.ts";
 import { imageOf } from "../../form.ts";
 import type { Buffer } from "../../buffer.ts";
 import type { Place, PlanBuilder, StepRule } from "../../plan.ts";
-import { both } from "../../steps/pool.ts";
+import { both, equalWindows } from "../../steps/pool.ts";
 
 const FLOAT = 4;
 
@@ -42,15 +42,7 @@ function placed({ at }: Place, buffer: Buffer): readonly [address: number, image
 function adaptiveAttrs(input: Image, { outputSize }: AdaptiveAttrs): AvgPoolAttrs | null {
   const [h, w] = both(outputSize, 1);
   if (input.h % h !== 0 || input.w % w !== 0) return null;
-  const size = [input.h / h, input.w / w];
-  return {
-    kernelSize: size,
-    stride: size,
-    padding: [0, 0],
-    ceilMode: false,
-    countIncludePad: true,
-    divisorOverride: null,
-  };
+  return equalWindows([input.h / h, input.w / w]);
 }
 
 function bindAverage(place: Place, attrs: AvgPoolAttrs, gradient: Buffer, output: Buffer): () => void {
