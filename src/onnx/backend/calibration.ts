@@ -29,7 +29,10 @@ export function ortCalibration(
             );
           taps.forEach((tap, i) => tap.observe(outputs[i]!));
         },
-        dispose: () => session.dispose(),
+        async dispose() {
+          for (const tap of taps) tap.dispose();
+          await session.dispose();
+        },
       };
     },
   };

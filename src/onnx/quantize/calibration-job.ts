@@ -10,6 +10,7 @@ import { DerivedObserverOrFakeQuantize } from "../../quantization/pt2e/index.ts"
 import { FixedQParamsObserver, ObserverBase } from "../../quantization/observers/index.ts";
 import { noGrad } from "../../tensor/context.ts";
 import type { CalibrationJob, Tap } from "./options.ts";
+import { tapOf } from "./watch.ts";
 
 interface ObserverNode {
   readonly node: Node;
@@ -65,11 +66,7 @@ function tapsOf(graph: Graph): { readonly values: readonly Value[]; readonly tap
     byValue.set(value, list);
   }
   const values = [...byValue.keys()];
-  const taps = values.map((value): Tap => ({
-    name: value.name,
-    observe: (tensor) => noGrad(() => byValue.get(value)!.forEach((observer) => observer.observe(tensor))),
-  }));
-  return { values, taps };
+  return { values, taps: values.map((value) => tapOf(value, byValue.get(value)!)) };
 }
 
 function tappedModel(observed: Graph): { readonly model: GraphModule; readonly taps: readonly Tap[] } {

@@ -93,6 +93,8 @@ export interface Tap {
   readonly name: string;
   /** Takes a batch of the value into its statistics. */
   observe(value: Tensor): void;
+  /** Gives back the memory that observing took; it may go on. */
+  dispose(): void;
 }
 
 /** What a runner is given. */
