@@ -63,6 +63,17 @@ const INT8 = "int8 dot product";
 const F32 = "f32 multiply-add";
 const WEB = "onnxruntime-web";
 const WEB8 = "onnxruntime-web int8";
+/** Two rows each: the native peer as on the processor the bars were set on, and with all this one has. */
+const NATIVE = [
+  ["-avx2", "AVX-VNNI, as where the bar was set"],
+  ["", "all its instructions"],
+] as const;
+
+function natives(work: string, precision: string, bound: number, name: string, peer: string): Bar[] {
+  return NATIVE.map(([end, instructions]) =>
+    times(work, `native onnxruntime${precision} (${instructions})`, bound, name, "fewbit", `${peer}${end}`),
+  );
+}
 
 export const bars: readonly Bar[] = [
   times("int8 GEMM 1024³", WEB, 3.3, "GEMM 1024³ int8", "fewbit", "ort-web"),
@@ -76,14 +87,14 @@ export const bars: readonly Bar[] = [
   rates("int8 depthwise 3x3, kernel", 65, "GOP/s", "kernel depthwise 256 28² s1 rows", INT8),
   times("f32 GEMM 1024³", WEB, 1.5, "GEMM 1024³ f32", "fewbit", "ort-web"),
   times("f32 conv 3x3 C64 56²", WEB, 4, `${C64} f32`, "fewbit", "ort-web"),
-  times("f32 conv 3x3 C64 56²", "native onnxruntime", 1, `${C64} f32`, "fewbit", "ort-node"),
+  ...natives("f32 conv 3x3 C64 56²", "", 1, `${C64} f32`, "ort-node"),
   ...[1, 50].flatMap((batch) => {
     const int8 = `network batch ${batch} int8`;
     const work = `ResNet-20 int8, batch ${batch}`;
     return [
       times(work, WEB8, batch === 1 ? 5.5 : 4.6, int8, "fewbit", "ort-web"),
-      times(work, "native onnxruntime f32", 1.5, int8, "fewbit", "ort-node-f32"),
-      times(work, "native onnxruntime int8", 0.75, int8, "fewbit", "ort-node"),
+      ...natives(work, " f32", 1.5, int8, "ort-node-f32"),
+      ...natives(work, " int8", 0.75, int8, "ort-node"),
       times(`${work}, plain SIMD build`, WEB8, 1.4, int8, "fewbit-simd", "ort-web"),
     ];
   }),

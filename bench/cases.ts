@@ -1,12 +1,13 @@
 /** Every case, from the shape lists of real networks. */
 
 import { readFileSync } from "node:fs";
+import { isNarrow } from "./candidates/list.ts";
 import { integerProducts } from "./kernels/int8.ts";
 import type { BenchCase, ConvSizes, Precision } from "./lib/case.ts";
 import { convName, convOperations } from "./lib/case.ts";
 
-const ALL = ["fewbit", "fewbit-simd", "fewbit-2t", "ort-web", "ort-web-2t", "ort-node", "tfjs"];
-const ONE_THREAD = ALL.filter((name) => !name.endsWith("-2t"));
+const ALL = ["fewbit", "fewbit-simd", "fewbit-2t", "ort-web", "ort-web-2t", "ort-node", "ort-node-avx2", "tfjs"];
+const ONE_THREAD = ALL.filter((name) => !name.endsWith("-2t") && !isNarrow(name));
 /** The layer most bars are about. */
 const C64: ConvSizes = { inChannels: 64, outChannels: 64, size: 56, kernel: 3, stride: 1, groups: 1 };
 
@@ -53,7 +54,7 @@ function network(batch: number, precision: Precision): BenchCase {
     precision,
     amount: batch,
     unit: "images/s",
-    candidates: precision === "int8" ? [...ALL, "ort-node-f32"] : ALL,
+    candidates: precision === "int8" ? [...ALL, "ort-node-f32", "ort-node-f32-avx2"] : ALL,
   };
 }
 

@@ -12,9 +12,11 @@ export class CandidateProcess {
   private readonly process: ChildProcess;
   private waiting: ((reply: Reply) => void) | undefined;
 
-  constructor(name: string) {
+  constructor(name: string, environment: NodeJS.ProcessEnv) {
     this.name = name;
-    this.process = fork(PROGRAM, [name], { serialization: "advanced", stdio: ["ignore", "ignore", "inherit", "ipc"] });
+    this.process = fork(PROGRAM, [name], {
+      serialization: "advanced", stdio: ["ignore", "ignore", "inherit", "ipc"], env: environment,
+    }); // prettier-ignore
     this.process.on("message", (reply: Reply) => this.settle(reply));
     this.process.on("exit", (code) => this.settle({ type: "failed", error: `its process ended with ${code}` }));
   }

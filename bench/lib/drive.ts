@@ -2,8 +2,11 @@
  * Drives the candidates through a case: all prepare it, then take turns, one batch each, for a number of rounds.
  */
 
+import { isNarrow } from "../candidates/list.ts";
+import type { Reply, Request } from "./candidate.ts";
 import type { BenchCase } from "./case.ts";
 import { CandidateProcess } from "./child.ts";
+import { withoutAvx512 } from "./hide-avx512.ts";
 import type { CandidateResult, CaseResult } from "./results.ts";
 
 export interface DriveOptions {
@@ -18,7 +21,7 @@ const UNDISTURBED = 0.97;
 const ATTEMPTS = 5;
 
 interface Entry {
-  readonly process: CandidateProcess;
+  readonly name: string;
   readonly ms: number[];
   output: Float32Array | null;
   note: string;
@@ -50,11 +53,11 @@ export class Driver {
         await this.timeOne(entry);
       }
     }
-    for (const { process, skipped } of entries) if (skipped === undefined) await process.ask({ type: "release" });
+    for (const entry of entries) if (entry.skipped === undefined) await this.ask(entry, { type: "release" });
     const { name, group, amount, unit } = work;
     const reference = entries.find(({ output }) => output)?.output ?? null;
     const results = entries.map((entry): [string, CandidateResult] => [
-      entry.process.name,
+      entry.name,
       {
         ms: entry.ms,
         error: reference && entry.output ? largestDifference(reference, entry.output) : null,
@@ -79,7 +82,7 @@ export class Driver {
   private async timeOne(entry: Entry): Promise<void> {
     let best = { ms: NaN, share: -1 };
     for (let i = 0; i < ATTEMPTS && best.share < UNDISTURBED; i++) {
-      const reply = await entry.process.ask({ type: "batch" });
+      const reply = await this.ask(entry, { type: "batch" });
       if (reply.type !== "time") {
         this.drop(entry, reply.type === "failed" ? reply.error : reply.type);
         return;
@@ -93,24 +96,30 @@ export class Driver {
   private drop(entry: Entry, reason: string): void {
     entry.skipped = `failed: ${reason}`;
     entry.ms.length = 0;
-    entry.process.stop();
-    this.processes.delete(entry.process.name);
+    this.processes.get(entry.name)?.stop();
+    this.processes.delete(entry.name);
   }
 
-  private async start(name: string): Promise<CandidateProcess> {
-    const known = this.processes.get(name);
-    if (known) return known;
-    const process = new CandidateProcess(name);
-    this.processes.set(name, process);
-    const reply = await process.ask({ type: "describe" });
-    if (reply.type === "description") this.descriptions[name] = reply.text;
-    return process;
+  private ask({ name }: Entry, request: Request): Promise<Reply> {
+    return this.processes.get(name)!.ask(request);
+  }
+
+  private async start(entry: Entry, environment: NodeJS.ProcessEnv): Promise<void> {
+    if (this.processes.has(entry.name)) return;
+    this.processes.set(entry.name, new CandidateProcess(entry.name, environment));
+    const reply = await this.ask(entry, { type: "describe" });
+    if (reply.type === "description") this.descriptions[entry.name] = reply.text;
   }
 
   private async prepare(name: string, work: BenchCase, quick: boolean): Promise<Entry> {
-    const process = await this.start(name);
-    const entry: Entry = { process, ms: [], output: null, note: "" };
-    const reply = await process.ask({ type: "prepare", work, quick });
+    const entry: Entry = { name, ms: [], output: null, note: "" };
+    const hidden = isNarrow(name) ? withoutAvx512() : { environment: process.env };
+    if ("reason" in hidden) {
+      entry.skipped = hidden.reason;
+      return entry;
+    }
+    await this.start(entry, hidden.environment);
+    const reply = await this.ask(entry, { type: "prepare", work, quick });
     if (reply.type === "prepared")
       Object.assign(entry, { output: reply.output, note: reply.note, amount: reply.amount });
     else if (reply.type === "skipped") entry.skipped = reply.reason;
