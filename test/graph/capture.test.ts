@@ -117,7 +117,32 @@ describe("bad input", () => {
   });
 
   test("parse errors name line and column", () => {
-    expect(() => parseGraph("graph @g(%x: float32[1]) {\n  %y = relu(%z) : float32[1]\n}")).toThrow(/line = 2/);
+    expect(() => parseGraph("graph @g(%x: float32[1]) {\n  %y = relu(%z) : float32[1]\n}")).toThrow(
+      /expected a value that was defined before.*line = 2, column = 13/,
+    );
+    expect(() => parseGraph("graph @g(%x: float32[1]) {\n  %y = relu(%x) {a=[1} : float32[1]\n}")).toThrow(
+      /expected \].*line = 2, column = 22/,
+    );
+    expect(() => parseGraph("graph @g(%x: float32[1]) {\n  return %x %x\n}")).toThrow(
+      /expected the end of the line.*line = 2, column = 13/,
+    );
+    expect(() => parseGraph(" \n")).toThrow(/the text is empty/);
+  });
+
+  test("text keeps every kind of data, name and comment", () => {
+    const text = [
+      'graph @my net, 2(%x: qint8[2,1]<{"kind":"perChannel","scales":[0.5,1e-7],"zeroPoints":[0,-3],"axis":0}>, %y: ?) {',
+      '  takes {"kind":"list","items":[{"kind":"leaf"},{"kind":"dict","entries":[["a \\"b\\" // c",{"kind":"leaf"}]]}]}',
+      '  fixedBatch {"size":2,"reason":"it says %x : \\\\","location":""}',
+      '  %a, %b = module "layers.0 \\"q\\""(%x, null, -1.5e-9) : float32[], quint8[3]<scale=0.5, zp=-3> @ "" "M" "m.ts:1"',
+      '  %c = other::op.Two(%a, 1e+21) {n="$NaN", list=["$-Infinity",[1,[]],"$-0"], o={"axis":0,"no":null}, t=true} : ?',
+      '  update "m.count" = %c',
+      "  return ",
+      "}",
+    ];
+    const graph = parseGraph(`\n${text.join("  // 1 user\n")}`);
+    expect(printGraph(graph).replace(/ {2}\/\/ \d[^"\n]*$/gm, "")).toBe(`${text.join("\n")}\n`);
+    expect(graph.nodes.at(-1)!.attrs["n"]).toBeNaN();
   });
 });
 
