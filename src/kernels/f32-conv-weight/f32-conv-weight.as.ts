@@ -20,22 +20,26 @@ export function f32_conv_weight_6x8(
   for (let t: usize = 0; t < taps; t++) {
     const tap: usize = x + load<u32>(tapTable + (t << 2));
     for (let j: usize = 0; j < run; j += 8) {
-      for (let o = rowStart; o < rowEnd; o += 6) {
+      let o = rowStart;
+      // Channels come in eights: 16 rows are 6 + 6 + 4, 32 are four times 6 and twice 4.
+      for (; rowEnd - o >= 6 && rowEnd - o != 8; o += 6) {
         const y0 = dw + o * dwRow + ((t * run + j) << 2);
-        tile(lines, xLines, dyLines, width, tap + (j << 2), xPixel, dy + (o << 2), dyPixel, y0, dwRow, rowEnd - o, run - j);
+        sixRows(lines, xLines, dyLines, width, tap + (j << 2), xPixel, dy + (o << 2), dyPixel, y0, dwRow, run - j);
+      }
+      for (; o < rowEnd; o += 4) {
+        const y0 = dw + o * dwRow + ((t * run + j) << 2);
+        fourRows(lines, xLines, dyLines, width, tap + (j << 2), xPixel, dy + (o << 2), dyPixel, y0, dwRow, rowEnd - o, run - j);
       }
     }
   }
 }
 
 @inline
-function tile(
+function sixRows(
   lines: usize, xLines: usize, dyLines: usize, width: usize, x: usize, xPixel: usize, dy: usize, dyPixel: usize,
-  y0: usize, dwRow: usize, rows: usize, n: usize,
+  y0: usize, dwRow: usize, n: usize,
 ): void {
-  // Rows that do not exist share the last row's place; they are not stored.
-  const y1 = rows > 1 ? y0 + dwRow : y0, y2 = rows > 2 ? y1 + dwRow : y0, y3 = rows > 3 ? y2 + dwRow : y0;
-  const y4 = rows > 4 ? y3 + dwRow : y0, y5 = rows > 5 ? y4 + dwRow : y0;
+  const y1 = y0 + dwRow, y2 = y1 + dwRow, y3 = y2 + dwRow, y4 = y3 + dwRow, y5 = y4 + dwRow;
   let c00 = v128.load(y0), c01 = v128.load(y0, 16), c10 = v128.load(y1), c11 = v128.load(y1, 16);
   let c20 = v128.load(y2), c21 = v128.load(y2, 16), c30 = v128.load(y3), c31 = v128.load(y3, 16);
   let c40 = v128.load(y4), c41 = v128.load(y4, 16), c50 = v128.load(y5), c51 = v128.load(y5, 16);
@@ -56,9 +60,38 @@ function tile(
     }
   }
   storePart(y0, c00, c01, n);
+  storePart(y1, c10, c11, n);
+  storePart(y2, c20, c21, n);
+  storePart(y3, c30, c31, n);
+  storePart(y4, c40, c41, n);
+  storePart(y5, c50, c51, n);
+}
+
+@inline
+function fourRows(
+  lines: usize, xLines: usize, dyLines: usize, width: usize, x: usize, xPixel: usize, dy: usize, dyPixel: usize,
+  y0: usize, dwRow: usize, rows: usize, n: usize,
+): void {
+  // Rows that do not exist share the last row's place; they are not stored.
+  const y1 = rows > 1 ? y0 + dwRow : y0, y2 = rows > 2 ? y1 + dwRow : y0, y3 = rows > 3 ? y2 + dwRow : y0;
+  let c00 = v128.load(y0), c01 = v128.load(y0, 16), c10 = v128.load(y1), c11 = v128.load(y1, 16);
+  let c20 = v128.load(y2), c21 = v128.load(y2, 16), c30 = v128.load(y3), c31 = v128.load(y3, 16);
+  for (let line: usize = 0; line < lines; line++) {
+    let p = x + load<u32>(xLines + (line << 2));
+    let d = dy + load<u32>(dyLines + (line << 2));
+    const end = d + width * dyPixel;
+    while (d != end) {
+      const b0 = v128.load(p), b1 = v128.load(p, 16);
+      let a = v128.load32_splat(d); c00 = madd(a, b0, c00); c01 = madd(a, again(b1, p + 16), c01);
+      a = v128.load32_splat(d, 4); c10 = madd(a, b0, c10); c11 = madd(a, again(b1, p + 16), c11);
+      a = v128.load32_splat(d, 8); c20 = madd(a, b0, c20); c21 = madd(a, again(b1, p + 16), c21);
+      a = v128.load32_splat(d, 12); c30 = madd(a, b0, c30); c31 = madd(a, again(b1, p + 16), c31);
+      p += xPixel;
+      d += dyPixel;
+    }
+  }
+  storePart(y0, c00, c01, n);
   if (rows > 1) storePart(y1, c10, c11, n);
   if (rows > 2) storePart(y2, c20, c21, n);
   if (rows > 3) storePart(y3, c30, c31, n);
-  if (rows > 4) storePart(y4, c40, c41, n);
-  if (rows > 5) storePart(y5, c50, c51, n);
 }

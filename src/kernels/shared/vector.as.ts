@@ -9,6 +9,23 @@ export function madd(a: v128, b: v128, c: v128): v128 {
   return f32x4.add(c, f32x4.mul(a, b));
 }
 
+/** c - a * b in four f32 lanes. */
+@inline
+export function negatedMadd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_nmadd(a, b, c);
+  return f32x4.sub(c, f32x4.mul(a, b));
+}
+
+/**
+ * A constant in four lanes, by way of the four bytes at `at`. Engines make a vector constant anew at each use; one that
+ * was loaded stays in its register.
+ */
+@inline
+export function held(value: f32, at: usize): v128 {
+  store<f32>(at, value);
+  return v128.load32_splat(at);
+}
+
 /**
  * The second half of a pair of operands. Where a product and its addition are two instructions (simd build), the
  * product needs a register of its own, and a tile of twelve sums is one short: reading the half anew from `at` for each
