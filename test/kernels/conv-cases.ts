@@ -25,6 +25,7 @@ interface Case extends Partial<Omit<ConvShape, "inChannels" | "outChannels">> {
 
 const CASES: readonly Case[] = [
   { size: [1, 8, 8], channels: [16, 16], padding: [1, 1] },
+  { size: [1, 5, 6], channels: [20, 16], padding: [1, 1] },
   { size: [2, 5, 7], channels: [3, 9], padding: [1, 1], stride: [2, 2] },
   { size: [1, 6, 6], channels: [8, 24], kernel: [1, 1], padding: [0, 0] },
   { size: [1, 7, 5], channels: [5, 3], kernel: [5, 3], padding: [2, 1] },

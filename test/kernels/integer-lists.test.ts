@@ -25,11 +25,12 @@ const families: { readonly [folder: string]: readonly { readonly name: string }[
 };
 const root = new URL("../../src/kernels/", import.meta.url);
 
+/** Functions that a family exports to the module, not those its own files inline. */
 function exportsOf(folder: string): string[] {
   const sources = readdirSync(new URL(`${folder}/`, root)).filter((name) => name.endsWith(".as.ts"));
   return sources.flatMap((name) => {
     const text = readFileSync(new URL(`${folder}/${name}`, root), "utf8");
-    return [...text.matchAll(/^export function (\w+)/gm)].map((match) => match[1] ?? "");
+    return [...text.matchAll(/(?<!@inline\n)^export function (\w+)/gm)].map((match) => match[1] ?? "");
   });
 }
 

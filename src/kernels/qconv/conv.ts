@@ -8,10 +8,8 @@
 import { depthwisePart } from "../qdepthwise/depthwise.ts";
 import { outputBytes } from "../qgemm/gemm.ts";
 import type { MachineChoice } from "../qgemm/gemm.ts";
-import { NR } from "../qgemm/layout.ts";
 import { NO_WEIGHT, paddedRun } from "../qgemm/pack.ts";
 import type { Part } from "../qgemm/parts.ts";
-import type { DotClass } from "../qgemm/variant.ts";
 import { checkConv, convBorder, pixelTable, windowTable } from "./geometry.ts";
 import type { ConvProblem, ConvShape } from "./geometry.ts";
 import { imageStride, rowStride } from "./image.ts";
@@ -26,28 +24,16 @@ export type { ConvProblem, ConvShape } from "./geometry.ts";
 const MOST_TABLE_PIXELS = 1024;
 const LEAST_TABLE_PIXELS = 256;
 
-/** Bytes of K of one unrolled step of the product kernels. */
-const STEP = 16;
-/** Steps of four bytes that runs may be longer by, over all runs and panels, rather than being gathered into dense rows. */
-const MOST_EXTRA_STEPS = 8;
-
-/**
- * Runs of a window. Pixels of a few bytes more than the channels (images padded to four) are read whole, with weights
- * of zero; so are a few bytes behind short runs, where that is cheaper than gathering them.
- */
-function convTaps(shape: ConvShape, input: Image, dot: DotClass): Taps {
+/** Runs of a window. Pixels of a few bytes more than the channels (images padded to four) are read whole, with weights of zero. */
+function convTaps(shape: ConvShape, input: Image): Taps {
   const [kh, kw] = shape.kernel;
   const depth = shape.inChannels / shape.groups;
   const dense = depth === input.c || (shape.groups === 1 && paddedRun(depth) === input.c);
   const joined = dense && (shape.dilation[1] === 1 || kw === 1);
   const perRun = joined ? kw : 1;
   const width = joined ? input.c : depth;
-  const length = perRun * width;
-  const extra = Math.ceil(length / STEP) * STEP - length;
+  const runLength = perRun * width;
   const count = (kh * kw) / perRun;
-  const steps = (extra / 4) * count * Math.ceil(shape.outChannels / shape.groups / NR);
-  const pads = (dot === "u8-exact" || dot === "signed") && count > 1 && steps <= MOST_EXTRA_STEPS;
-  const runLength = length + (pads ? extra : 0);
   const runs = new Int32Array(count);
   const weights = new Int32Array(count * runLength).fill(NO_WEIGHT);
   const [stepY, stepX] = [shape.dilation[0] * rowStride(input), shape.dilation[1] * input.c];
@@ -94,7 +80,7 @@ export function convParts(problem: ConvProblem, machine: MachineChoice): Part[] 
     other: problem.other
       ? { pixels: pixelTable({ ...problem.other, n }, 1), stride: n * imageStride(problem.other) }
       : null,
-    taps: convTaps(shape, input, machine.dot),
+    taps: convTaps(shape, input),
     repeat: { groups: output.n / n, xStride: n * imageStride(input), yStride: n * imageStride(output) * bytes },
   };
   const perChannel = (shape.inChannels / shape.groups) * shape.kernel[0] * shape.kernel[1];

@@ -54,6 +54,9 @@ export function transposedBorder(shape: ConvShape, input: Image, output: Image):
   return { top, left, bottom, right };
 }
 
+/** A phase that no tap reaches has one run of no bytes: its outputs are their biases. */
+const NO_TAPS: Taps = { runs: new Int32Array(1), runLength: 0, weights: new Int32Array(0) };
+
 function phaseTaps(shape: ConvShape, input: Image, phase: readonly [number, number]): Taps {
   const [kh, kw] = shape.kernel;
   const depth = shape.inChannels / shape.groups;
@@ -66,6 +69,7 @@ function phaseTaps(shape: ConvShape, input: Image, phase: readonly [number, numb
       for (let c = 0; c < depth; c++) weights.push((c * perGroup * kh + row.k) * kw + column.k);
     }
   }
+  if (runs.length === 0) return NO_TAPS;
   return { runs: Int32Array.from(runs), runLength: depth, weights: Int32Array.from(weights) };
 }
 

@@ -8,7 +8,7 @@ export const PIX_IN = 0;
 export const PIX_OUT = 4;
 /** i32: how many output pixels there are. */
 export const PIXELS = 8;
-/** i32 address: byte offset of every run of input bytes from its pixel, [run count]. */
+/** i32 address: byte offset of every run of input bytes from its pixel, [run count]; at least one. */
 export const RUNS = 12;
 export const RUN_COUNT = 16;
 /** i32: bytes of one run, a multiple of 4. */
@@ -41,13 +41,13 @@ export const LOW_BYTES = 72;
 export const HIGH_BYTES = 76;
 /** i32: 1 when the bias needs more than f32 and is added in one rounding. */
 export const WIDE_BIAS = 80;
-/** i32, always 0: the run table of rows that are dense. */
-export const NO_OFFSET = 84;
+/** i32: 1 when some channel has a bias to add to its converted accumulator. */
+export const HAS_BIAS = 84;
 /** i32 address and panel bytes of the i16 weights, for kernels that multiply in plain SIMD (always or at times). */
 export const WIDE_WEIGHTS = 88;
 export const WIDE_PANEL_BYTES = 92;
-/** i32: 1 when runs are too short to be read in place and bytes are gathered into dense rows first. */
-export const GATHER = 96;
+/** i32: 1 when bytes are clamped to less than their range, or stored flipped. */
+export const HAS_LIMITS = 96;
 /** i32: tiles of one group of images, which the tables describe, and bytes of x and of y from a group to the next. */
 export const GROUP_TILES = 100;
 export const GROUP_X = 104;

@@ -82,8 +82,6 @@ export interface PlacedPart {
 const ALIGN = 16;
 /** Input bytes a block of tiles may touch before the next panel of weights is taken: what L1 holds. */
 const BLOCK_BYTES = 32768;
-/** Bytes of K of one turn of the unrolled loop. */
-const UNROLLED = 16;
 /** Most tiles of a block. */
 const MAX_BLOCK = 16;
 
@@ -100,13 +98,8 @@ function paddedTable(table: Int32Array): Int32Array {
 }
 
 function tileBlock({ runBytes, runs, weights }: Part): number {
-  const row = runBytes * Math.max(1, runs.length) * (weights.wide === null ? 1 : 2);
+  const row = runBytes * runs.length * (weights.wide === null ? 1 : 2);
   return Math.max(1, Math.min(MAX_BLOCK, Math.floor(BLOCK_BYTES / (at.MR * Math.max(1, row)))));
-}
-
-/** Whether bytes are gathered first: several runs, none of whole unrolled steps. */
-function gathers({ runBytes, runs }: Part): boolean {
-  return runs.length > 1 && runBytes % UNROLLED !== 0;
 }
 
 /** Pixels of one block of tiles. */
@@ -120,12 +113,19 @@ function accumulatorBytes(part: Part): number {
   return finished && part.form.kind === "product" ? blockPixels(part) * at.NR * Int32Array.BYTES_PER_ELEMENT : 0;
 }
 
-/** Those, and the dense rows of one block of tiles: i16 in plain SIMD, bytes (and what gathering spills) otherwise. */
+/** Those, and in plain SIMD the i16 rows of one block of tiles. */
 function scratchBytes(part: Part): number {
   if (part.form.kind !== "product" || part.pixIn.length === 0) return 0;
-  const bytes = blockPixels(part) * part.runBytes * part.runs.length;
-  const rows = part.weights.wide !== null ? aligned(bytes * 2) + ALIGN : gathers(part) ? aligned(bytes) + ALIGN : 0;
-  return accumulatorBytes(part) + rows;
+  const bytes = blockPixels(part) * part.runBytes * part.runs.length * Int16Array.BYTES_PER_ELEMENT;
+  return accumulatorBytes(part) + (part.weights.wide === null ? 0 : aligned(bytes));
+}
+
+/** Largest byte. */
+const BYTE_MAX = 255;
+
+/** Whether bytes need more than the saturation of a conversion. */
+function hasLimits({ output, flip }: Part): boolean {
+  return output.kind === "bytes" && (output.low !== 0 || output.high !== BYTE_MAX || flip !== 0);
 }
 
 /** Collects byte blocks, each kept once however many parts use it. */
@@ -237,15 +237,15 @@ export class PartBlock {
       set(at.GROUP_TILES, Math.max(1, tiles));
       set(at.GROUP_X, part.repeat.xStride);
       set(at.GROUP_Y, part.repeat.yStride);
-      set(at.NO_OFFSET, 0);
       set(at.ACC_BYTES, accumulatorBytes(part));
       set(at.OTHER, other + (part.other?.offset ?? 0));
       set(at.PIX_OTHER, start + place.other);
       set(at.GROUP_OTHER, part.other?.stride ?? 0);
       set(at.SUM, start + place.sum);
-      set(at.GATHER, gathers(part) ? 1 : 0);
       set(at.BOUNDED, part.post.bounded ? 1 : 0);
+      set(at.HAS_BIAS, part.post.hasBias ? 1 : 0);
       set(at.WIDE_BIAS, part.post.wideBias ? 1 : 0);
+      set(at.HAS_LIMITS, hasLimits(part) ? 1 : 0);
       writeOutput(view, descriptor, part.output);
       return {
         form: part.form,

@@ -87,6 +87,8 @@ export interface PackedPost {
   readonly bytes: Uint8Array;
   /** No input can give a result of BOUND or more in units of the output scale. */
   readonly bounded: boolean;
+  /** Some channel has a bias to add to its converted accumulator. */
+  readonly hasBias: boolean;
   /** Some bias is no f32 and must be added in one rounding. */
   readonly wideBias: boolean;
   /** The record of a sum, where that is the output. */
@@ -126,6 +128,7 @@ export function packPost(epilogue: Epilogue, { sums, magnitudes }: WeightSums, r
   const { output } = epilogue;
   const isByte = requantized(output) !== null;
   let bounded = true;
+  let hasBias = false;
   let wideBias = false;
   let most = 0;
   for (let o = 0; o < sums.length; o++) {
@@ -135,6 +138,7 @@ export function packPost(epilogue: Epilogue, { sums, magnitudes }: WeightSums, r
     reals[(block + POST_BIAS) / 4 + lane] = post.bias;
     reals[(block + POST_MULTIPLIER) / 4 + lane] = post.multiplier;
     doubles[(block + POST_WIDE_BIAS) / 8 + lane] = post.bias;
+    hasBias ||= post.bias !== 0;
     wideBias ||= f32(post.bias) !== post.bias;
     const integer = epilogue.bias.kind === "int32" ? Math.abs(epilogue.bias.values[o] ?? 0) : 0;
     const largest = LARGEST_INPUT * (magnitudes[o] ?? 0) + integer;
@@ -142,7 +146,7 @@ export function packPost(epilogue: Epilogue, { sums, magnitudes }: WeightSums, r
     else most = Math.max(most, largest * post.multiplier + Math.abs(post.bias));
   }
   const sum = output.kind === "sum" ? packSum(output, most) : null;
-  return { bytes, bounded: bounded && (sum?.bounded ?? true), wideBias, sum };
+  return { bytes, bounded: bounded && (sum?.bounded ?? true), hasBias, wideBias, sum };
 }
 
 /** What the epilogue blocks of a layer with float results depend on besides its bias. */

@@ -68,10 +68,10 @@ function wideBytes(d: usize, post: usize, a: v128, b: v128, c: v128, e: v128): v
   const q = scaled(wide4(b, high), g, m, z);
   const r = scaled(wide4(c, low), f, m, z);
   const s = scaled(wide4(e, high), g, m, z);
-  return bounded16(p, q, r, s, v128.load32_splat(d, LOW_BYTES), v128.load32_splat(d, HIGH_BYTES), v128.load32_splat(d, FLIP));
+  return bytes16(p, q, r, s);
 }
 
-/** Stored bytes of two pixels (a, b) and (c, e) of one panel whose bias is wide. A call, not inlined. */
+/** Bytes of two pixels (a, b) and (c, e) of one panel whose bias is wide. A call, not inlined. */
 @inline
 export function wide16(d: usize, post: usize, a: v128, b: v128, c: v128, e: v128): v128 {
   return wideBytes(d, post, a, b, c, e);
@@ -90,11 +90,28 @@ export function bounded4(acc: v128, bias: v128, multiplier: v128, magic: v128, m
   return scaled(f32x4.add(f32x4.convert_i32x4_s(acc), bias), multiplier, magic, magicZero);
 }
 
-/** Sixteen bounded results as stored bytes: two pixels of eight channels, or one of sixteen. */
+/** The same without a bias. */
+@inline
+export function plain4(acc: v128, multiplier: v128, magic: v128, magicZero: v128): v128 {
+  return scaled(f32x4.convert_i32x4_s(acc), multiplier, magic, magicZero);
+}
+
+/** Sixteen bounded results as bytes: two pixels of eight channels, or one of sixteen. */
+@inline
+export function bytes16(a: v128, b: v128, c: v128, e: v128): v128 {
+  return i8x16.narrow_i16x8_u(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, e));
+}
+
+/** Bytes clamped further and flipped as they are stored; needed where HAS_LIMITS is set. */
+@inline
+export function limited16(bytes: v128, low: v128, high: v128, flip: v128): v128 {
+  return v128.xor(i8x16.min_u(i8x16.max_u(bytes, low), high), flip);
+}
+
+/** Sixteen bounded results as stored bytes. */
 @inline
 export function bounded16(a: v128, b: v128, c: v128, e: v128, low: v128, high: v128, flip: v128): v128 {
-  const bytes = i8x16.narrow_i16x8_u(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, e));
-  return v128.xor(i8x16.min_u(i8x16.max_u(bytes, low), high), flip);
+  return limited16(bytes16(a, b, c, e), low, high, flip);
 }
 
 /** Eight rounded lanes plus zero point, as eight stored bytes in the low half. */
