@@ -11,6 +11,8 @@ import { conv3d } from "../../src/engine/f32/geometry.ts";
 import type { ConvShape } from "../../src/engine/f32/geometry.ts";
 import { gridTable, tableFrom } from "../../src/engine/f32/image.ts";
 import type { KernelExports } from "../../src/engine/generated/exports.ts";
+import { ADD } from "../../src/kernels/f32-binary/kinds.ts";
+import { GELU, SIGMOID } from "../../src/kernels/f32-unary/kinds.ts";
 import type { KernelWork } from "./work.ts";
 
 function floats(length: number): Float32Array {
@@ -183,7 +185,7 @@ const SMALL_BYTES = 65536;
 const CHANNELS = 64;
 
 const memoryBound: Readonly<Record<string, Run>> = {
-  "add, relu": (k, { t, a, b, y }, n) => k.f32_add(0, 1, t, t, t, a, b, y, n, 1, 0, Infinity),
+  "add, relu": (k, { t, a, b, y }, n) => k.f32_binary(0, 1, t, t, t, a, b, y, n, ADD, 1, 1, 0, Infinity),
   relu: (k, { t, a, y }, n) => k.f32_clamp(0, 1, t, t, a, y, n, 0, Infinity),
   "channel affine": (k, { t, a, y, small }, n) =>
     k.f32_channel_affine(0, 1, t, t, a, y, n / CHANNELS, CHANNELS, small, small + 4096, 0, Infinity),
@@ -214,7 +216,8 @@ const memoryBound: Readonly<Record<string, Run>> = {
   "fake quantize": (k, { t, a, y }, n) => k.f32_fake_quantize(0, 1, t, t, a, y, n, 0.01, 100, 128, 0, 255, 255),
   "fake quantize gradient": (k, { t, a, b, y }, n) =>
     k.f32_fake_quantize_grad(0, 1, t, t, t, a, b, y, n, 100, 128, 0, 255),
-  sigmoid: (k, { a, y }, n) => k.f32_activation(n, a, y, 0),
+  sigmoid: (k, { t, a, y }, n) => k.f32_exponential(0, 1, t, t, a, y, n, SIGMOID, 0, 0, 0),
+  gelu: (k, { t, a, y }, n) => k.f32_exponential(0, 1, t, t, a, y, n, GELU, 0, 0, 0),
   "softmax of 1024": (k, { a, y }, n) => k.f32_softmax(0, n / 1024, 1024, a, y, 0),
   "layer norm of 1024": (k, { a, y }, n) => k.f32_layer_norm(0, n / 1024, 1024, a, y, 0, 0, 1e-5),
   "sgd with momentum": (k, { a, b, y }, n) => k.f32_sgd_step(n, a, b, y, 1e-6, 1e-4, 0.9, 0, 0, 0),

@@ -10,8 +10,8 @@ import { runPasses } from "../graph/rewrite.ts";
 import { dropDormantUpdates } from "../graph/updates.ts";
 import { lowerQuantized } from "../quantization/lower/index.ts";
 
-/** Stored values that would be quantized at every run (the first state of a recurrent layer) are stored quantized. */
-const storedIntegers = constantFolding(({ target }) => target.startsWith("quantizePer"));
+/** What is made of stored tensors alone (parts of a packed weight, a mask, a first state quantized) is made once. */
+const storedValues = constantFolding();
 
 /**
  * A copy of the graph, batch norms folded into convolutions, quantize and dequantize pairs lowered to integer
@@ -20,7 +20,7 @@ const storedIntegers = constantFolding(({ target }) => target.startsWith("quanti
 export function prepareGraph(graph: Graph): Graph {
   const copy = graph.cloneWithMap().graph;
   dropDormantUpdates(copy);
-  return runPasses(copy, [deadCode, foldBatchNorm, ...lowerQuantized, storedIntegers, commonSubexpressions], {
+  return runPasses(copy, [deadCode, foldBatchNorm, ...lowerQuantized, storedValues, commonSubexpressions], {
     verify: "last",
   });
 }

@@ -113,8 +113,8 @@ function eluLike<A extends Attrs>(name: string, shapeOf: (attrs: A) => EluShape)
 }
 
 // Klambauer et al., 2017: the fixed point of mean 0 and variance 1
-const SELU_ALPHA = 1.6732632423543772;
-const SELU_SCALE = 1.0507009873554805;
+export const SELU_ALPHA = 1.6732632423543772;
+export const SELU_SCALE = 1.0507009873554805;
 
 export const eluOp = eluLike<{ readonly alpha: number }>("elu", ({ alpha }) => ({
   positive: 1,

@@ -6,8 +6,8 @@
 import type { Node } from "../../graph/graph.ts";
 import { findOp, hasOp } from "../../ops/op.ts";
 import type { StepRule } from "../plan.ts";
+import { binaryRules } from "./binary.ts";
 import { convRules } from "./conv.ts";
-import { elementwiseRules } from "./elementwise.ts";
 import { integerRules } from "./integers.ts";
 import { linearRules } from "./linear.ts";
 import { moveRules } from "./move.ts";
@@ -22,11 +22,15 @@ import { quantizedDynamicRules } from "./quantized-dynamic.ts";
 import { quantizedLinearRules } from "./quantized-linear.ts";
 import { quantizedNormRules } from "./quantized-norm.ts";
 import { shapeRules } from "./shape.ts";
+import { softmaxRules } from "./softmax.ts";
+import { unaryRules } from "./unary.ts";
 
 const rules: ReadonlyMap<string, StepRule> = new Map([
   ...convRules,
   ...linearRules,
-  ...elementwiseRules,
+  ...binaryRules,
+  ...unaryRules,
+  ...softmaxRules,
   ...poolRules,
   ...quantizedConvRules,
   ...quantizedConvTransposeRules,

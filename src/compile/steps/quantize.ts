@@ -2,10 +2,8 @@
  * quantizePerTensor, the decomposed quantize whose integers become a quantized tensor, and dequantize: between f32 and stored bytes, transposing on the way where the layouts differ.
  */
 
-import { Value } from "../../graph/graph.ts";
-import type { Argument, Node } from "../../graph/graph.ts";
+import type { Node, Value } from "../../graph/graph.ts";
 import { pixelOffset, rowStride } from "../../kernels/qconv/image.ts";
-import { requantizeTable } from "../../kernels/qlut/reference.ts";
 import { D_BYTES, Q_BYTES } from "../../kernels/quantize/layout.ts";
 import { ruleCode, writeDequantizer, writeQuantizer } from "../../kernels/quantize/rules.ts";
 import type { Quantizer } from "../../kernels/quantize/rules.ts";
@@ -14,6 +12,8 @@ import { elementOf, imageOf } from "../form.ts";
 import type { Buffer } from "../buffer.ts";
 import type { Place, PlanBuilder, StepRule } from "../plan.ts";
 import { rowBlocks } from "../rows.ts";
+import { byteFunctionOf } from "./byte-function.ts";
+import type { ByteFunction } from "./byte-function.ts";
 import { bindBytes } from "./quantized-elementwise.ts";
 import { constantRecord, dequantizerOf, quantizerOf } from "./quantized-storage.ts";
 
@@ -75,32 +75,19 @@ function readsPadded(value: Value, plan: PlanBuilder): boolean {
   );
 }
 
-/** The bytes that a value is dequantized from, when that is all it is. */
-function bytesBehind(x: Argument, plan: PlanBuilder): Value | null {
-  const q = x instanceof Value && x.node.target === "dequantize" ? x.node.args[0] : null;
-  return q instanceof Value && !plan.constant(q) && isBytes(plan.type(q)) ? q : null;
-}
-
-function isBytes({ dtype, qparams }: TensorType): boolean {
-  return elementOf(dtype) === "byte" && qparams?.kind === "perTensor";
-}
-
-/** Bytes of one scale to bytes of another: each of the 256 has one result. */
-function addRequantize(node: Node, plan: PlanBuilder, q: Value, value: Value, quantizer: Quantizer): void {
-  const input = plan.read(q, node, { kind: "any" });
+/** A function of bytes to bytes: each of the 256 has one result. */
+function addTable(node: Node, plan: PlanBuilder, found: ByteFunction, value: Value, quantizer: Quantizer): void {
+  const input = plan.read(found.q, node, { kind: "any" });
   const output = plan.write(value, input.form.kind);
   plan.step({
     node,
     kernel: "table of 256",
     precision: "int8",
-    why: "",
+    why: found.isPlain ? "" : "floats between bytes are a function of one byte each",
     operations: 0,
     reads: [input],
     writes: [output],
-    bind(place) {
-      const table = requantizeTable(dequantizerOf(plan.type(q), plan.flip, false), quantizer);
-      return bindBytes(place, table, input, output);
-    },
+    bind: (place) => bindBytes(place, found.table(quantizer), input, output),
   });
 }
 
@@ -115,8 +102,8 @@ function addQuantize(
   const type = plan.type(value);
   if (elementOf(type.dtype) !== "byte" || plan.type(x!).dtype !== "float32")
     return "only float32 to qint8 and quint8 has a kernel";
-  const behind = bytesBehind(x!, plan);
-  if (behind) return addRequantize(node, plan, behind, value, rule(type));
+  const behind = byteFunctionOf(x!, plan);
+  if (behind) return addTable(node, plan, behind, value, rule(type));
   const input = plan.read(x!, node, { kind: "any" });
   const wantsImage = input.form.kind === "image" || (plan.isReadAsImage(value) && imageOf(type.shape) !== null);
   const padded = wantsImage && input.form.kind === "flat" && readsPadded(value, plan);
@@ -189,7 +176,9 @@ function bindDequantize(place: Place, x: Buffer, y: Buffer, flip: 0 | 0x80): () 
 function emitDequantize(node: Node, plan: PlanBuilder): string | void {
   const [x] = node.args;
   if (plan.constant(x!)) return "a stored tensor is dequantized";
-  if (!isBytes(plan.type(x!))) return "only bytes quantized per tensor have a kernel";
+  const { dtype, qparams } = plan.type(x!);
+  if (elementOf(dtype) !== "byte" || qparams?.kind !== "perTensor")
+    return "only bytes quantized per tensor have a kernel";
   // Steps that take over what is done to the floats read the bytes themselves.
   plan.makeOnDemand(node.output, () => addDequantize(node, plan));
 }

@@ -1,41 +1,9 @@
-// Elementwise float operators over lines (see shared/lines). All may run in place: y may be an operand, with
+// Clamps, their gradient, and scale and shift by channel, over lines (see shared/lines). All may run in place: y may be an operand, with
 // the same table. Every operation rounds once, in both builds, so results are the same everywhere.
 // Lines may be empty. Up to 12 bytes past a line are read, never written.
 
 import { clamp } from "../shared/rows.as";
 import { BLOCK, offsetAt, storeLanes } from "../shared/lines.as";
-
-/** y = clamp(a + alpha * b, lo, hi) over lines [lineStart, lineEnd) of n floats. NaN stays NaN. */
-export function f32_add(
-  lineStart: usize, lineEnd: usize, aLines: usize, bLines: usize, yLines: usize, a: usize, b: usize, y: usize, n: usize,
-  alpha: f32, lo: f32, hi: f32,
-): void {
-  const low = f32x4.splat(lo), high = f32x4.splat(hi), factor = f32x4.splat(alpha), bytes = n << 2;
-  for (let line = lineStart; line < lineEnd; line++) {
-    const pa = a + offsetAt(aLines, line), pb = b + offsetAt(bLines, line), py = y + offsetAt(yLines, line);
-    let i: usize = 0;
-    for (; i + 16 <= bytes; i += 16) {
-      v128.store(py + i, clamp(f32x4.add(v128.load(pa + i), f32x4.mul(factor, v128.load(pb + i))), low, high));
-    }
-    if (i < bytes) {
-      storeLanes(py + i, clamp(f32x4.add(v128.load(pa + i), f32x4.mul(factor, v128.load(pb + i))), low, high), (bytes - i) >> 2);
-    }
-  }
-}
-
-/** y = clamp(a * b, lo, hi) over lines of n floats. NaN stays NaN. */
-export function f32_mul(
-  lineStart: usize, lineEnd: usize, aLines: usize, bLines: usize, yLines: usize, a: usize, b: usize, y: usize, n: usize,
-  lo: f32, hi: f32,
-): void {
-  const low = f32x4.splat(lo), high = f32x4.splat(hi), bytes = n << 2;
-  for (let line = lineStart; line < lineEnd; line++) {
-    const pa = a + offsetAt(aLines, line), pb = b + offsetAt(bLines, line), py = y + offsetAt(yLines, line);
-    let i: usize = 0;
-    for (; i + 16 <= bytes; i += 16) v128.store(py + i, clamp(f32x4.mul(v128.load(pa + i), v128.load(pb + i)), low, high));
-    if (i < bytes) storeLanes(py + i, clamp(f32x4.mul(v128.load(pa + i), v128.load(pb + i)), low, high), (bytes - i) >> 2);
-  }
-}
 
 /** y = clamp(x, lo, hi) over lines of n floats: relu, relu6, hardtanh, clamp, copy. NaN stays NaN. */
 export function f32_clamp(

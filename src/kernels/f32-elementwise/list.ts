@@ -3,8 +3,6 @@
 import type { Kernel } from "../kernel.ts";
 
 export const f32Elementwise = [
-  { name: "f32_add", isa: "simd128" },
-  { name: "f32_mul", isa: "simd128" },
   { name: "f32_clamp", isa: "simd128" },
   { name: "f32_clamp_grad", isa: "simd128" },
   { name: "f32_channel_affine", isa: "simd128" },

@@ -1,5 +1,5 @@
-// Softmax over rows, and smooth activations, all through one exponential (shared/math). Within a few units in
-// the last place of the exact functions; the same bits in both builds.
+// Softmax over rows, through one exponential (shared/math). Within a few units in the last place of the exact function;
+// the same bits in both builds.
 
 import { laneMask, storeLanes } from "../shared/lines.as";
 import {
@@ -50,36 +50,5 @@ export function f32_softmax(rowStart: usize, rowEnd: usize, n: usize, x: usize, 
       if (i + 16 <= bytes) v128.store(py + i, v);
       else storeLanes(py + i, v, (bytes - i) >> 2);
     }
-  }
-}
-
-/** Which smooth activation f32_activation computes; any other number is hardswish. */
-const SIGMOID = 0;
-const SILU = 1;
-const TANH = 2;
-const HARD_SIGMOID = 3;
-
-/** y = activation(x) for n floats; kind: 0 sigmoid, 1 silu, 2 tanh, 3 hardsigmoid, 4 hardswish. y may be x; x may be read 12 bytes past its end. */
-export function f32_activation(n: usize, x: usize, y: usize, kind: i32): void {
-  const low = f32x4.splat(EXP_LOW), high = f32x4.splat(EXP_HIGH), log2e = f32x4.splat(LOG2_E);
-  const ln2High = f32x4.splat(LN2_HIGH), ln2Low = f32x4.splat(LN2_LOW), one = f32x4.splat(1), magic = f32x4.splat(ROUND_MAGIC);
-  const c5 = f32x4.splat(EXP_C5), c4 = f32x4.splat(EXP_C4), c3 = f32x4.splat(EXP_C3);
-  const c2 = f32x4.splat(EXP_C2), c1 = f32x4.splat(EXP_C1), c0 = f32x4.splat(EXP_C0);
-  const three = f32x4.splat(3), zero = f32x4.splat(0), six = f32x4.splat(6), bytes = n << 2;
-  for (let i: usize = 0; i < bytes; i += 16) {
-    let v = v128.load(x + i);
-    if (kind > TANH) {
-      const gate = f32x4.pmin(f32x4.pmax(f32x4.add(v, three), zero), six);
-      v = f32x4.div(kind == HARD_SIGMOID ? gate : f32x4.mul(v, gate), six);
-    } else {
-      // tanh x = 2 sigmoid(2 x) - 1: absolute error below 2e-7.
-      const e = exp4(f32x4.neg(kind == TANH ? f32x4.add(v, v) : v), low, high, log2e, ln2High, ln2Low, c5, c4, c3, c2, c1, c0, one, magic);
-      const sigmoid = f32x4.div(one, f32x4.add(one, e));
-      if (kind == SIGMOID) v = sigmoid;
-      else if (kind == SILU) v = f32x4.mul(v, sigmoid);
-      else v = f32x4.sub(f32x4.add(sigmoid, sigmoid), one);
-    }
-    if (i + 16 <= bytes) v128.store(y + i, v);
-    else storeLanes(y + i, v, (bytes - i) >> 2);
   }
 }

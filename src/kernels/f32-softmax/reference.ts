@@ -1,4 +1,4 @@
-/** The specification of f32-softmax: exact functions in double, rounded once; kernels stay within EXP_BUDGET. */
+/** The specification of f32-softmax: exact functions in double, rounded once; the kernel stays within EXP_BUDGET. */
 
 export function softmaxReference(x: Float32Array, n: number, logarithm: boolean): Float32Array {
   const y = new Float32Array(x.length);
@@ -12,15 +12,3 @@ export function softmaxReference(x: Float32Array, n: number, logarithm: boolean)
   }
   return y;
 }
-
-const sigmoid = (v: number): number => 1 / (1 + Math.exp(-v));
-const gate = (v: number): number => Math.min(Math.max(v + 3, 0), 6);
-
-/** In the order of the kernel's `kind`. */
-export const activationReferences = [
-  sigmoid,
-  (v: number): number => v * sigmoid(v),
-  Math.tanh,
-  (v: number): number => gate(v) / 6,
-  (v: number): number => (v * gate(v)) / 6,
-] as const;

@@ -65,3 +65,33 @@ export function log(x: f32): f32 {
   y -= <f32>0.5 * z;
   return m + y + <f32>0.693359375 * e;
 }
+
+/**
+ * Natural logarithm of four lanes, in the steps of `log`; -Infinity of 0, NaN below, Infinity stays. Denormals count as 0.
+ */
+@inline
+export function log4(x: v128): v128 {
+  const one = f32x4.splat(1), root = f32x4.splat(0.707106781186547524);
+  let m = v128.or(v128.and(x, i32x4.splat(0x7fffff)), i32x4.splat(0x3f000000));
+  const small = f32x4.lt(m, root);
+  const e = f32x4.sub(f32x4.convert_i32x4_s(i32x4.sub(i32x4.shr_s(x, 23), i32x4.splat(126))), v128.and(one, small));
+  m = f32x4.sub(f32x4.add(m, v128.and(m, small)), one);
+  const z = f32x4.mul(m, m);
+  let p = f32x4.sub(f32x4.mul(f32x4.splat(7.0376836292e-2), m), f32x4.splat(1.1514610310e-1));
+  p = f32x4.add(f32x4.mul(p, m), f32x4.splat(1.1676998740e-1));
+  p = f32x4.sub(f32x4.mul(p, m), f32x4.splat(1.2420140846e-1));
+  p = f32x4.add(f32x4.mul(p, m), f32x4.splat(1.4249322787e-1));
+  p = f32x4.sub(f32x4.mul(p, m), f32x4.splat(1.6668057665e-1));
+  p = f32x4.add(f32x4.mul(p, m), f32x4.splat(2.0000714765e-1));
+  p = f32x4.sub(f32x4.mul(p, m), f32x4.splat(2.4999993993e-1));
+  p = f32x4.add(f32x4.mul(p, m), f32x4.splat(3.3333331174e-1));
+  let y = f32x4.mul(f32x4.mul(m, z), p);
+  y = f32x4.add(y, f32x4.mul(f32x4.splat(LN2_LOW), e));
+  y = f32x4.sub(y, f32x4.mul(f32x4.splat(0.5), z));
+  y = f32x4.add(f32x4.add(m, y), f32x4.mul(f32x4.splat(LN2_HIGH), e));
+  const infinity = f32x4.splat(Infinity), least = f32x4.splat(1.17549435e-38);
+  // The root of what is below 0 is NaN.
+  y = v128.bitselect(x, y, f32x4.eq(x, infinity));
+  y = v128.bitselect(v128.bitselect(f32x4.sqrt(x), f32x4.neg(infinity), f32x4.lt(x, f32x4.splat(0))), y, f32x4.lt(x, least));
+  return v128.bitselect(y, x, f32x4.eq(x, x));
+}

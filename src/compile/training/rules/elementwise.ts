@@ -10,7 +10,7 @@ import type { Shape } from "../../../tensor/shape.ts";
 import { flat } from "../../form.ts";
 import { ELEMENT_WORK, LINES, sharedLines } from "../../lines.ts";
 import type { PlanBuilder, StepRule } from "../../plan.ts";
-import { emitPair } from "../../steps/elementwise.ts";
+import { emitPair } from "../../steps/binary.ts";
 import { isTakenIn } from "./batch-norm.ts";
 import { bindMoments, channelForm, channelLines, channelVector, emptyMoments, readChannels } from "./channels.ts";
 import { numbersOf } from "./numbers.ts";
