@@ -92,7 +92,7 @@ export function quantizedGraph(): GraphModule {
   return convertPt2e(prepared);
 }
 
-/** The network as an ONNX file with an open batch size. */
+/** The network as an ONNX file with an open batch size. Biases are integers in it, as onnxruntime makes them anyway. */
 export function networkModel(precision: "f32" | "int8"): Uint8Array {
-  return exportOnnx(precision === "f32" ? floatGraph() : quantizedGraph());
+  return precision === "f32" ? exportOnnx(floatGraph()) : exportOnnx(quantizedGraph(), { integerBias: true });
 }

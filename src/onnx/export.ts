@@ -2,7 +2,7 @@
  * Export: a graph as an ONNX file.
  *
  * Nodes become ONNX nodes by one table; quantize and dequantize become QuantizeLinear and DequantizeLinear, so a
- * quantized graph comes out in QDQ form. Nodes that came from a file and were kept go back as they were. Names of an
+ * quantized graph comes out in QDQ form, also one that computes on quantized tensors. Nodes that came from a file and were kept go back as they were. Names of an
  * imported graph, and what its file said about itself, are kept.
  */
 
@@ -25,7 +25,9 @@ import { codeOf } from "./dtypes.ts";
 import { ExportCall } from "./export/call.ts";
 import type { ModelWriter, NodeAttributes } from "./export/call.ts";
 import { dynamicQuantization } from "./export/dynamic.ts";
+import { integerBias } from "./export/integer-bias.ts";
 import { packedWeights } from "./export/packed.ts";
+import { qdqForm } from "./export/qdq-form.ts";
 import { qoperators } from "./export/qoperator.ts";
 import { exportRuleFor } from "./export/index.ts";
 import type { DeclaredType, OnnxInfo } from "./info.ts";
@@ -44,6 +46,11 @@ export interface ExportOptions {
   readonly batchName?: string | null;
   /** Integers as QuantizeLinear/DequantizeLinear pairs (default), or as operators on integers where there are any. */
   readonly format?: "qdq" | "qoperator";
+  /**
+   * Biases of integer layers as int32, as onnxruntime computes with them whatever the file has. By default only in format
+   * "qoperator", which has no other; "qdq" keeps the floats of the graph.
+   */
+  readonly integerBias?: boolean;
   /** Linear layers with weights in blocks as com.microsoft's MatMulNBits, for onnxruntime. Default false. */
   readonly matMulNBits?: boolean;
   /** Added to the file's metadata. */
@@ -242,10 +249,13 @@ function nameOutputs(writer: Writer, graph: Graph, wished: readonly string[]): R
 const isQuantize = ({ target }: Node): boolean => target.startsWith("decomposedQuantize");
 
 /** Weights are written as the integers they quantize to. */
-function prepared(graph: Graph, { matMulNBits, format }: ExportOptions): Graph {
+function prepared(graph: Graph, options: ExportOptions): Graph {
+  const { matMulNBits, format, integerBias: hasIntegerBias = format === "qoperator" } = options;
   const { graph: copy } = graph.cloneWithMap();
+  qdqForm.run(copy);
   constantFolding(isQuantize, "quantized").run(copy);
   dynamicQuantization.run(copy);
+  if (hasIntegerBias) integerBias.run(copy);
   if (format === "qoperator") qoperators.run(copy);
   if (matMulNBits) packedWeights.run(copy);
   matrixProducts.run(copy);
@@ -306,6 +316,14 @@ export function exportModel(module: GraphModule, options: ExportOptions = {}): E
   const { opset, metadata = {} } = options;
   if (opset !== undefined && opset < OLDEST_OPSET)
     throw new OnnxError("exportOnnx", { opset, oldest: OLDEST_OPSET }, "files of that opset are not written");
+  const called = module.graph.nodes.find(({ kind }) => kind === "module");
+  if (called)
+    throw new OnnxError(
+      "exportOnnx",
+      { module: called.target },
+      "a graph that calls modules cannot be written",
+      "Convert it first",
+    );
   const graph = prepared(module.graph, options);
   const info = module.preserved["onnx"] as OnnxInfo | undefined;
   const writer = new Writer(graph, opset);
@@ -314,13 +332,6 @@ export function exportModel(module: GraphModule, options: ExportOptions = {}): E
   for (const node of graph.nodes) if (node.kind === "input") writer.name(node.output, node.target);
   const outputs = nameOutputs(writer, graph, options.outputNames ?? info?.outputs ?? []);
   for (const node of graph.nodes) {
-    if (node.kind === "module")
-      throw new OnnxError(
-        "exportOnnx",
-        { module: node.target },
-        "a graph that calls modules cannot be written",
-        "Convert it first",
-      );
     if (node.kind === "operator") writer.convert(node);
   }
   for (const { name, value, copy } of outputs) if (copy) writer.node("Identity", [writer.argument(value)], [name], {});

@@ -1,4 +1,4 @@
-/** docs/fx.md, docs/pt2e.md: the code shown is the example's, and what it is said to print is what it prints. */
+/** docs/fx.md, docs/pt2e.md, docs/onnx.md: the code shown is the example's, and what it is said to print is what it prints. */
 
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -11,6 +11,7 @@ const read = (file: string): string => readFileSync(path.join(root, file), "utf8
 test.each([
   ["docs/fx.md", "examples/fx-flow.ts"],
   ["docs/pt2e.md", "examples/pt2e-flow.ts"],
+  ["docs/onnx.md", "examples/onnx-out.ts"],
 ])("%s shows %s", (page, example) => {
   const text = read(page);
   const [, code] = /```ts\n([^`]*(?:`[^`]+`[^`]*)*?)```\n/s.exec(text)!;

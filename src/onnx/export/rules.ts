@@ -243,6 +243,11 @@ export const floatExports: ExportRules = {
   elu: (call) => call.give("Elu", [call.input(0)], { alpha: { float: call.number("alpha") } }),
   celu: (call) => call.give("Celu", [call.input(0)], { alpha: { float: call.number("alpha") } }),
   selu: same("Selu"),
+  threshold: (call) => {
+    const x = call.input(0);
+    const isBelow = call.emit("LessOrEqual", [x, call.scalar(call.number("threshold"))]);
+    call.give("Where", [isBelow, call.scalar(call.number("value")), x]);
+  },
   rsqrt: (call) => call.give("Reciprocal", [call.emit("Sqrt", [call.input(0)])]),
   expm1: (call) => call.give("Sub", [call.emit("Exp", [call.input(0)]), call.scalar(1)]),
   log1p: (call) => call.give("Log", [call.emit("Add", [call.input(0), call.scalar(1)])]),

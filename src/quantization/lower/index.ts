@@ -8,13 +8,14 @@
  */
 
 import { commonSubexpressions, constantFolding } from "../../graph/passes/cleanup.ts";
-import { op, value } from "../../graph/match.ts";
+import { value } from "../../graph/match.ts";
 import { rewritePass, rule } from "../../graph/rewrite.ts";
 import type { Pass } from "../../graph/rewrite.ts";
 import { dequantizeOp } from "../../ops/quantize/native.ts";
 import { activationRules } from "./activations.ts";
 import { asQuantized, dequantized, parametersOf } from "./edges.ts";
 import { pairRules } from "./pairs.ts";
+import { plainIntegerRules } from "./plain-integers.ts";
 import { floatProductRules, productRules } from "./products.ts";
 import { sharingRules } from "./sharing.ts";
 
@@ -40,19 +41,6 @@ const integerOperators = rewritePass("integer-operators", [
   ...activationRules,
 ]);
 
-const source = value();
-const integers = op("intRepr", source);
-const again = op("makePerTensorQuantizedTensor", integers);
-
-/** The quantized tensor whose integers were taken and given the same parameters again is the tensor. */
-const sameTensor = rule("as-quantized-of-integers", again, (match) => {
-  const { qparams } = match.value(source).type!;
-  const { scale, zeroPoint } = match.root.attrs;
-  return qparams?.kind === "perTensor" && qparams.scale === scale && qparams.zeroPoint === zeroPoint
-    ? match.arg(source)
-    : null;
-});
-
 const q = value();
 const left = dequantized(q);
 
@@ -71,6 +59,6 @@ export const lowerQuantized: readonly Pass[] = [
   rewritePass("integer-products-of-floats", floatProductRules),
   storeBiases,
   rewritePass("dequantize-quantized", [dequantize]),
-  rewritePass("join-integer-operators", [sameTensor]),
+  rewritePass("join-integer-operators", plainIntegerRules),
   commonSubexpressions,
 ];
