@@ -4,12 +4,14 @@
  */
 
 import type { Engine } from "../engine/engine.ts";
+import { packerOf } from "../engine/pack.ts";
 import { EngineError } from "../errors.ts";
 import { Value, describe } from "../graph/graph.ts";
 import type { Argument, Graph, Node } from "../graph/graph.ts";
 import { NO_BORDER, covers, widerBorder } from "../kernels/qconv/image.ts";
 import type { Border } from "../kernels/qconv/image.ts";
 import { storageFlip } from "../kernels/qgemm/variant.ts";
+import type { MachineChoice } from "../kernels/qgemm/weights.ts";
 import { ObserverBase } from "../quantization/observers/base.ts";
 import type { Tensor, TensorType } from "../tensor/tensor.ts";
 import { Buffer } from "./buffer.ts";
@@ -80,6 +82,8 @@ export interface PlanOptions {
 export class PlanBuilder implements Machine {
   readonly graph: Graph;
   readonly engine: Engine;
+  /** How integer products are made here. */
+  readonly choice: MachineChoice;
   /** Mask by which bytes are stored here. */
   readonly flip: 0 | 0x80;
   readonly allowWinograd: boolean;
@@ -98,6 +102,7 @@ export class PlanBuilder implements Machine {
   constructor(graph: Graph, engine: Engine, options: PlanOptions) {
     this.graph = graph;
     this.engine = engine;
+    this.choice = { dot: engine.dot, pack: packerOf(engine) };
     this.flip = storageFlip(engine.dot);
     this.allowWinograd = options.allowWinograd;
     this.convert = options.convert;

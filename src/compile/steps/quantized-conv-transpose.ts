@@ -63,7 +63,7 @@ function emit(node: Node, plan: PlanBuilder): string | void {
       weightZeroPoints: weightZeroPoints(weight),
       epilogue: epilogueOf(type, weight, bias, output.type, false),
     },
-    { dot: plan.engine.dot },
+    plan.choice,
   );
   const block = new PartBlock(parts, plan.engine.threads);
   const operations = 2 * numel(type.shape) * numel(weight.shape.slice(1));

@@ -100,7 +100,7 @@ function addConv(node: Node, plan: PlanBuilder, { weight, epilogue, ...step }: C
       weightZeroPoints: weightZeroPoints(weight),
       epilogue,
     },
-    { dot: plan.engine.dot },
+    plan.choice,
   );
   const block = new PartBlock(parts, plan.engine.threads);
   const operations = convOperations(plan.type(node.output), weight.shape);

@@ -160,7 +160,7 @@ function emitWith(schemeOf: (node: Node, plan: PlanBuilder) => Scheme): StepRule
         weightZeroPoints: weightZeroPoints(weight),
         epilogue: { ...epilogue, output: { kind: scheme.fused ? "f32" : "f32Twice" } },
       },
-      { dot: plan.engine.dot },
+      plan.choice,
     );
     const operations = 2 * rows * depth * channels;
     const reference = (tensor: Tensor): Tensor =>

@@ -36,7 +36,7 @@ function emit(node: Node, plan: PlanBuilder): string | void {
       weightZeroPoints: weightZeroPoints(weight),
       epilogue: epilogueOf(type, weight, bias, output.type, !isFloat && attrs.relu),
     },
-    { dot: plan.engine.dot },
+    plan.choice,
   );
   const block = new PartBlock([part], plan.engine.threads);
   plan.step({

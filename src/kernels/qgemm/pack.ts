@@ -4,7 +4,7 @@
  * The kernels see K as runs of contiguous input bytes, each padded with zero weights to a multiple of
  * four. Dot-product panels are s8 [panel][run][k / 4][8 channels][4]; plain SIMD panels are i16
  * [panel][run][k / 2][8 channels][2].
- * Weight zero points are subtracted here, so no kernel knows about them.
+ * Weight zero points are subtracted here, so no product kernel knows about them. The kernels of ../qpack do the same.
  */
 
 import { ArgumentError } from "../../errors.ts";
@@ -73,6 +73,11 @@ export function paddedRun(runLength: number): number {
   return Math.ceil(runLength / 4) * 4;
 }
 
+/** Zero point of a channel's weights. */
+export function zeroPointOf({ zeroPoints }: WeightSource, channel: number): number {
+  return zeroPoints?.[zeroPoints.length === 1 ? 0 : channel] ?? 0;
+}
+
 /** Weights as one row a channel, [channels][runs][padded run], zero points taken off. */
 export function weightRows(source: WeightSource): Int16Array {
   checkSource(source);
@@ -80,7 +85,7 @@ export function weightRows(source: WeightSource): Int16Array {
   const padded = paddedRun(runLength);
   const rows = new Int16Array(channels * runs * padded);
   for (let o = 0, at = 0; o < channels; o++) {
-    const zero = source.zeroPoints === undefined ? 0 : (source.zeroPoints[source.zeroPoints.length === 1 ? 0 : o] ?? 0);
+    const zero = zeroPointOf(source, o);
     const first = base + o * channelStride;
     for (let tap = 0; tap < taps.length; at += padded) {
       for (let i = 0; i < runLength; i++, tap++) {
@@ -93,7 +98,7 @@ export function weightRows(source: WeightSource): Int16Array {
 }
 
 /** @throws ArgumentError when the taps or the weights do not fit. */
-function checkSource({ data, channels, runs, runLength, taps, base, channelStride }: WeightSource): void {
+export function checkSource({ data, channels, runs, runLength, taps, base, channelStride }: WeightSource): void {
   if (taps.length !== runs * runLength) {
     throw new ArgumentError(
       "packWeights",
@@ -110,40 +115,6 @@ function checkSource({ data, channels, runs, runLength, taps, base, channelStrid
       "the weights are too short",
     );
   }
-}
-
-/**
- * Dot-product panels straight from s8 weights without zero points, sums and magnitudes on the way: packWeights of
- * weightRows in one pass, since packing is most of what a model's first run costs.
- */
-export function packPlain(source: WeightSource): PackedWeights {
-  checkSource(source);
-  const { data, channels, runs, runLength, taps, base, channelStride } = source;
-  const padded = paddedRun(runLength);
-  const depth = runs * padded;
-  const packed = new Int8Array(Math.ceil(channels / NR) * NR * depth);
-  const sums = new Int32Array(channels);
-  const magnitudes = new Int32Array(channels);
-  for (let o = 0; o < channels; o++) {
-    const first = base + o * channelStride;
-    const panel = (o - (o % NR)) * depth + (o % NR) * 4;
-    let sum = 0;
-    let magnitude = 0;
-    for (let run = 0, tap = 0, k = 0; run < runs; run++, k = run * padded) {
-      for (const end = tap + runLength; tap < end; tap++, k++) {
-        const place = taps[tap]!;
-        if (place === NO_WEIGHT) continue;
-        const weight = data[first + place]!;
-        sum += weight;
-        magnitude += weight < 0 ? -weight : weight;
-        packed[panel + (k >> 2) * 32 + (k & 3)] = weight;
-      }
-    }
-    sums[o] = sum;
-    magnitudes[o] = magnitude;
-  }
-  const narrow = { bytes: new Uint8Array(packed.buffer), panelBytes: NR * depth };
-  return { variant: "relaxed_dot", narrow, wide: null, sums, magnitudes };
 }
 
 /** What chooseVariant needs to know of the rows. */

@@ -1,10 +1,13 @@
 /** Weights of a product in the form the machine's fastest exact kernel reads. */
 
-import { packPlain, packWeights, weightFacts, weightRows } from "./pack.ts";
+import { packWeights, weightFacts, weightRows } from "./pack.ts";
 import type { PackedWeights, WeightSource } from "./pack.ts";
 import { chooseProductVariant } from "./variant.ts";
 import type { Variant } from "./list.ts";
-import type { DotClass } from "./variant.ts";
+import type { DotClass, WeightFacts } from "./variant.ts";
+
+/** Packs weights for the variant that is chosen by what they are. @throws ArgumentError when the weights do not fit. */
+export type Packer = (source: WeightSource, choose: (facts: WeightFacts) => Variant) => PackedWeights;
 
 export interface MachineChoice {
   readonly dot: DotClass;
@@ -12,21 +15,17 @@ export interface MachineChoice {
   readonly activationMax?: number;
   /** Forces a variant; the caller answers for its exactness. */
   readonly variant?: Variant;
+  /** How weights are packed; by default by the reference. */
+  readonly pack?: Packer;
 }
 
-function isPlain({ data, zeroPoints }: WeightSource): boolean {
-  if (!(data instanceof Int8Array)) return false;
-  for (let o = 0; o < (zeroPoints?.length ?? 0); o++) if (zeroPoints![o] !== 0) return false;
-  return true;
-}
+const packByReference: Packer = (source, choose) => {
+  const rows = weightRows(source);
+  return packWeights(rows, source.channels, choose(weightFacts(rows)));
+};
 
 /** @throws ArgumentError when the weights do not fit. */
 export function productWeights(source: WeightSource, machine: MachineChoice): PackedWeights {
-  const isExact = machine.dot === "u8-exact" || machine.dot === "signed";
-  // Any s8 weights are exact there, and nothing needs to be known of them.
-  if ((machine.variant ?? (isExact ? "relaxed_dot" : null)) === "relaxed_dot" && isPlain(source))
-    return packPlain(source);
-  const rows = weightRows(source);
-  const variant = machine.variant ?? chooseProductVariant(machine.dot, weightFacts(rows), machine.activationMax);
-  return packWeights(rows, source.channels, variant);
+  const { pack = packByReference } = machine;
+  return pack(source, (facts) => machine.variant ?? chooseProductVariant(machine.dot, facts, machine.activationMax));
 }
