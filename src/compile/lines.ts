@@ -59,8 +59,22 @@ export function linesOf(place: Place, buffers: readonly Buffer[]): Lines {
   return placed(place, startsOf(buffers));
 }
 
-/** Lines enough for threads to share; `lastFirst`: what was written last is still in the cache. */
+/**
+ * From the last image to the first: what a step before has written last is still in the cache. Lines of an image stay in
+ * their order, along which processors fetch ahead.
+ */
+export function lastImageFirst(starts: readonly number[], images: number): number[] {
+  const perImage = starts.length / images;
+  return starts.map((_, i) => starts[(images - 1 - Math.floor(i / perImage)) * perImage + (i % perImage)]!);
+}
+
+/** Lines enough for threads to share; `lastFirst`: those of the last image first. */
 export function sharedLines(place: Place, buffers: readonly Buffer[], { lastFirst = false } = {}): Lines {
   const { length, starts } = cutByImage(buffers, startsOf(buffers));
-  return placed(place, { length, starts: lastFirst ? starts.map((own) => [...own].reverse()) : starts });
+  const images = buffers[0]!.type.shape[0] ?? 1;
+  const isWhole = starts[0]!.length % images === 0;
+  return placed(place, {
+    length,
+    starts: lastFirst && isWhole ? starts.map((own) => lastImageFirst(own, images)) : starts,
+  });
 }

@@ -8,6 +8,7 @@ import { pixelOffset } from "../../../kernels/qconv/image.ts";
 import type { TensorType } from "../../../tensor/tensor.ts";
 import { imageOf } from "../../form.ts";
 import type { Buffer } from "../../buffer.ts";
+import { lastImageFirst } from "../../lines.ts";
 import type { Place, PlanBuilder } from "../../plan.ts";
 import { constantI32 } from "../../steps/conv.ts";
 
@@ -65,7 +66,7 @@ export function channelLines(place: Place, buffers: readonly Buffer[], lastFirst
         ? pixelOffset(form.image, Math.floor(i / perImage), i % perImage, 0) * FLOAT
         : i * pixels * channels * FLOAT,
     );
-    return constantI32(place, lastFirst ? starts.reverse() : starts);
+    return constantI32(place, lastFirst ? lastImageFirst(starts, lines / perImage) : starts);
   });
   return { lines, pixels, channels, tables };
 }
