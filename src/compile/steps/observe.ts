@@ -8,6 +8,7 @@ import { ObserverBase } from "../../quantization/observers/base.ts";
 import type { BatchStatistics } from "../../quantization/observers/base.ts";
 import { HistogramObserver } from "../../quantization/observers/histogram.ts";
 import type { Range } from "../../ops/quantize/ranges.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 import type { Buffer } from "../buffer.ts";
 import { LINES, sharedLines } from "../lines.ts";
 import type { Lines } from "../lines.ts";
@@ -19,6 +20,8 @@ const FLOAT = 4;
 const HEAD_BYTES = 64;
 /** Tables that take turns. */
 const TABLES = 4;
+/** Bins of which sums are made at once, also where there are fewer. */
+const BINS_AT_ONCE = 4;
 
 /** The call that takes the range of a buffer. */
 function bindRange(place: Place, source: number, { count, length, tables: [table] }: Lines): () => Range {
@@ -39,8 +42,9 @@ function bindHistogram(
   bins: number,
 ): (min: number, max: number) => { readonly range: Range; readonly counts: Float32Array } {
   const { engine, constant } = place;
-  const bytes = HEAD_BYTES + bins * TABLES * FLOAT;
+  const bytes = HEAD_BYTES + (bins + BINS_AT_ONCE) * TABLES * FLOAT;
   const out = constant(engine.threads * bytes);
+  const counts = constant((bins + BINS_AT_ONCE) * FLOAT);
   const split = { ...LINES, scratch: { at: 8, bytes } };
   return (min, max) => {
     engine.kernels.fill_bytes(out, 0, engine.threads * bytes);
@@ -48,17 +52,13 @@ function bindHistogram(
       engine.memory.f32(out + thread * bytes, 2).set([Infinity, -Infinity]);
     const operations = 8 * count * length;
     engine.share("f32_histogram", [0, count, table!, source, length, min, max, bins, out], split, operations);
-    const counts = new Float32Array(bins);
     let [least, most] = [Infinity, -Infinity];
     for (let thread = 0; thread < engine.threads; thread++) {
       const [low, high] = engine.memory.f32(out + thread * bytes, 2);
       [least, most] = [Math.min(least, low!), Math.max(most, high!)];
-      const tables = engine.memory.i32(out + thread * bytes + HEAD_BYTES, bins * TABLES);
-      // Counts stay below 2^24, so float32 holds the sums.
-      for (let i = 0, t = 0; i < bins; i++, t += TABLES)
-        counts[i]! += tables[t]! + tables[t + 1]! + tables[t + 2]! + tables[t + 3]!;
     }
-    return { range: { min: least, max: most }, counts };
+    engine.kernels.f32_histogram_counts(bins, engine.threads, bytes, out, counts);
+    return { range: { min: least, max: most }, counts: engine.memory.f32(counts, bins).slice() };
   };
 }
 
@@ -139,8 +139,11 @@ function statisticsOf(place: Place, buffer: Buffer, observer: ObserverBase): () 
   };
 }
 
-/** Weights are observed as they are; readers take the stored tensor itself. */
-function addStoredStep(node: Node, plan: PlanBuilder, observe: () => void): void {
+/**
+ * A stored weight is observed in each run as if it were new; what it says is the same each time, and found once. Readers
+ * take the stored tensor itself.
+ */
+function addStoredStep(node: Node, plan: PlanBuilder, observer: ObserverBase, stored: Tensor): void {
   plan.step({
     node,
     kernel: "observe weight",
@@ -149,7 +152,10 @@ function addStoredStep(node: Node, plan: PlanBuilder, observe: () => void): void
     operations: 0,
     reads: [],
     writes: [],
-    bind: () => observe,
+    bind() {
+      const weight = observer.condensed(stored);
+      return () => observer.observe(weight);
+    },
   });
 }
 
@@ -159,7 +165,7 @@ export function emitObserver(node: Node, plan: PlanBuilder): string | void {
   if (!(module instanceof ObserverBase)) return "the engine has no kernel for this module";
   const stored = plan.constant(node.args[0]!);
   if (stored) {
-    addStoredStep(node, plan, () => module.observe(stored));
+    addStoredStep(node, plan, module, stored);
     return;
   }
   if (plan.type(node.args[0]!).dtype !== "float32") return "only float32 tensors can be observed by a kernel";

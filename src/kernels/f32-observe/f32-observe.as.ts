@@ -117,3 +117,21 @@ export function f32_histogram(
   f32.store(out, clean ? min(f32x4.extract_lane(low, 0), f32x4.extract_lane(low, 1)) : NaN);
   f32.store(out, clean ? max(f32x4.extract_lane(high, 0), f32x4.extract_lane(high, 1)) : NaN, 4);
 }
+
+/**
+ * The histogram of `parts` results of f32_histogram, the first at `from`, each partBytes behind the one before: bins floats at
+ * counts. Up to three more are written.
+ */
+export function f32_histogram_counts(bins: usize, parts: usize, partBytes: usize, from: usize, counts: usize): void {
+  const first = from + HEAD, end = first + parts * partBytes;
+  for (let at: usize = 0; at < bins << 4; at += 64) {
+    let sums = i32x4.splat(0);
+    for (let part = first; part < end; part += partBytes) {
+      const a = v128.load(part + at), b = v128.load(part + at, 16), c = v128.load(part + at, 32), d = v128.load(part + at, 48);
+      const ab = i32x4.add(v128.shuffle<i32>(a, b, 0, 2, 4, 6), v128.shuffle<i32>(a, b, 1, 3, 5, 7));
+      const cd = i32x4.add(v128.shuffle<i32>(c, d, 0, 2, 4, 6), v128.shuffle<i32>(c, d, 1, 3, 5, 7));
+      sums = i32x4.add(sums, i32x4.add(v128.shuffle<i32>(ab, cd, 0, 2, 4, 6), v128.shuffle<i32>(ab, cd, 1, 3, 5, 7)));
+    }
+    v128.store(counts + (at >> 2), f32x4.convert_i32x4_s(sums));
+  }
+}

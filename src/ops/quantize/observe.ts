@@ -15,7 +15,7 @@ import type { DType } from "../../tensor/dtype.ts";
 import type { QScheme } from "../../tensor/qparams.ts";
 import { isSymmetricScheme } from "../../tensor/qparams.ts";
 import { normalizeAxis } from "../../tensor/shape.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { Tensor } from "../../tensor/tensor.ts";
 import { emptyOutputs } from "../loops.ts";
 import { defineOp, dispatch } from "../op.ts";
 import { forEachChannelRun } from "./loops.ts";
@@ -52,6 +52,20 @@ function batchRanges(x: Tensor, axis: number | null): { min: Float32Array; max: 
     high[c] = higher(high[c]!, max);
   });
   return { min: low, max: high };
+}
+
+/**
+ * The smallest tensor with the range of x, or with the range of each slice of `axis`, which is on the same axis there:
+ * to an observer of ranges it is x.
+ */
+export function rangeEnds(x: Tensor, axis: number | null): Tensor {
+  if (x.numel === 0) return x;
+  const along = axis === null ? null : normalizeAxis("rangeEnds", axis, x.rank);
+  const { min, max } = batchRanges(x, along);
+  const pairs = along === 0 ? [...min].flatMap((low, c) => [low, max[c]!]) : [...min, ...max];
+  const other = along === 0 ? 1 : 0;
+  const shape = x.shape.map((size, i) => (i === along ? size : i === other ? 2 : 1));
+  return new Tensor("float32", along === null ? [2] : shape, Float32Array.from(pairs));
 }
 
 /** torch.min of two numbers: NaN wins. */

@@ -100,6 +100,11 @@ export abstract class ObserverBase extends Module {
     return false;
   }
 
+  /** A tensor that says as much to `observe` as x does, smaller where only a few numbers of x matter. */
+  condensed(x: Tensor): Tensor {
+    return x;
+  }
+
   /** Scales and zero points of what was seen. @throws QuantError for observers that have none. */
   abstract calculateQParams(): CalculatedQParams;
 

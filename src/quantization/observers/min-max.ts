@@ -7,7 +7,7 @@
  */
 
 import { ArgumentError } from "../../errors.ts";
-import { isUntouched, observeMinMax } from "../../ops/quantize/observe.ts";
+import { isUntouched, observeMinMax, rangeEnds } from "../../ops/quantize/observe.ts";
 import { activeTracer, noGrad } from "../../tensor/context.ts";
 import { scalar, tensor, zeros } from "../../tensor/create.ts";
 import { isPerChannelScheme } from "../../tensor/qparams.ts";
@@ -58,6 +58,10 @@ export abstract class RangeObserver extends UniformQuantizationObserverBase {
     if (this.axis !== null) return false;
     this.observe(tensor([min, max]));
     return true;
+  }
+
+  override condensed(x: Tensor): Tensor {
+    return rangeEnds(x, this.axis);
   }
 
   /** Takes over statistics computed elsewhere (the fused fake-quantize) as those after one more batch. */
