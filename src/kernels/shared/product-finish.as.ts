@@ -3,13 +3,12 @@
 // roundings, f32(f32(acc) * multiplier) + bias; and sums with another tensor of bytes, a residual, in the order of the
 // operators they replace: the layer's result as a real, or first as bytes that are dequantized again (SUM_THROUGH), plus
 // the other's real, requantized. F says how bytes become reals, see quantize-lanes.as.ts.
-import { MAGIC, storeBytes, storeLanes8, wideSum4 } from "./product-epilogue.as";
+import { bytes16, limited16, MAGIC, storeBytes, storeLanes8, wideSum4 } from "./product-epilogue.as";
 import {
   addendOf,
   dequantize4,
   factorOf,
   fusesHere,
-  packBounded16,
   quantizeBounded4,
   real4,
   scaleOf,
@@ -17,6 +16,7 @@ import {
 } from "./quantize-lanes.as";
 import { D_FLIP, D_SUBTRACT, Q_FLIP, Q_HIGH_BYTES, Q_LOW_BYTES, Q_MAGIC_SHIFT } from "../quantize/layout";
 import {
+  HAS_BIAS,
   OUT,
   OUT_SUM,
   PIX_OTHER,
@@ -36,20 +36,27 @@ import {
   WIDE_BIAS,
 } from "../qgemm/layout";
 
-/** Four results of the layer as reals; T is i8 for reals at once, i16 through bytes. */
+/** Four results of the layer as reals; T is i8 for reals at once, i16 through bytes. B: i8 when there is no bias, else i16. */
 // prettier-ignore
 @inline
-function layer4<T, F>(acc: v128, bias: v128, multiplier: v128, wide: usize, magic: v128, zero: v128, low: v128, high: v128, scale: v128, addend: v128): v128 {
+function layer4<T, F, B>(acc: v128, bias: v128, multiplier: v128, wide: usize, magic: v128, zero: v128, low: v128, high: v128, scale: v128, addend: v128): v128 {
   const real = f32x4.convert_i32x4_s(acc);
   if (sizeof<T>() == 1) return f32x4.add(f32x4.mul(real, multiplier), bias);
-  const biased = wide == 0 ? f32x4.add(real, bias) : wideSum4(acc, wide);
+  const biased = sizeof<B>() == 1 ? real : wide == 0 ? f32x4.add(real, bias) : wideSum4(acc, wide);
   const q = f32x4.sub(f32x4.add(f32x4.mul(biased, multiplier), magic), zero);
   return real4<F>(f32x4.pmin(high, f32x4.pmax(low, q)), scale, addend);
 }
 
+/** Eight integers of the other operand. */
+@inline
+function other8(at: usize, isPlain: bool, flip: v128, subtract: v128): v128 {
+  const u = v128.load8x8_u(at);
+  return isPlain ? u : i16x8.sub(v128.xor(u, flip), subtract);
+}
+
 /** Tiles first <= t < last of one panel, n channels. r is the panel's first channel in the other operand. */
 // prettier-ignore
-function sumPanel<T, F>(d: usize, post: usize, acc: usize, y: usize, r: usize, first: usize, last: usize, n: i32): void {
+function sumPanel<T, F, B>(d: usize, post: usize, acc: usize, y: usize, r: usize, first: usize, last: usize, n: i32): void {
   const sum = load<usize>(d, SUM), other = sum + SUM_OTHER, q = sum + SUM_OUTPUT;
   const b0 = v128.load(post, POST_BIAS), b1 = v128.load(post, POST_BIAS + 16);
   const f0 = v128.load(post, POST_MULTIPLIER), f1 = v128.load(post, POST_MULTIPLIER + 16);
@@ -58,22 +65,24 @@ function sumPanel<T, F>(d: usize, post: usize, acc: usize, y: usize, r: usize, f
   const least = v128.load32_splat(sum, SUM_LOW), most = v128.load32_splat(sum, SUM_HIGH);
   const scale = splat(sizeof<F>() == 2, sum + SUM_SCALE), addend = splat(sizeof<F>() == 2, sum + SUM_ADDEND);
   const so = scaleOf<F>(other), ao = addendOf<F>(other), zo = v128.load16_splat(other, D_SUBTRACT);
-  const fo = i16x8.splat(<i16>(load<i32>(other, D_FLIP) & 255));
+  const fo = i16x8.splat(<i16>(load<i32>(other, D_FLIP) & 255)), isPlain = load<i32>(other, D_SUBTRACT) == 0 && load<i32>(other, D_FLIP) == 0;
   const factor = factorOf<i8>(q), shift = v128.load32_splat(q, Q_MAGIC_SHIFT), flip = v128.load32_splat(q, Q_FLIP);
   const low = v128.load32_splat(q, Q_LOW_BYTES), high = v128.load32_splat(q, Q_HIGH_BYTES);
+  const isByte = load<u32>(q, Q_LOW_BYTES) == 0 && load<u32>(q, Q_HIGH_BYTES) == 0xffffffff && load<u32>(q, Q_FLIP) == 0;
   let po = load<usize>(d, PIX_OUT) + first * 24, pr = load<usize>(d, PIX_OTHER) + first * 24;
   for (const end = po + (last - first) * 24; po < end; po += 8) {
-    let o = i16x8.sub(v128.xor(v128.load8x8_u(r + load<i32>(pr)), fo), zo);
-    let v = f32x4.add(layer4<T, F>(v128.load(acc), b0, f0, wide0, magic, zero, least, most, scale, addend), dequantize4<F>(i32x4.extend_low_i16x8_s(o), so, ao));
+    let o = other8(r + load<i32>(pr), isPlain, fo, zo);
+    let v = f32x4.add(layer4<T, F, B>(v128.load(acc), b0, f0, wide0, magic, zero, least, most, scale, addend), dequantize4<F>(i32x4.extend_low_i16x8_s(o), so, ao));
     const s0 = quantizeBounded4<i8>(v, factor, factor, magic, shift);
-    v = f32x4.add(layer4<T, F>(v128.load(acc, 16), b1, f1, wide1, magic, zero, least, most, scale, addend), dequantize4<F>(i32x4.extend_high_i16x8_s(o), so, ao));
+    v = f32x4.add(layer4<T, F, B>(v128.load(acc, 16), b1, f1, wide1, magic, zero, least, most, scale, addend), dequantize4<F>(i32x4.extend_high_i16x8_s(o), so, ao));
     const s1 = quantizeBounded4<i8>(v, factor, factor, magic, shift);
-    o = i16x8.sub(v128.xor(v128.load8x8_u(r + load<i32>(pr, 4)), fo), zo);
-    v = f32x4.add(layer4<T, F>(v128.load(acc, 32), b0, f0, wide0, magic, zero, least, most, scale, addend), dequantize4<F>(i32x4.extend_low_i16x8_s(o), so, ao));
+    o = other8(r + load<i32>(pr, 4), isPlain, fo, zo);
+    v = f32x4.add(layer4<T, F, B>(v128.load(acc, 32), b0, f0, wide0, magic, zero, least, most, scale, addend), dequantize4<F>(i32x4.extend_low_i16x8_s(o), so, ao));
     const s2 = quantizeBounded4<i8>(v, factor, factor, magic, shift);
-    v = f32x4.add(layer4<T, F>(v128.load(acc, 48), b1, f1, wide1, magic, zero, least, most, scale, addend), dequantize4<F>(i32x4.extend_high_i16x8_s(o), so, ao));
+    v = f32x4.add(layer4<T, F, B>(v128.load(acc, 48), b1, f1, wide1, magic, zero, least, most, scale, addend), dequantize4<F>(i32x4.extend_high_i16x8_s(o), so, ao));
     const s3 = quantizeBounded4<i8>(v, factor, factor, magic, shift);
-    const bytes = packBounded16(s0, s1, s2, s3, low, high, flip);
+    let bytes = bytes16(s0, s1, s2, s3);
+    if (!isByte) bytes = limited16(bytes, low, high, flip);
     if (n == 8) {
       v128.store64_lane(y + load<i32>(po), bytes, 0);
       v128.store64_lane(y + load<i32>(po, 4), bytes, 1);
@@ -104,11 +113,14 @@ function realPanel(d: usize, post: usize, acc: usize, y: usize, first: usize, la
 function finish(d: usize, post: usize, acc: usize, y: usize, r: usize, first: usize, last: usize, n: i32): void {
   if (load<i32>(d, OUT) != OUT_SUM) return realPanel(d, post, acc, y, first, last, n);
   const sum = load<usize>(d, SUM);
-  if (load<i32>(sum, SUM_THROUGH) == 0) return sumPanel<i8, i8>(d, post, acc, y, r, first, last, n);
+  if (load<i32>(sum, SUM_THROUGH) == 0) return sumPanel<i8, i8, i16>(d, post, acc, y, r, first, last, n);
   if (ASC_FEATURE_RELAXED_SIMD) {
-    if (fusesHere(sum + SUM_OTHER)) return sumPanel<i16, i32>(d, post, acc, y, r, first, last, n);
+    if (fusesHere(sum + SUM_OTHER)) {
+      if (load<i32>(d, HAS_BIAS)) return sumPanel<i16, i32, i16>(d, post, acc, y, r, first, last, n);
+      return sumPanel<i16, i32, i8>(d, post, acc, y, r, first, last, n);
+    }
   }
-  sumPanel<i16, i16>(d, post, acc, y, r, first, last, n);
+  sumPanel<i16, i16, i16>(d, post, acc, y, r, first, last, n);
 }
 
 /** Results of one panel from the accumulators at acc, [tile][6 pixels][8 channels]. A call, not inlined. */
