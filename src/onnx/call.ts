@@ -160,8 +160,13 @@ export class Call {
   filled(shape: Shape, value: number, dtype: DType): Tensor {
     this.checkSize(shape, false);
     const type = { dtype, shape };
-    if (!this.budget.affords(this.opType, this.inputs, [type])) throw new Deferred([type]);
+    if (!this.affordsConstant(type)) throw new Deferred([type]);
     return full(shape, value, { dtype });
+  }
+
+  /** Filling costs memory only, whatever product it is for. */
+  private affordsConstant(type: TensorType): boolean {
+    return this.budget.affords("constant", [], [type]);
   }
 
   /** @param pays whether the constant is about to be made, and so counts among those the file asks for. */
@@ -169,7 +174,7 @@ export class Call {
     const size = numel(shape);
     if (!(size <= LARGEST_CONSTANT) || shape.some((s) => !Number.isInteger(s) || s < 0))
       this.fail("a constant of that shape is not made", { shape, limit: LARGEST_CONSTANT });
-    if (pays && !this.budget.affords(this.opType, this.inputs, [{ dtype: "float32", shape }]))
+    if (pays && !this.affordsConstant({ dtype: "float32", shape }))
       this.fail("the constants of the model are together too large to be made", { shape });
   }
 }

@@ -10,6 +10,7 @@ import { planQuantization, quantizeOnnx } from "../../src/onnx/quantize/index.ts
 import { nested } from "../fuzz/hostile.ts";
 import { fromArray } from "../../src/tensor/create.ts";
 import { model, node } from "./models.ts";
+import type { AttributeValue } from "./models.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "fewbit-bad-"));
 const at = (name: string): string => path.join(folder, name);
@@ -81,6 +82,22 @@ describe("files that fuzzing found", () => {
     const nodes = [node(opType, ["x"], ["y"], attributes)];
     const { graph } = importOnnx(model({ inputs: { x: [1, 1, 4, 2 ** 52] }, nodes, outputs: ["y"] }));
     expect(graph.outputs[0]).toMatchObject({ type: { shape: [1, 1, 1 + ceil_mode, 2 ** 51 - 1 + ceil_mode] } });
+  });
+
+  const wide = 2 ** 31;
+  const counted: readonly (readonly [
+    opType: string,
+    attributes: Record<string, AttributeValue>,
+    inputs: Record<string, number[]>,
+  ])[] = [
+    ["Hardmax", {}, { x: [3, wide] }],
+    ["Einsum", { equation: "ii->i" }, { x: [wide, wide] }],
+    ["RNN", { hidden_size: 2 }, { x: [1, wide, 3], w: [1, 2, 3], r: [1, 2, 2] }],
+    ["Attention", { is_causal: 1 }, { q: [1, 1, wide, 4], k: [1, 1, wide, 4], v: [1, 1, wide, 4] }],
+  ];
+  test.each(counted)("%s over 2^31 positions makes no constant of that size", (opType, attributes, inputs) => {
+    const nodes = [node(opType, Object.keys(inputs), ["y"], attributes)];
+    expect(() => importOnnx(model({ inputs, nodes, outputs: ["y"] }))).toThrow(/a constant of that shape is not made/);
   });
 
   test("pools of constants that take too long are left in the graph", () => {

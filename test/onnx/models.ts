@@ -7,7 +7,7 @@ import { writeTensor } from "../../src/onnx/tensors.ts";
 import type { DType } from "../../src/tensor/dtype.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 
-type AttributeValue = number | string | readonly number[] | Uint8Array;
+export type AttributeValue = number | string | readonly number[] | Uint8Array;
 
 function attribute(name: string, value: AttributeValue): AttributeProto {
   if (value instanceof Uint8Array) {

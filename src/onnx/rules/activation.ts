@@ -20,7 +20,7 @@ import { rule, since } from "../call.ts";
 import type { Call, OnnxRule, OnnxRules } from "../call.ts";
 import { isSymbolic } from "../tracer.ts";
 
-type AlongAxis = (x: Tensor, axis: number) => Tensor;
+type AlongAxis = (x: Tensor, axis: number, call: Call) => Tensor;
 
 /** Along one axis; before opset 13 over everything from the axis on, as one. */
 function alongAxis(f: AlongAxis): OnnxRule {
@@ -29,13 +29,18 @@ function alongAxis(f: AlongAxis): OnnxRule {
       const x = call.input(0);
       const axis = normalizeAxis(call.opType, call.int("axis", 1), x.rank);
       const rows = numel(x.shape.slice(0, axis));
-      return axis === x.rank - 1 ? f(x, axis) : reshape(f(reshape(x, [rows, numel(x.shape.slice(axis))]), 1), x.shape);
+      return axis === x.rank - 1
+        ? f(x, axis, call)
+        : reshape(f(reshape(x, [rows, numel(x.shape.slice(axis))]), 1, call), x.shape);
     },
-    13: (call) => f(call.input(0), normalizeAxis(call.opType, call.int("axis", -1), call.input(0).rank)),
+    13: (call) => f(call.input(0), normalizeAxis(call.opType, call.int("axis", -1), call.input(0).rank), call),
   });
 }
 
-const hardmax: AlongAxis = (x, axis) => movedim(cast(oneHot(argmax(x, axis), x.shape[axis]!), x.dtype), -1, axis);
+const hardmax: AlongAxis = (x, axis, call) => {
+  call.checkSize([x.shape[axis]!]); // a constant counts through the axis
+  return movedim(cast(oneHot(argmax(x, axis), x.shape[axis]!), x.dtype), -1, axis);
+};
 
 function clip(x: Tensor, low: Tensor | number | null, high: Tensor | number | null): Tensor {
   if (low === null && high === null) return x;

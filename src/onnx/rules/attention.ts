@@ -35,6 +35,7 @@ function positions(call: Call, length: number, total: number, offsets: readonly 
   const causal = call.int("is_causal") === 1;
   const [left, right] = [call.int("left_window_size", -1), call.int("right_window_size", -1)];
   if (!causal && left < 0 && right < 0) return null;
+  call.checkSize([offsets.length, length, total]);
   const ahead = Math.min(causal ? 0 : Infinity, right < 0 ? Infinity : right);
   const back = left < 0 ? Infinity : left;
   return offsets.flatMap((offset) =>
@@ -60,6 +61,7 @@ function bias(call: Call, scores: Tensor, past: number): Tensor | null {
   const allowed = positions(call, length, total, ends ? ends.map((end) => end - length) : [past]);
   if (allowed) parts.push(fromArray(allowed, ends ? [ends.length, 1, length, total] : [length, total], scores.dtype));
   if (ends) {
+    call.checkSize([ends.length, total]);
     const values = ends.flatMap((end) => Array.from({ length: total }, (_, i) => (i < end ? 0 : -Infinity)));
     parts.push(fromArray(values, [ends.length, 1, 1, total], scores.dtype));
   }

@@ -24,13 +24,14 @@ function spell(call: Call, term: string, rank: number): string {
 }
 
 /** The diagonal along a letter that an operand names twice. */
-function diagonal(x: Tensor, letters: string): { x: Tensor; letters: string } {
+function diagonal(call: Call, x: Tensor, letters: string): { x: Tensor; letters: string } {
   const twice = [...letters].findIndex((letter, i) => letters.indexOf(letter) < i);
   if (twice < 0) return { x, letters };
   const first = letters.indexOf(letters[twice]!);
   const rest = x.shape.flatMap((_, i) => (i === first || i === twice ? [] : [i]));
   const moved = permute(x, [...rest, first, twice]);
   const size = x.shape[first]!;
+  call.checkSize([size]);
   const shape = [...moved.shape.slice(0, -1), 1];
   const lined = reshape(
     fromArray(
@@ -41,13 +42,13 @@ function diagonal(x: Tensor, letters: string): { x: Tensor; letters: string } {
     [...rest.map(() => 1), size, 1],
   );
   const picked = reshape(gather(moved, moved.rank - 1, expand(lined, shape)), shape.slice(0, -1));
-  return diagonal(picked, rest.map((i) => letters[i]).join("") + letters[first]);
+  return diagonal(call, picked, rest.map((i) => letters[i]).join("") + letters[first]);
 }
 
 export function einsum(call: Call): Tensor {
   const [left = "", right] = call.string("equation").split("->");
   const terms = left.split(",").map((term, i) => spell(call, term, call.input(i).rank));
-  const operands = terms.map((letters, i) => diagonal(call.input(i), letters));
+  const operands = terms.map((letters, i) => diagonal(call, call.input(i), letters));
   const counts = [...terms.join("")].sort();
   const once = counts.filter((letter, i) => counts[i - 1] !== letter && counts[i + 1] !== letter);
   const hidden = [...HIDDEN].reverse().filter((letter) => counts.includes(letter));

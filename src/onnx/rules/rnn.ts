@@ -13,7 +13,7 @@ import { permute } from "../../ops/shape.ts";
 import { chunk, select, slice } from "../../ops/slicing.ts";
 import { tanh } from "../../ops/unary.ts";
 import { where } from "../../ops/where.ts";
-import { fromArray, zeros } from "../../tensor/create.ts";
+import { fromArray } from "../../tensor/create.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { rule, valuesOf } from "../call.ts";
 import type { Call, OnnxRules } from "../call.ts";
@@ -121,7 +121,7 @@ function direction(call: Call, step: Step, d: number, reverse: boolean, defaults
   const size = r.shape[1]!;
   const initial = (i: number): Tensor => {
     const given = call.optional(i);
-    if (!given) return zeros([batch, size], { dtype: x.dtype });
+    if (!given) return call.filled([batch, size], 0, x.dtype);
     return select(call.int("layout") === 1 ? permute(given, [1, 0, 2]) : given, 0, d);
   };
   const isLstm = step === lstmStep;
@@ -134,6 +134,7 @@ function direction(call: Call, step: Step, d: number, reverse: boolean, defaults
     peephole: isLstm && peephole ? select(peephole, 0, d) : null,
     f: activationsOf(call, defaults, d),
   };
+  const nothing = ends && call.filled([batch, size], 0, x.dtype);
   let state: { h: Tensor; c: Tensor | null } = { h: initial(5), c: isLstm ? initial(6) : null };
   const outputs = new Array<Tensor>(length);
   for (let i = 0; i < length; i++) {
@@ -147,7 +148,7 @@ function direction(call: Call, step: Step, d: number, reverse: boolean, defaults
         "bool",
       );
     const kept = (now: Tensor, old: Tensor): Tensor => (running ? where(running, now, old) : now);
-    outputs[t] = running ? where(running, next.h, zeros(next.h.shape, { dtype: x.dtype })) : next.h;
+    outputs[t] = running ? where(running, next.h, nothing!) : next.h;
     state = { h: kept(next.h, state.h), c: next.c && kept(next.c, state.c!) };
   }
   return { outputs, ...state };
