@@ -27,6 +27,8 @@ export interface BuildOptions {
 export interface Exchange {
   inputs: readonly Tensor[];
   readonly outputs: (Tensor | null)[];
+  /** Whether anybody takes the graph's results; what it updates is always written. */
+  wantsResults: boolean;
 }
 
 export interface CompiledPlan {
@@ -34,6 +36,8 @@ export interface CompiledPlan {
   readonly arenaBytes: number;
   readonly constantBytes: number;
   run(inputs: readonly Tensor[]): Tensor[];
+  /** Runs for its observers and updates alone. */
+  observe(inputs: readonly Tensor[]): void;
   /** Microseconds of every step in each of the repeats. */
   time(inputs: readonly Tensor[], repeats: number): number[][];
   dispose(): void;
@@ -77,7 +81,11 @@ function emitOutput(plan: PlanBuilder, value: Value, index: number, exchange: Ex
       if (!buffer) return () => (exchange.outputs[index] = constant);
       if (buffer.element === "host") return () => (exchange.outputs[index] = host(buffer).tensor);
       const address = at(buffer);
-      return () => (exchange.outputs[index] = load(engine, buffer, address, plan.flip));
+      const isResult = index < plan.graph.outputs.length;
+      return () => {
+        if (isResult && !exchange.wantsResults) return;
+        exchange.outputs[index] = load(engine, buffer, address, plan.flip);
+      };
     },
   });
 }
@@ -137,6 +145,15 @@ class Plan implements CompiledPlan {
     return this.finish();
   }
 
+  observe(inputs: readonly Tensor[]): void {
+    this.exchange.wantsResults = false;
+    try {
+      this.run(inputs);
+    } finally {
+      this.exchange.wantsResults = true;
+    }
+  }
+
   time(inputs: readonly Tensor[], repeats: number): number[][] {
     const samples = this.bound.steps.map((): number[] => []);
     for (let i = 0; i < repeats; i++) {
@@ -180,7 +197,7 @@ export function buildPlan(
     convert: convertForm,
     allowWinograd: options.allowWinograd,
   });
-  const exchange: Exchange = { inputs: [], outputs: [] };
+  const exchange: Exchange = { inputs: [], outputs: [], wantsResults: true };
   let nextInput = 0;
   for (const node of graph.nodes) {
     plan.reach(node);

@@ -76,6 +76,12 @@ export class Executable {
     return tree ? unflattenTree(tree, outputs) : outputs.length === 1 ? outputs[0] : outputs;
   }
 
+  /** `run` for the observers in the graph alone: results are not copied out. @throws as run. */
+  observe(...inputs: unknown[]): void {
+    const { leaves } = flattenTree(inputs);
+    this.planFor(leaves).observe(leaves);
+  }
+
   /** `run` for graphs that return one tensor. */
   runOne(...inputs: unknown[]): Tensor {
     return flattenTree([this.run(...inputs)]).leaves[0]!;

@@ -7,7 +7,7 @@ import { GraphError } from "../errors.ts";
 import type { Attrs } from "../ops/op.ts";
 import { findOp } from "../ops/op.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { Value, describe } from "./graph.ts";
+import { Value, describe, noSource } from "./graph.ts";
 import type { Argument, Graph, Node, Source } from "./graph.ts";
 import { OpPattern, matchAt } from "./match.ts";
 import type { Match, Pattern } from "./match.ts";
@@ -16,16 +16,16 @@ import { verify } from "./verify.ts";
 /** An operator's record (which makes sure that it is defined), or its name. */
 export type Callee = string | { readonly name: string };
 
-/** Makes the nodes of a replacement, right before the node that is replaced; types come from the operators. */
+/** Makes nodes, right before the node they replace or at the end of the graph; types come from the operators. */
 export class Builder {
   private readonly graph: Graph;
-  private readonly before: Node;
+  private readonly before: Node | null;
   private readonly source: Source;
 
-  constructor(graph: Graph, before: Node) {
+  constructor(graph: Graph, before: Node | null) {
     this.graph = graph;
     this.before = before;
-    this.source = before.source;
+    this.source = before?.source ?? noSource;
   }
 
   /** A call of an operator (its record, or its name) with one output. */

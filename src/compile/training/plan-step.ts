@@ -142,7 +142,7 @@ export function planStep(
     allowWinograd: options.allowWinograd,
     variables,
   });
-  const exchange: Exchange = { inputs: [], outputs: [] };
+  const exchange: Exchange = { inputs: [], outputs: [], wantsResults: true };
   let nextInput = 0;
   for (const node of graph.nodes) {
     if (node.kind === "input") emitInput(plan, node, nextInput++, exchange);

@@ -17,7 +17,8 @@ import { removeDead } from "../../graph/rewrite.ts";
 import { fromArray, zeros } from "../../tensor/create.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { DerivedObserverOrFakeQuantize, convertPt2e } from "../../quantization/pt2e/index.ts";
-import { observerNodes, withoutObservers } from "./calibration-job.ts";
+import { withoutObservers } from "./calibration-job.ts";
+import { observerNodes } from "./observer-nodes.ts";
 import type { PassContext, QuantizePass } from "./passes.ts";
 
 const SAMPLES = 128;

@@ -6,12 +6,14 @@
 import { QuantError } from "../../errors.ts";
 import type { Graph, Value } from "../../graph/graph.ts";
 import type { GraphModule } from "../../graph/graph-module.ts";
+import { RangeObserver } from "../../quantization/observers/min-max.ts";
 import type { ObserverState } from "../../quantization/observers/index.ts";
 import { slice } from "../../ops/slicing.ts";
 import { isFloat } from "../../tensor/dtype.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import { engineRunner } from "./engine-runner.ts";
 import { fingerprintOf } from "./fingerprint.ts";
+import { observerNodes } from "./observer-nodes.ts";
 import type { CalibrationBatch, CalibrationJob, CalibrationState, QuantizeOptions } from "./options.ts";
 import type { Settings } from "./settings.ts";
 import type { CalibrationSource } from "./source.ts";
@@ -82,6 +84,18 @@ export function checkedParts(graph: Graph, batch: CalibrationBatch, number: numb
   return parts(graph, inputs, number);
 }
 
+/** @throws QuantError naming the operator whose result is not a number: its range would make no scale. */
+function checkRanges(graph: Graph): void {
+  for (const { node, observer } of observerNodes(graph)) {
+    if (!(observer instanceof RangeObserver) || !observer.hasObserved) continue;
+    const ends = [observer.minVal, observer.maxVal].flatMap(({ data }) => Array.from(data, Number));
+    if (ends.every(Number.isFinite)) continue;
+    const { name } = node.args[0] as Value;
+    const [min, max] = [Math.min(...ends), Math.max(...ends)];
+    fail({ value: name, min, max }, "the model computes values that are not finite numbers", "Exclude what reads them");
+  }
+}
+
 /** Observers and counts of a calibration under way. */
 export class Calibration {
   readonly job: CalibrationJob;
@@ -138,6 +152,7 @@ export class Calibration {
     }
     signal?.throwIfAborted();
     if (this.samples === 0) fail({ batches: this.batches }, "there is no calibration data", "Give some real inputs");
+    checkRanges(this.job.observed.graph);
   }
 }
 

@@ -11,7 +11,7 @@ export function engineRunner({ engine }: { readonly engine?: Engine } = {}): Cal
     start({ observed }) {
       const executable = compile(observed, { fallback: "reference", ...(engine ? { engine } : {}) });
       return {
-        run: (inputs) => void executable.run(...inputs),
+        run: (inputs) => executable.observe(...inputs),
         dispose: () => executable.dispose(),
       };
     },

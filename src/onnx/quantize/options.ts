@@ -91,8 +91,8 @@ export interface CalibrationState {
 export interface Tap {
   /** Name of the value: an output of the tapped model under this name. */
   readonly name: string;
-  /** Takes a batch of the value into its statistics. */
-  observe(value: Tensor): void;
+  /** Takes a batch into the statistics: what the tapped model gave for this tap, the value or its range. */
+  observe(output: Tensor): void;
   /** Gives back the memory that observing took; it may go on. */
   dispose(): void;
 }
@@ -103,7 +103,7 @@ export interface CalibrationJob {
   readonly observed: GraphModule;
   /** Its observers, by their name in the graph. */
   readonly observers: ReadonlyMap<string, ObserverBase>;
-  /** The float model that returns each tapped value as an output, in the order of `taps`; made when asked for. */
+  /** The float model that returns each tapped value as an output, or the two ends of its range where its observers need no more; in the order of `taps`; made when asked for. */
   tapped(): { readonly model: GraphModule; readonly taps: readonly Tap[] };
 }
 

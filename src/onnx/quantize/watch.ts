@@ -25,17 +25,26 @@ function watchingGraph(value: Value, observers: readonly ObserverBase[]): GraphM
 }
 
 /** Shows batches of `value` to its observers, in their order. */
-export function tapOf(value: Value, observers: readonly ObserverBase[]): Tap {
+export function tapOfValues(value: Value, observers: readonly ObserverBase[]): Tap {
   let executable: Executable | null = null;
   return {
     name: value.name,
     observe(tensor: Tensor) {
       executable ??= compile(watchingGraph(value, observers), { fallback: "reference" });
-      executable.run(tensor);
+      executable.observe(tensor);
     },
     dispose() {
       executable?.dispose();
       executable = null;
     },
+  };
+}
+
+/** Shows the smallest and largest element of each batch of `value` to its observers. */
+export function tapOfRange(value: Value, observers: readonly ObserverBase[]): Tap {
+  return {
+    name: value.name,
+    observe: (ends) => observers.forEach((observer) => observer.observe(ends)),
+    dispose: () => undefined,
   };
 }

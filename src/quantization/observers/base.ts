@@ -95,6 +95,11 @@ export abstract class ObserverBase extends Module {
   /** Takes one batch into the statistics. Empty batches change nothing. */
   abstract observe(x: Tensor): void;
 
+  /** Whether the smallest and largest value of a batch tell it as much as all values: `observe` may be given those two. */
+  get needsRangeOnly(): boolean {
+    return false;
+  }
+
   /** Takes in a batch by its statistics, with the same result as `observe`; false when the values themselves are needed. */
   observeStatistics(_batch: BatchStatistics): boolean {
     return false;

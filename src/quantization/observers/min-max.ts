@@ -54,8 +54,12 @@ export abstract class RangeObserver extends UniformQuantizationObserverBase {
   }
 
   /** The two ends of a range have the range of all that lies between. */
+  override get needsRangeOnly(): boolean {
+    return this.axis === null;
+  }
+
   override observeStatistics({ range: { min, max } }: BatchStatistics): boolean {
-    if (this.axis !== null) return false;
+    if (!this.needsRangeOnly) return false;
     this.observe(tensor([min, max]));
     return true;
   }
