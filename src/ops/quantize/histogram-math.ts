@@ -41,11 +41,11 @@ export function histc(x: TypedArray, bins: number, min: number, max: number): Fl
   return Float32Array.from(counts);
 }
 
-/** n float32 values from a to b, each rounded once, counted from the nearer end. Source: ATen's linspace. */
-function linspace(a: number, b: number, n: number): Float32Array {
+/** n float32 values from a to b, by their index: each rounded once, counted from the nearer end. Source: ATen's linspace. */
+function linspace(a: number, b: number, n: number): (i: number) => number {
   const step = fround(fround(b - a) / (n - 1));
   const half = Math.floor(n / 2);
-  return Float32Array.from({ length: n }, (_, i) => (i < half ? a + step * i : b - step * (n - 1 - i)));
+  return (i) => fround(i < half ? a + step * i : b - step * (n - 1 - i));
 }
 
 /** Counts of a histogram seen through the bins of a wider range. */
@@ -58,15 +58,20 @@ export function moveCounts({ counts, min, max }: Histogram, newMin: number, newM
   }
   const moved = new Float32Array(bins);
   const fine = bins * UPSAMPLE;
-  const edges = linspace(min, max, fine + 1);
+  const edge = linspace(min, max, fine + 1);
   const half = fround(0.5 * fround(fround(max - min) / fine));
-  const boundaries = linspace(newMin, newMax, bins + 1);
+  const boundary = linspace(newMin, newMax, bins + 1);
   // Midpoints rise, so the boundary left of each is found by walking on from the last one's.
   let bin = -1;
-  for (let i = 0; i < fine; i++) {
-    const midpoint = fround(edges[i]! + half);
-    while (bin < bins && boundaries[bin + 1]! <= midpoint) bin++;
-    moved[Math.min(Math.max(bin, 0), bins - 1)]! += counts[Math.floor(i / UPSAMPLE)]! / UPSAMPLE;
+  let next = boundary(0);
+  for (let old = 0; old < bins; old++) {
+    const part = counts[old]! / UPSAMPLE;
+    if (part === 0) continue;
+    for (let i = old * UPSAMPLE; i < (old + 1) * UPSAMPLE; i++) {
+      const midpoint = fround(edge(i) + half);
+      while (bin < bins && next <= midpoint) next = boundary(++bin + 1);
+      moved[Math.min(Math.max(bin, 0), bins - 1)]! += part;
+    }
   }
   return moved;
 }

@@ -93,13 +93,22 @@ export class LeastSquaresObserver extends HistogramObserver {
 const MOST_CUT = 0.5;
 const CUTS = 100;
 
-/** Squared error of symmetric quantization of `values` with a largest value of `limit`, in levels -levels..levels. */
-function symmetricError(values: Float64Array, limit: number, levels: number): number {
+/** Values between two looks at whether their error is too large already. */
+const LOOK_EVERY = 32;
+
+/**
+ * Squared error of symmetric quantization of `values` with a largest value of `limit`, in levels -levels..levels; where
+ * it reaches `most`, that of the first values.
+ */
+function symmetricError(values: Float64Array, limit: number, levels: number, most: number): number {
   const step = limit / levels;
   let error = 0;
-  for (const v of values) {
-    const q = Math.min(Math.max(Math.floor(v / step + 0.5), -levels), levels);
-    error += (v - q * step) ** 2;
+  for (let i = 0; i < values.length && !(error >= most);) {
+    for (const end = Math.min(i + LOOK_EVERY, values.length); i < end; i++) {
+      const v = values[i]!;
+      const q = Math.min(Math.max(Math.floor(v / step + 0.5), -levels), levels);
+      error += (v - q * step) ** 2;
+    }
   }
   return error;
 }
@@ -108,10 +117,10 @@ function symmetricError(values: Float64Array, limit: number, levels: number): nu
 function bestLimit(values: Float64Array, levels: number): number {
   const largest = values.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
   let best = largest;
-  let least = symmetricError(values, largest, levels);
+  let least = symmetricError(values, largest, levels, Infinity);
   for (let cut = 1; cut <= CUTS && largest > 0; cut++) {
     const limit = largest * (1 - (MOST_CUT * cut) / CUTS);
-    const error = symmetricError(values, limit, levels);
+    const error = symmetricError(values, limit, levels, least);
     if (error < least) [least, best] = [error, limit];
   }
   return best;
