@@ -61,7 +61,10 @@ export function convEpilogue(
     inputScale: 0.02,
     inputZeroPoint: [0, 255, integer(random, 1, 254)][integer(random, 0, 2)] ?? 0,
     weightScales: Array.from({ length: random() < 0.5 ? channels : 1 }, () => 0.002 + random() * 0.01),
-    bias: { kind: "float", values: Float32Array.from({ length: channels }, () => random() * 4 - 2) },
+    bias:
+      random() < 0.3
+        ? { kind: "none" }
+        : { kind: "float", values: Float32Array.from({ length: channels }, () => random() * 4 - 2) },
     output: kind === "bytes" ? bytes : kind === "sum" ? sumOf(random, bytes, flip) : { kind },
   };
 }

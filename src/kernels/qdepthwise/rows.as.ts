@@ -2,8 +2,8 @@
 // y..y+3 of one pixel; it is read and interleaved once and used by three outputs of both rows, whose
 // weights are the same column shifted by one row: (w0, w1, w2, 0) and (0, w0, w1, w2). Dot form: one dot
 // of four bytes; plain form: two dots of 16-bit pairs (rows 0, 1 and rows 2, 3).
-import { BOUNDED, CHANNELS, FLIP, HIGH_BYTES, LOW_BYTES, MAGIC_ZERO, OUT, OUT_BYTES, PANEL_BYTES, POST, POST_BIAS, POST_BYTES, POST_MULTIPLIER, WEIGHTS, WIDE_BIAS, WIDE_PANEL_BYTES, WIDE_WEIGHTS } from "../qgemm/layout";
-import { bounded4, MAGIC, storeRow } from "../shared/product-epilogue.as";
+import { BOUNDED, CHANNELS, FLIP, HAS_BIAS, HAS_LIMITS, HIGH_BYTES, LOW_BYTES, MAGIC_ZERO, OUT, OUT_BYTES, PANEL_BYTES, POST, POST_BIAS, POST_BYTES, POST_MULTIPLIER, WEIGHTS, WIDE_BIAS, WIDE_PANEL_BYTES, WIDE_WEIGHTS } from "../qgemm/layout";
+import { bounded4, bytes16, limited16, MAGIC, plain4, storeRow } from "../shared/product-epilogue.as";
 
 /** Rows 0 and 1 (or 2 and 3) of eight channels, bytes alternating. */
 @inline
@@ -46,17 +46,14 @@ function secondHigh<V>(r23: v128): v128 {
   return sizeof<V>() == 4 ? i16x8.extend_high_i8x16_u(r23) : r23;
 }
 
-/** Stored bytes of two rows of eight channels. `limits`: the clamps are narrower than a byte, or storage is flipped. */
+/** Bytes of two rows of eight channels. */
 // prettier-ignore
 @inline
-function finish(post: usize, a: v128, b: v128, c: v128, e: v128, m: v128, z: v128, limits: bool, lo: v128, hi: v128, flip: v128): v128 {
-  const b0 = v128.load(post, POST_BIAS), b1 = v128.load(post, POST_BIAS + 16);
+function finish(post: usize, a: v128, b: v128, c: v128, e: v128, m: v128, z: v128, hasBias: bool): v128 {
   const f0 = v128.load(post, POST_MULTIPLIER), f1 = v128.load(post, POST_MULTIPLIER + 16);
-  const bytes = i8x16.narrow_i16x8_u(
-    i16x8.narrow_i32x4_s(bounded4(a, b0, f0, m, z), bounded4(b, b1, f1, m, z)),
-    i16x8.narrow_i32x4_s(bounded4(c, b0, f0, m, z), bounded4(e, b1, f1, m, z)),
-  );
-  return limits ? v128.xor(i8x16.min_u(i8x16.max_u(bytes, lo), hi), flip) : bytes;
+  if (!hasBias) return bytes16(plain4(a, f0, m, z), plain4(b, f1, m, z), plain4(c, f0, m, z), plain4(e, f1, m, z));
+  const b0 = v128.load(post, POST_BIAS), b1 = v128.load(post, POST_BIAS + 16);
+  return bytes16(bounded4(a, b0, f0, m, z), bounded4(b, b1, f1, m, z), bounded4(c, b0, f0, m, z), bounded4(e, b1, f1, m, z));
 }
 
 /** Two rows of w outputs; weights [kernel column][output row][channel half] of 16 bytes, in plain SIMD twice. */
@@ -67,7 +64,7 @@ function rowPair<V>(d: usize, width: usize, x: usize, xRow: usize, xPixel: usize
   const full = n == 8 && load<i32>(d, OUT) == OUT_BYTES && load<i32>(d, BOUNDED) != 0 && load<i32>(d, WIDE_BIAS) == 0;
   const s = v128.load(post), t = v128.load(post, 16), m = f32x4.splat(MAGIC);
   const lo = v128.load32_splat(d, LOW_BYTES), hi = v128.load32_splat(d, HIGH_BYTES), z = v128.load32_splat(d, MAGIC_ZERO);
-  const limits = load<u32>(d, LOW_BYTES) != 0 || load<u32>(d, HIGH_BYTES) != 0xffffffff || load<u32>(d, FLIP) != 0;
+  const hasBias = load<i32>(d, HAS_BIAS) != 0, hasLimits = load<i32>(d, HAS_LIMITS) != 0;
   let r01 = zip<V>(x, xRow, flip), r23 = zip<V>(x + 2 * xRow, xRow, flip);
   let p0 = first<V>(r01, r23), q0 = second<V>(r01, r23), g0 = firstHigh<V>(r23), h0 = secondHigh<V>(r23);
   x += xPixel;
@@ -107,13 +104,13 @@ function rowPair<V>(d: usize, width: usize, x: usize, xRow: usize, xPixel: usize
       b0 = dot<V>(u, q2, b0, ones); b1 = dot<V>(u, q3, b1, ones);
       u = v128.load(w, 176);
       e0 = dot<V>(u, q2, e0, ones); e1 = dot<V>(u, q3, e1, ones);
-      u = finish(post, a0, b0, c0, e0, m, z, limits, lo, hi, flip);
-      v128.store64_lane(y, u, 0);
-      v128.store64_lane(y + yRow, u, 1);
+      let left = finish(post, a0, b0, c0, e0, m, z, hasBias), right = finish(post, a1, b1, c1, e1, m, z, hasBias);
+      if (hasLimits) { left = limited16(left, lo, hi, flip); right = limited16(right, lo, hi, flip); }
+      v128.store64_lane(y, left, 0);
+      v128.store64_lane(y + yRow, left, 1);
       y += yPixel;
-      u = finish(post, a1, b1, c1, e1, m, z, limits, lo, hi, flip);
-      v128.store64_lane(y, u, 0);
-      v128.store64_lane(y + yRow, u, 1);
+      v128.store64_lane(y, right, 0);
+      v128.store64_lane(y + yRow, right, 1);
       y += yPixel;
       p0 = p2; q0 = q2; p1 = p3; q1 = q3;
     }
@@ -127,7 +124,7 @@ function rowPair<V>(d: usize, width: usize, x: usize, xRow: usize, xPixel: usize
     const c = column<V>(v128.load(w, 160), sizeof<V>() == 4 ? v128.load(w, 352) : ones, p2, g2, column<V>(v128.load(w, 96), sizeof<V>() == 4 ? v128.load(w, 288) : ones, p1, g1, column<V>(v128.load(w, 32), sizeof<V>() == 4 ? v128.load(w, 224) : ones, p0, g0, s, ones), ones), ones);
     const e = column<V>(v128.load(w, 176), sizeof<V>() == 4 ? v128.load(w, 368) : ones, q2, h2, column<V>(v128.load(w, 112), sizeof<V>() == 4 ? v128.load(w, 304) : ones, q1, h1, column<V>(v128.load(w, 48), sizeof<V>() == 4 ? v128.load(w, 240) : ones, q0, h0, t, ones), ones), ones);
     if (full) {
-      const bytes = finish(post, a, b, c, e, m, z, limits, lo, hi, flip);
+      const bytes = limited16(finish(post, a, b, c, e, m, z, hasBias), lo, hi, flip);
       v128.store64_lane(y, bytes, 0);
       v128.store64_lane(y + yRow, bytes, 1);
     } else {

@@ -47,11 +47,10 @@ function layer4<T, F, B>(acc: v128, bias: v128, multiplier: v128, wide: usize, m
   return real4<F>(f32x4.pmin(high, f32x4.pmax(low, q)), scale, addend);
 }
 
-/** Eight integers of the other operand. */
+/** Eight integers of the other operand, of their stored bytes as i16. */
 @inline
-function other8(at: usize, isPlain: bool, flip: v128, subtract: v128): v128 {
-  const u = v128.load8x8_u(at);
-  return isPlain ? u : i16x8.sub(v128.xor(u, flip), subtract);
+function integers8(u: v128, flip: v128, subtract: v128): v128 {
+  return i16x8.sub(v128.xor(u, flip), subtract);
 }
 
 /** Tiles first <= t < last of one panel, n channels. r is the panel's first channel in the other operand. */
@@ -65,28 +64,30 @@ function sumPanel<T, F, B>(d: usize, post: usize, acc: usize, y: usize, r: usize
   const least = v128.load32_splat(sum, SUM_LOW), most = v128.load32_splat(sum, SUM_HIGH);
   const scale = splat(sizeof<F>() == 2, sum + SUM_SCALE), addend = splat(sizeof<F>() == 2, sum + SUM_ADDEND);
   const so = scaleOf<F>(other), ao = addendOf<F>(other), zo = v128.load16_splat(other, D_SUBTRACT);
-  const fo = i16x8.splat(<i16>(load<i32>(other, D_FLIP) & 255)), isPlain = load<i32>(other, D_SUBTRACT) == 0 && load<i32>(other, D_FLIP) == 0;
+  const fo = i16x8.splat(<i16>(load<i32>(other, D_FLIP) & 255)), isShifted = load<i32>(other, D_SUBTRACT) != 0 || load<i32>(other, D_FLIP) != 0;
   const factor = factorOf<i8>(q), shift = v128.load32_splat(q, Q_MAGIC_SHIFT), flip = v128.load32_splat(q, Q_FLIP);
   const low = v128.load32_splat(q, Q_LOW_BYTES), high = v128.load32_splat(q, Q_HIGH_BYTES);
-  const isByte = load<u32>(q, Q_LOW_BYTES) == 0 && load<u32>(q, Q_HIGH_BYTES) == 0xffffffff && load<u32>(q, Q_FLIP) == 0;
+  // Eight bytes that are stored as they are. (What the loops branch on is put in blocks of two assignments or more, else the
+  // compiler computes both sides.)
+  const isWhole = n == 8 && load<u32>(q, Q_LOW_BYTES) == 0 && load<u32>(q, Q_HIGH_BYTES) == 0xffffffff && load<u32>(q, Q_FLIP) == 0;
   let po = load<usize>(d, PIX_OUT) + first * 24, pr = load<usize>(d, PIX_OTHER) + first * 24;
   for (const end = po + (last - first) * 24; po < end; po += 8) {
-    let o = other8(r + load<i32>(pr), isPlain, fo, zo);
+    let o = v128.load8x8_u(r + load<i32>(pr)), p = v128.load8x8_u(r + load<i32>(pr, 4));
+    if (isShifted) { o = integers8(o, fo, zo); p = integers8(p, fo, zo); }
     let v = f32x4.add(layer4<T, F, B>(v128.load(acc), b0, f0, wide0, magic, zero, least, most, scale, addend), dequantize4<F>(i32x4.extend_low_i16x8_s(o), so, ao));
     const s0 = quantizeBounded4<i8>(v, factor, factor, magic, shift);
     v = f32x4.add(layer4<T, F, B>(v128.load(acc, 16), b1, f1, wide1, magic, zero, least, most, scale, addend), dequantize4<F>(i32x4.extend_high_i16x8_s(o), so, ao));
     const s1 = quantizeBounded4<i8>(v, factor, factor, magic, shift);
-    o = other8(r + load<i32>(pr, 4), isPlain, fo, zo);
-    v = f32x4.add(layer4<T, F, B>(v128.load(acc, 32), b0, f0, wide0, magic, zero, least, most, scale, addend), dequantize4<F>(i32x4.extend_low_i16x8_s(o), so, ao));
+    v = f32x4.add(layer4<T, F, B>(v128.load(acc, 32), b0, f0, wide0, magic, zero, least, most, scale, addend), dequantize4<F>(i32x4.extend_low_i16x8_s(p), so, ao));
     const s2 = quantizeBounded4<i8>(v, factor, factor, magic, shift);
-    v = f32x4.add(layer4<T, F, B>(v128.load(acc, 48), b1, f1, wide1, magic, zero, least, most, scale, addend), dequantize4<F>(i32x4.extend_high_i16x8_s(o), so, ao));
+    v = f32x4.add(layer4<T, F, B>(v128.load(acc, 48), b1, f1, wide1, magic, zero, least, most, scale, addend), dequantize4<F>(i32x4.extend_high_i16x8_s(p), so, ao));
     const s3 = quantizeBounded4<i8>(v, factor, factor, magic, shift);
     let bytes = bytes16(s0, s1, s2, s3);
-    if (!isByte) bytes = limited16(bytes, low, high, flip);
-    if (n == 8) {
+    if (isWhole) {
       v128.store64_lane(y + load<i32>(po), bytes, 0);
       v128.store64_lane(y + load<i32>(po, 4), bytes, 1);
     } else {
+      bytes = limited16(bytes, low, high, flip);
       storeBytes(y + load<i32>(po), bytes, n);
       storeBytes(y + load<i32>(po, 4), i64x2.shuffle(bytes, bytes, 1, 1), n);
     }
