@@ -145,12 +145,13 @@ export class Graph {
   insert(spec: NodeSpec, before: Node | null = null): Node {
     const node = new Node(spec.kind, spec.target, spec.args ?? [], spec.attrs ?? {}, spec.source ?? noSource);
     const wished = spec.name ?? spec.target;
-    spec.types.forEach((type, i) => {
+    for (let i = 0; i < spec.types.length; i++) {
       const name = this.uniqueName(i === 0 ? wished : `${wished}_out${i}`);
-      node.outputs.push(new Value(node, i, name, type));
-    });
-    this.nodes.splice(before ? this.indexOf(before) : this.nodes.length, 0, node);
-    for (const input of node.inputs) input.users.push(node);
+      node.outputs.push(new Value(node, i, name, spec.types[i]!));
+    }
+    if (before) this.nodes.splice(this.indexOf(before), 0, node);
+    else this.nodes.push(node);
+    for (const input of node.args) if (input instanceof Value) input.users.push(node);
     return node;
   }
 
@@ -202,8 +203,8 @@ export class Graph {
   /** Removes a node nobody reads. @throws GraphError when it is still read. */
   remove(node: Node): void {
     const at = this.indexOf(node);
-    const reader = node.users[0];
-    if (reader || node.outputs.some((value) => this.useCount(value) > 0)) {
+    if (node.outputs.some((value) => this.useCount(value) > 0)) {
+      const reader = node.users[0];
       throw new GraphError(
         "Graph.remove",
         { node: describe(node), readBy: reader ? describe(reader) : "return" },
@@ -233,10 +234,14 @@ export class Graph {
 
   /** Drops stored tensors and modules no node names. */
   collectGarbage(): void {
-    const named = new Set(this.nodes.map((node) => `${node.kind}:${node.target}`));
-    for (const name of this.updates.keys()) named.add(`attribute:${name}`);
-    for (const name of this.attributes.keys()) if (!named.has(`attribute:${name}`)) this.attributes.delete(name);
-    for (const name of this.modules.keys()) if (!named.has(`module:${name}`)) this.modules.delete(name);
+    const attributes = new Set(this.updates.keys());
+    const modules = new Set<string>();
+    for (const { kind, target } of this.nodes) {
+      if (kind === "attribute") attributes.add(target);
+      else if (kind === "module") modules.add(target);
+    }
+    for (const name of this.attributes.keys()) if (!attributes.has(name)) this.attributes.delete(name);
+    for (const name of this.modules.keys()) if (!modules.has(name)) this.modules.delete(name);
   }
 
   /** A free dotted name for a stored tensor or module, `stem_0`, `stem_1`, ... */
@@ -256,7 +261,8 @@ export class Graph {
     for (const node of this.nodes) {
       const { kind, target, attrs, source } = node;
       const types = node.outputs.map((value) => value.type);
-      const copy = graph.insert({ kind, target, attrs, source, types, args: node.args.map(mapped) });
+      const name = node.outputs[0]?.name ?? target;
+      const copy = graph.insert({ kind, target, attrs, source, types, name, args: node.args.map(mapped) });
       node.outputs.forEach((value, i) => {
         graph.rename(copy.outputs[i]!, value.name);
         values.set(value, copy.outputs[i]!);
@@ -302,9 +308,10 @@ export class Graph {
 
   private freeName(name: string): void {
     this.names.set(name, false);
-    const [, stem, number] = /^(.*)_(\d+)$/.exec(name) ?? [];
-    const next = stem === undefined ? undefined : this.suffixes.get(stem);
-    if (next !== undefined && Number(number) < next) this.suffixes.set(stem!, Math.max(1, Number(number)));
+    const at = name.lastIndexOf("_");
+    const stem = name.slice(0, Math.max(at, 0));
+    const number = Number(name.slice(at + 1));
+    if (number < (this.suffixes.get(stem) ?? 0)) this.suffixes.set(stem, Math.max(1, number));
   }
 
   private uniqueName(wished: string): string {

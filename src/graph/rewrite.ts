@@ -124,7 +124,7 @@ export function rewritePass(name: string, rules: readonly Rule[]): Pass {
           removeUnread(graph, node, gone);
         }
       }
-      removeDead(graph);
+      if (fired.length > 0) removeDead(graph);
     },
   };
 }

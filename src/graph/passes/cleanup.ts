@@ -26,15 +26,20 @@ export const commonSubexpressions: Pass = {
     const ids = new Map<Value, number>();
     const idOf = (value: Value): number => ids.get(value) ?? ids.set(value, ids.size).get(value)!;
     const seen = new Map<string, Node>();
+    let merged = false;
     for (const node of [...graph.nodes]) {
       if (!isPure(node)) continue;
       const args = node.args.map((arg) => (arg instanceof Value ? `%${idOf(arg)}` : printData(arg)));
       const key = `${node.target}(${args.join()})${printData(node.attrs)}`;
       const first = seen.get(key);
-      if (!first) seen.set(key, node);
-      else node.outputs.forEach((value, i) => graph.replaceUses(value, first.outputs[i]!));
+      if (!first) {
+        seen.set(key, node);
+        continue;
+      }
+      node.outputs.forEach((value, i) => graph.replaceUses(value, first.outputs[i]!));
+      merged = true;
     }
-    removeDead(graph);
+    if (merged) removeDead(graph);
   },
 };
 
@@ -46,20 +51,22 @@ export function constantFolding(accepts: (node: Node) => boolean = () => true, s
   return {
     name: "constant-folding",
     run(graph) {
+      let folded = false;
       for (const node of [...graph.nodes]) {
         if (!isPure(node) || !accepts(node) || node.args.length === 0 || !readsConstantsOnly(graph, node)) continue;
         const inputs = node.args.map((arg): OpInput => (arg instanceof Value ? graph.tensorOf(arg) : arg));
         const results = noGrad(() => dispatch(findOp(node.target), inputs, node.attrs));
         node.outputs.forEach((value, i) => {
-          const folded = graph.attribute(
+          const stored = graph.attribute(
             graph.freeAttributeName(stem ?? value.name),
             results[i]!.detach(),
             node.source,
           );
-          graph.replaceUses(value, folded);
+          graph.replaceUses(value, stored);
         });
+        folded = true;
       }
-      removeDead(graph);
+      if (folded) removeDead(graph);
     },
   };
 }

@@ -63,10 +63,22 @@ export function sameParameters(a: EdgeParameters, b: EdgeParameters): boolean {
   return a.dtype === b.dtype && a.scale === b.scale && a.zeroPoint === b.zeroPoint;
 }
 
-/** What a dequantize node reads, as a quantized tensor. */
+/** The quantized tensor that integers were taken out of, if they had these parameters there. */
+export function takenFrom(integers: Argument, scale: number, zeroPoint: number): Value | null {
+  const source = integers instanceof Value && integers.node.target === intReprOp.name ? integers.node.args[0] : null;
+  const qparams = source instanceof Value ? source.type?.qparams : undefined;
+  const isSame = qparams?.kind === "perTensor" && qparams.scale === scale && qparams.zeroPoint === zeroPoint;
+  return isSame ? (source as Value) : null;
+}
+
+/** What a dequantize node reads, as a quantized tensor: the one its integers are of, or a new one. */
 export function asQuantized(build: Builder, dequantize: Node): Value {
   const { scale, zeroPoint } = parametersOf(dequantize);
-  return build.call(makePerTensorQuantizedTensorOp, [dequantize.args[0]!], { scale, zeroPoint });
+  const [integers] = dequantize.args as [Argument];
+  return (
+    takenFrom(integers, scale, zeroPoint) ??
+    build.call(makePerTensorQuantizedTensorOp, [integers], { scale, zeroPoint })
+  );
 }
 
 /** The integers of an integer operator's result, limited to the quantize node's range where that is narrower than the dtype. */

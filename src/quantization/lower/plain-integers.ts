@@ -13,17 +13,15 @@ import type { Rule } from "../../graph/rewrite.ts";
 import { intReprOp } from "../../ops/quantize/native.ts";
 import { makePerTensorQuantizedTensorOp } from "../../ops/quantize/reinterpret.ts";
 import type { PerTensorQParams } from "../../tensor/qparams.ts";
+import { takenFrom } from "./edges.ts";
 
 const source = value();
 const integers = op(intReprOp.name, source);
 const again = op(makePerTensorQuantizedTensorOp.name, integers);
 
 const sameTensor = rule("as-quantized-of-integers", again, (match) => {
-  const { qparams } = match.value(source).type!;
   const { scale, zeroPoint } = match.root.attrs;
-  return qparams?.kind === "perTensor" && qparams.scale === scale && qparams.zeroPoint === zeroPoint
-    ? match.arg(source)
-    : null;
+  return takenFrom(match.arg(integers), scale as number, zeroPoint as number);
 });
 
 const moved = op(["reshape", "permute", "slice", "pad"], integers);
