@@ -147,16 +147,10 @@ export function removeDead(graph: Graph): void {
   graph.collectGarbage();
 }
 
-export interface PassOptions {
-  /** "last": only what comes out of the last pass, for passes that tests verify one by one. */
-  readonly verify?: "each" | "last";
-}
-
 /** Runs passes in order, verifying after each. @throws GraphError naming the pass that broke the graph. */
-export function runPasses(graph: Graph, passes: readonly Pass[], { verify: when = "each" }: PassOptions = {}): Graph {
+export function runPasses(graph: Graph, passes: readonly Pass[]): Graph {
   for (const pass of passes) {
     pass.run(graph);
-    if (when === "last" && pass !== passes.at(-1)) continue;
     try {
       verify(graph);
     } catch (cause) {

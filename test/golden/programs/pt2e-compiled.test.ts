@@ -6,9 +6,10 @@
 
 import { describe, expect, it } from "vitest";
 import { Executable } from "../../../src/compile/index.ts";
-import { prepareGraph } from "../../../src/compile/prepare.ts";
-import { capture, flattenTree, interpret } from "../../../src/graph/index.ts";
+import { inferencePasses, prepareGraph } from "../../../src/compile/prepare.ts";
+import { capture, flattenTree, interpret, printGraph } from "../../../src/graph/index.ts";
 import type { GraphModule } from "../../../src/graph/index.ts";
+import { runPasses } from "../../../src/graph/rewrite.ts";
 import { convertPt2e, preparePt2e } from "../../../src/quantization/pt2e/index.ts";
 import { noGrad } from "../../../src/tensor/context.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
@@ -44,6 +45,8 @@ describe("compiled PT2E programs", () => {
   it.each(names)("%s", (name) => {
     const { module, test, outputs } = converted(name);
     const lowered = prepareGraph(module.graph);
+    const verified = runPasses(module.graph.cloneWithMap().graph, inferencePasses);
+    expect(printGraph(lowered)).toBe(printGraph(verified));
     const interpreted = interpret(lowered, test);
     const executable = new Executable(module.graph, { fallback: "reference", allowWinograd: false });
     const compiled = flattenTree(executable.run(...test)).leaves;
