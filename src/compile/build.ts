@@ -15,6 +15,7 @@ import type { BoundPlan } from "./bind.ts";
 import type { StepRule, StepSpec } from "./plan.ts";
 import { retype } from "./retype.ts";
 import { stepRuleOf } from "./steps/index.ts";
+import { HOST, givesHostValues } from "./steps/host.ts";
 import { emitReference } from "./steps/reference.ts";
 import { load, store } from "./transfer.ts";
 
@@ -99,10 +100,8 @@ export function emitNode(
 ): void {
   const refusal = rule ? rule.emit(node, plan) : "the engine has no kernel for it";
   if (typeof refusal !== "string") return;
-  if (fallback === "reference") {
-    emitReference(plan, node, refusal);
-    return;
-  }
+  if (fallback === "reference") return emitReference(plan, node, refusal);
+  if (givesHostValues(node)) return emitReference(plan, node, HOST);
   throw new EngineError(
     "compile",
     { operator: node.target, node: describe(node) },

@@ -163,6 +163,11 @@ export class PlanBuilder implements Machine {
     return this.borders.has(value);
   }
 
+  /** Whether the value lies as an image already. */
+  liesAsImage(value: Argument): boolean {
+    return value instanceof Value && this.forms.get(value)?.[0]?.form.kind === "image";
+  }
+
   /** A new buffer for a value: as an image with the border its readers need, flat, or a tensor on the host. */
   write(value: Value, kind: "flat" | "image" | "host"): Buffer {
     const form = kind === "image" ? this.imageForm(value) : flat(this.type(value).shape);

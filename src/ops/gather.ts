@@ -40,7 +40,7 @@ function checkIndex(name: string, x: TensorType, index: TensorType, dim: number)
 }
 
 /** Calls `visit(at, offset)` for each element of the index: its position there and the offset it stands for in x. */
-function forEachIndexed(
+export function forEachIndexed(
   name: string,
   shape: readonly number[],
   index: Tensor,

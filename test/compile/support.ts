@@ -45,7 +45,7 @@ export function expectSame(given: Tensor, expected: Tensor, budget = FLOAT_BUDGE
       worst = Math.max(worst, Math.abs(got - want));
     } else expect(got).toEqual(want);
   });
-  expect(worst / scale).toBeLessThan(budget);
+  expect(worst / scale).toBeLessThanOrEqual(budget);
 }
 
 /**

@@ -7,6 +7,7 @@ import { pixelOffset } from "../../kernels/qconv/image.ts";
 import type { Image } from "../../kernels/qconv/image.ts";
 import { broadcastStrides, numel } from "../../tensor/shape.ts";
 import type { Shape } from "../../tensor/shape.ts";
+import { offsetsOf } from "./strided.ts";
 
 /** Offsets are in elements. */
 export interface BroadcastLines {
@@ -37,15 +38,6 @@ function innerOf(shape: Shape, strides: readonly (readonly number[])[]): Inner {
     length *= shape[axis]!;
   }
   return { outer: axis + 1, length, each: each ?? strides.map(() => true) };
-}
-
-/** Offset of every index of `sizes`, in row-major order, under the given strides. */
-function offsetsOf(sizes: Shape, strides: readonly number[]): number[] {
-  return sizes.reduce<number[]>(
-    (offsets, size, axis) =>
-      offsets.flatMap((offset) => Array.from({ length: size }, (_, i) => offset + i * strides[axis]!)),
-    [0],
-  );
 }
 
 /** Lines of row-major operands that broadcast to a row-major result of `shape`. */

@@ -6,11 +6,16 @@
 import type { Node } from "../../graph/graph.ts";
 import { findOp, hasOp } from "../../ops/op.ts";
 import type { StepRule } from "../plan.ts";
+import { attentionRules } from "./attention.ts";
 import { binaryRules } from "./binary.ts";
 import { convRules } from "./conv.ts";
+import { hostRules } from "./host.ts";
 import { integerRules } from "./integers.ts";
 import { linearRules } from "./linear.ts";
+import { lookupRules } from "./lookup.ts";
+import { matmulRules } from "./matmul.ts";
 import { moveRules } from "./move.ts";
+import { normRules } from "./norm.ts";
 import { emitObserver } from "./observe.ts";
 import { pieceRules } from "./pieces.ts";
 import { poolRules } from "./pool.ts";
@@ -21,6 +26,7 @@ import { pairRules, tableRule } from "./quantized-elementwise.ts";
 import { quantizedDynamicRules } from "./quantized-dynamic.ts";
 import { quantizedLinearRules } from "./quantized-linear.ts";
 import { quantizedNormRules } from "./quantized-norm.ts";
+import { reduceRules } from "./reduce.ts";
 import { shapeRules } from "./shape.ts";
 import { softmaxRules } from "./softmax.ts";
 import { unaryRules } from "./unary.ts";
@@ -28,9 +34,13 @@ import { unaryRules } from "./unary.ts";
 const rules: ReadonlyMap<string, StepRule> = new Map([
   ...convRules,
   ...linearRules,
+  ...matmulRules,
+  ...attentionRules,
   ...binaryRules,
   ...unaryRules,
   ...softmaxRules,
+  ...normRules,
+  ...reduceRules,
   ...poolRules,
   ...quantizedConvRules,
   ...quantizedConvTransposeRules,
@@ -39,9 +49,11 @@ const rules: ReadonlyMap<string, StepRule> = new Map([
   ...quantizedNormRules,
   ...quantizeRules,
   ...integerRules,
+  ...hostRules,
   ...pairRules,
   ...moveRules,
   ...pieceRules,
+  ...lookupRules,
   ...shapeRules,
 ]);
 

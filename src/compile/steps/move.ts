@@ -14,6 +14,7 @@ import { elementBytes, elementOf, imageOf } from "../form.ts";
 import type { Buffer } from "../buffer.ts";
 import type { Place, PlanBuilder, StepRule } from "../plan.ts";
 import { emitJoin } from "./join.ts";
+import { emitFlatSlice } from "./pieces.ts";
 import { dequantizerOf, quantizerOf } from "./quantized-storage.ts";
 
 /** Where a rectangle begins in an image, axis by axis, and how far apart the pixels taken are. */
@@ -97,11 +98,15 @@ export function padCorner(rank: number, node: Node): Corner | string {
   return { ...corner, steps: origin.steps };
 }
 
+/** Whether a value is made as an image because one is read, or because that is how operands lie. */
+function isWantedAsImage(node: Node, plan: PlanBuilder): boolean {
+  return plan.isReadAsImage(node.output) || node.args.some((arg) => plan.liesAsImage(arg));
+}
+
 function emitSlice(node: Node, plan: PlanBuilder): string | void {
-  const refused = imagesOf(node, plan);
-  if (refused) return refused;
+  if (imagesOf(node, plan) || !isWantedAsImage(node, plan)) return emitFlatSlice(node, plan);
   const corner = sliceCorner(plan.type(node.output).shape.length, node);
-  if (typeof corner === "string") return corner;
+  if (typeof corner === "string") return emitFlatSlice(node, plan);
   const input = plan.read(node.args[0]!, node, { kind: "image" });
   const output = plan.write(node.output, "image");
   plan.step({
@@ -183,7 +188,8 @@ function bindRequantize(
 
 /** Channels of images pixel by pixel; anything else row by row. */
 function emitCat(node: Node, plan: PlanBuilder): string | void {
-  if (imagesOf(node, plan) !== null || node.attrs["dim"] !== 1) return emitJoin(node, plan);
+  if (imagesOf(node, plan) !== null || node.attrs["dim"] !== 1 || !isWantedAsImage(node, plan))
+    return emitJoin(node, plan);
   const type = plan.type(node.output);
   if (node.args.some((arg) => plan.type(arg).dtype !== type.dtype)) return "the inputs differ in dtype";
   const inputs = node.args.map((arg) => plan.read(arg, node, { kind: "image" }));

@@ -14,6 +14,7 @@ import { dtypeInfo } from "../../tensor/dtype.ts";
 import { elementOf, flat, imageOf } from "../form.ts";
 import type { Buffer } from "../buffer.ts";
 import type { Place, PlanBuilder, Precision, StepRule } from "../plan.ts";
+import { emitReduce } from "./reduce.ts";
 import { quantizerOf } from "./quantized-storage.ts";
 
 const FLOAT = 4;
@@ -240,14 +241,15 @@ function emitAdaptive(node: Node, plan: PlanBuilder): string | void {
   return typeof images === "string" ? images : emitWindows(node, plan, images, false);
 }
 
-/** The mean over both spatial axes of [N, C, H, W]. */
+/** The mean over both spatial axes of [N, C, H, W]; of floats over any. */
 function emitMean(node: Node, plan: PlanBuilder): string | void {
   const { dim, keepdim } = node.attrs as { dim: readonly number[]; keepdim: boolean };
   const [x] = node.args;
   const type = plan.type(x!);
   const spatial = type.shape.length === 4 && [...dim].sort().join() === "2,3";
+  if (!spatial && type.dtype === "float32") return emitReduce(node, plan);
   if (!spatial || elementOf(type.dtype) === "host")
-    return "only the mean over both spatial axes of images has a kernel";
+    return "only the mean over both spatial axes of images has a kernel for bytes";
   const input = plan.read(x!, node, { kind: "image" });
   const pooled = [type.shape[0]!, type.shape[1]!, 1, 1];
   const output = plan.scratch({ ...type, shape: pooled }, { kind: "image", image: imageOf(pooled)!, shape: pooled });

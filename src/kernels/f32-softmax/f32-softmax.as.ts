@@ -5,6 +5,7 @@ import { laneMask, storeLanes } from "../shared/lines.as";
 import {
   EXP_C0, EXP_C1, EXP_C2, EXP_C3, EXP_C4, EXP_C5, EXP_HIGH, EXP_LOW, LN2_HIGH, LN2_LOW, LOG2_E, ROUND_MAGIC, exp4, log,
 } from "../shared/math.as";
+import { LOGARITHM, ROWS_OF_NOTHING_ARE_ZERO } from "./kinds";
 
 /** Largest of a row, NaN left out: it shows in the sum. */
 @inline
@@ -19,11 +20,21 @@ function rowMax(px: usize, bytes: usize): f32 {
   return most;
 }
 
+/** Whether all of a row is -Infinity. */
+@inline
+function isNothing(px: usize, bytes: usize): bool {
+  for (let i: usize = 0; i < bytes; i += 4) {
+    if (f32.load(px + i) != -Infinity) return false;
+  }
+  return true;
+}
+
 /**
- * y = e^(x - max) / sum, or with logarithm != 0 y = x - max - log(sum), for rows [rowStart, rowEnd) of n floats.
+ * y = e^(x - max) / sum, or as LOGARITHM y = x - max - log(sum), for rows [rowStart, rowEnd) of n floats; kind: see kinds.ts.
  * The sum is kept in f64. NaN in a row makes the row NaN. y may be x. x may be read 12 bytes past its end.
  */
-export function f32_softmax(rowStart: usize, rowEnd: usize, n: usize, x: usize, y: usize, logarithm: i32): void {
+export function f32_softmax(rowStart: usize, rowEnd: usize, n: usize, x: usize, y: usize, kind: i32): void {
+  const logarithm = kind == LOGARITHM;
   const low = f32x4.splat(EXP_LOW), high = f32x4.splat(EXP_HIGH), log2e = f32x4.splat(LOG2_E);
   const ln2High = f32x4.splat(LN2_HIGH), ln2Low = f32x4.splat(LN2_LOW), one = f32x4.splat(1), magic = f32x4.splat(ROUND_MAGIC);
   const c5 = f32x4.splat(EXP_C5), c4 = f32x4.splat(EXP_C4), c3 = f32x4.splat(EXP_C3);
@@ -31,6 +42,10 @@ export function f32_softmax(rowStart: usize, rowEnd: usize, n: usize, x: usize, 
   const bytes = n << 2;
   for (let r = rowStart; r < rowEnd; r++) {
     const px = x + r * bytes, py = y + r * bytes, highest = rowMax(px, bytes), m = f32x4.splat(highest);
+    if (kind == ROWS_OF_NOTHING_ARE_ZERO && highest == -Infinity && isNothing(px, bytes)) {
+      memory.fill(py, 0, bytes);
+      continue;
+    }
     let sum = f64x2.splat(0);
     for (let i: usize = 0; i < bytes; i += 16) {
       let e = exp4(f32x4.sub(v128.load(px + i), m), low, high, log2e, ln2High, ln2Low, c5, c4, c3, c2, c1, c0, one, magic);

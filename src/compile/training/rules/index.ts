@@ -12,14 +12,12 @@ import { convRules } from "./conv.ts";
 import { convWeightRules } from "./conv-weight.ts";
 import { elementwiseRules } from "./elementwise.ts";
 import { fakeQuantizeRules } from "./fake-quantize.ts";
-import { matmulRules } from "./matmul.ts";
 import { moveRules } from "./move.ts";
 import { poolRules } from "./pool.ts";
 
 const rules: ReadonlyMap<string, StepRule> = new Map([
   ...convRules,
   ...convWeightRules,
-  ...matmulRules,
   ...batchNormRules,
   ...batchNormGradientRules,
   ...elementwiseRules,
