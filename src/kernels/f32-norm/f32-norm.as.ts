@@ -48,27 +48,49 @@ export function f32_channel_moments(
       let from = x + offsetAt(xLines, line);
       for (let left = pixels; left > 0;) {
         const size = min(left, BLOCK) * bytes;
-        for (let c: usize = 0; c < bytes; c += 16) {
-          const pivot = v128.load(pivots + c);
-          let low = v128.load(lows + c), high = v128.load(highs + c), s = f32x4.splat(0), q = s;
-          let p = from + c;
+        for (let c: usize = 0; c < bytes; c += 32) {
+          const d = nextVector(c, bytes), pivot0 = v128.load(pivots + c), pivot1 = v128.load(pivots + d);
+          let low0 = v128.load(lows + c), low1 = v128.load(lows + d), high0 = v128.load(highs + c), high1 = v128.load(highs + d);
+          let s0 = f32x4.splat(0), s1 = s0, q0 = s0, q1 = s0, p = from + c, r = from + d;
           for (const last = p + size; p < last; p += bytes) {
-            const v = v128.load(p), d = f32x4.sub(v, pivot);
-            low = f32x4.pmin(low, v);
-            high = f32x4.pmax(high, v);
-            s = f32x4.add(s, d);
-            q = madd(d, d, q);
+            let v = v128.load(p);
+            low0 = f32x4.pmin(low0, v);
+            high0 = f32x4.pmax(high0, v);
+            v = f32x4.sub(v, pivot0);
+            s0 = f32x4.add(s0, v);
+            q0 = madd(v, v, q0);
+            v = v128.load(r);
+            low1 = f32x4.pmin(low1, v);
+            high1 = f32x4.pmax(high1, v);
+            v = f32x4.sub(v, pivot1);
+            s1 = f32x4.add(s1, v);
+            q1 = madd(v, v, q1);
+            r += bytes;
           }
-          v128.store(lows + c, low);
-          v128.store(highs + c, high);
-          addWide(sums + (c << 1), s);
-          addWide(squares + (c << 1), q);
+          v128.store(lows + c, low0);
+          v128.store(highs + c, high0);
+          addWide(sums + (c << 1), s0);
+          addWide(squares + (c << 1), q0);
+          if (d == c) continue;
+          v128.store(lows + d, low1);
+          v128.store(highs + d, high1);
+          addWide(sums + (d << 1), s1);
+          addWide(squares + (d << 1), q1);
         }
         from += size;
         left -= min(left, BLOCK);
       }
     }
   }
+}
+
+/**
+ * Sums take two vectors of channels at once, whose chains of additions hide each other's latency: the vector behind that at
+ * byte `c`, or, behind the last, that one once more.
+ */
+@inline
+function nextVector(c: usize, bytes: usize): usize {
+  return c + 16 < bytes ? c + 16 : c;
 }
 
 /** Adds four floats to four doubles in memory. */
@@ -102,17 +124,25 @@ export function f32_channel_products(
       let fromX = x + offsetAt(xLines, line), fromDy = dy + offsetAt(dyLines, line);
       for (let left = pixels; left > 0;) {
         const size = min(left, BLOCK) * bytes;
-        for (let c: usize = 0; c < bytes; c += 16) {
-          const m = v128.load(mean + c), k = v128.load(scale + c), b = v128.load(shift + c);
-          let s = f32x4.splat(0), t = s, p = fromX + c, d = fromDy + c;
+        for (let c: usize = 0; c < bytes; c += 32) {
+          const e = nextVector(c, bytes), next = e - c, m0 = v128.load(mean + c), m1 = v128.load(mean + e);
+          const k0 = v128.load(scale + c), k1 = v128.load(scale + e), b0 = v128.load(shift + c), b1 = v128.load(shift + e);
+          let s0 = f32x4.splat(0), s1 = s0, t0 = s0, t1 = s0, p = fromX + c, d = fromDy + c;
           for (const last = p + size; p < last; p += bytes) {
-            const v = v128.load(p), g = gated(v128.load(d), v, k, b, least, most);
-            s = f32x4.add(s, g);
-            t = madd(g, f32x4.sub(v, m), t);
+            let v = v128.load(p), g = gated(v128.load(d), v, k0, b0, least, most);
+            s0 = f32x4.add(s0, g);
+            t0 = madd(g, f32x4.sub(v, m0), t0);
+            v = v128.load(p + next);
+            g = gated(v128.load(d + next), v, k1, b1, least, most);
+            s1 = f32x4.add(s1, g);
+            t1 = madd(g, f32x4.sub(v, m1), t1);
             d += bytes;
           }
-          addWide(sums + (c << 1), s);
-          addWide(products + (c << 1), t);
+          addWide(sums + (c << 1), s0);
+          addWide(products + (c << 1), t0);
+          if (next == 0) continue;
+          addWide(sums + (e << 1), s1);
+          addWide(products + (e << 1), t1);
         }
         fromX += size;
         fromDy += size;
