@@ -2,9 +2,8 @@
 // Blocks are transformed (transform.as.ts), 36 small matrix products follow, and the result is transformed back, a few
 // blocks at a time so that everything stays in the second-level cache.
 
-import { gather4 } from "../shared/transpose.as";
 import { again, held, madd } from "../shared/vector.as";
-import { GAP, HALF_BLOCK, kernelLine, transformInput, transformOutput } from "./transform.as";
+import { GAP, HALF_BLOCK, transformInput, transformKernel, transformOutput } from "./transform.as";
 
 /**
  * Transforms 3x3 weights into out[36][ceil(n / 8)][channels][8], 64 bytes between planes. Element (o, c, ky, kx) is at
@@ -14,23 +13,19 @@ import { GAP, HALF_BLOCK, kernelLine, transformInput, transformOutput } from "./
 export function f32_winograd_weights(
   w: usize, strideO: isize, strideC: isize, strideY: isize, strideX: isize, channels: usize, n: usize, out: usize, temporary: usize,
 ): void {
-  const panels = (n + 7) >> 3, plane = panels * (channels << 5) + GAP, half = temporary + 9 * 16, full = half + 18 * 16;
+  const panels = (n + 7) >> 3, plane = panels * (channels << 5) + GAP, constants = temporary + HALF_BLOCK;
+  const quarter = held(1.0 / 4.0, constants), sixth = held(1.0 / 6.0, constants + 4);
+  const twelfth = held(1.0 / 12.0, constants + 8), small = held(1.0 / 24.0, constants + 12);
   // Both halves of a panel's row before the next channel: the 36 places written to are then finished while still cached.
   for (let panel: usize = 0; panel < panels; panel++) {
     for (let c: usize = 0; c < channels; c++) {
       for (let o = panel << 3; o < (panel + 1) << 3; o += 4) {
-        let row = w + o * strideO + c * strideC;
-        for (let y: usize = 0; y < 144; y += 48) {
-          for (let x: usize = 0, at = row; x < 48; x += 16) {
-            v128.store(temporary + y + x, o < n ? gather4(at, strideO) : f32x4.splat(0));
-            at += strideX;
-          }
-          row += strideY;
-        }
-        for (let x: usize = 0; x < 3; x++) kernelLine(temporary + (x << 4), 48, half + (x << 4), 48);
-        for (let y: usize = 0; y < 6; y++) kernelLine(half + y * 48, 16, full + y * 96, 16);
         const to = out + panel * (channels << 5) + (c << 5) + ((o & 4) << 2);
-        for (let i: usize = 0; i < 36; i++) v128.store(to + i * plane, v128.load(full + (i << 4)));
+        if (o < n) {
+          transformKernel(w + o * strideO + c * strideC, strideO, strideY, strideX, to, plane, quarter, sixth, twelfth, small, temporary);
+        } else {
+          for (let i: usize = 0; i < 36; i++) v128.store(to + i * plane, f32x4.splat(0));
+        }
       }
     }
   }

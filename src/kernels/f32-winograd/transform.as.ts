@@ -2,9 +2,10 @@
 // "Fast Algorithms for Convolutional Neural Networks", 2015; points 0, 1, -1, 2, -2 and infinity). Each is done twice:
 // along the rows of a block into `temporary`, then along what are now its columns.
 //
-// A transformed block is 36 vectors, `plane` bytes apart. The multipliers 2 and 4 come as vectors, see `held`.
+// A transformed block is 36 vectors, `plane` bytes apart. Multipliers such as 2 and 4 come as vectors, see `held`.
 
 import { clamp } from "../shared/rows.as";
+import { gather4 } from "../shared/transpose.as";
 import { madd, negatedMadd } from "../shared/vector.as";
 
 /**
@@ -48,7 +49,7 @@ export function transformInput(x: usize, row: usize, pixel: usize, out: usize, p
 
 /**
  * Four values of an output gradient to six at d, d + ds, ...: the rows of G without their factors 1/4, -1/6, -1/6, 1/24, 1/24
- * and 1, which gradientLine puts right once all blocks are summed.
+ * and 1, which transformSums puts right once all blocks are summed.
  */
 @inline
 function scaledKernelLine(g0: v128, g1: v128, g2: v128, g3: v128, two: v128, four: v128, d: usize, ds: usize): void {
@@ -75,33 +76,72 @@ export function transformGradient(dy: usize, row: usize, pixel: usize, out: usiz
   }
 }
 
-/** Three kernel values at s, s + ss, ... to six at d, d + ds, ... (rows of G). */
+/** Three kernel values to six at d, d + ds, ... (rows of G). */
 @inline
-export function kernelLine(s: usize, ss: usize, d: usize, ds: usize): void {
-  const g0 = v128.load(s), g1 = v128.load(s + ss), g2 = v128.load(s + 2 * ss);
-  const even1 = times(f32x4.add(g0, g2), -1.0 / 6.0), odd1 = times(g1, -1.0 / 6.0);
-  const even2 = times(f32x4.add(g0, times(g2, 4)), 1.0 / 24.0), odd2 = times(g1, 1.0 / 12.0);
-  v128.store(d, times(g0, 0.25));
-  v128.store(d += ds, f32x4.add(even1, odd1));
-  v128.store(d += ds, f32x4.sub(even1, odd1));
+function kernelLine(
+  g0: v128, g1: v128, g2: v128, quarter: v128, sixth: v128, twelfth: v128, small: v128, d: usize, ds: usize,
+): void {
+  const even1 = f32x4.mul(sixth, f32x4.add(g0, g2)), odd1 = f32x4.mul(sixth, g1);
+  const even2 = madd(sixth, g2, f32x4.mul(small, g0)), odd2 = f32x4.mul(twelfth, g1);
+  v128.store(d, f32x4.mul(quarter, g0));
+  v128.store(d += ds, f32x4.neg(f32x4.add(even1, odd1)));
+  v128.store(d += ds, f32x4.sub(odd1, even1));
   v128.store(d += ds, f32x4.add(even2, odd2));
   v128.store(d += ds, f32x4.sub(even2, odd2));
   v128.store(d + ds, g2);
 }
 
-/** Six sums at s, s + ss, ... to three values of a weight gradient at d, d + ds, ...: rows of A^T with the factors of G. */
+/**
+ * Transforms the 3x3 kernels of one input channel to four outputs, strideO bytes apart. The multipliers are 1/4, 1/6, 1/12 and
+ * 1/24.
+ */
 @inline
-export function gradientLine(s: usize, ss: usize, d: usize, ds: usize): void {
-  const m0 = v128.load(s), m1 = v128.load(s += ss), m2 = v128.load(s += ss), m3 = v128.load(s += ss), m4 = v128.load(s += ss);
-  const m5 = v128.load(s + ss), sum1 = f32x4.add(m1, m2), sum2 = f32x4.add(m3, m4);
-  v128.store(d, f32x4.add(f32x4.add(times(m0, 0.25), times(sum1, -1.0 / 6.0)), times(sum2, 1.0 / 24.0)));
-  v128.store(d += ds, f32x4.add(times(f32x4.sub(m1, m2), -1.0 / 6.0), times(f32x4.sub(m3, m4), 1.0 / 12.0)));
-  v128.store(d + ds, f32x4.add(times(f32x4.sub(sum2, sum1), 1.0 / 6.0), m5));
+export function transformKernel(
+  w: usize, strideO: isize, row: isize, pixel: isize, out: usize, plane: usize,
+  quarter: v128, sixth: v128, twelfth: v128, small: v128, temporary: usize,
+): void {
+  for (let t = temporary, end = t + 48; t < end; t += 16) {
+    const g0 = gather4(w, strideO), g1 = gather4(w + pixel, strideO), g2 = gather4(w + 2 * pixel, strideO);
+    kernelLine(g0, g1, g2, quarter, sixth, twelfth, small, t, LINE);
+    w += row;
+  }
+  for (let t = temporary, end = t + HALF_BLOCK; t < end; t += LINE) {
+    kernelLine(v128.load(t), v128.load(t, 16), v128.load(t, 32), quarter, sixth, twelfth, small, out, 6 * plane);
+    out += plane;
+  }
 }
 
+/** Six sums to three values of a weight gradient at d, d + ds, ...: rows of A^T with the factors of G. */
 @inline
-function times(v: v128, factor: f32): v128 {
-  return f32x4.mul(v, f32x4.splat(factor));
+function gradientLine(
+  m0: v128, m1: v128, m2: v128, m3: v128, m4: v128, m5: v128, quarter: v128, sixth: v128, twelfth: v128, small: v128, d: usize, ds: usize,
+): void {
+  const sum1 = f32x4.add(m1, m2), sum2 = f32x4.add(m3, m4);
+  v128.store(d, madd(small, sum2, negatedMadd(sixth, sum1, f32x4.mul(quarter, m0))));
+  v128.store(d += ds, negatedMadd(sixth, f32x4.sub(m1, m2), f32x4.mul(twelfth, f32x4.sub(m3, m4))));
+  v128.store(d + ds, madd(sixth, f32x4.sub(sum2, sum1), m5));
+}
+
+/** Transforms summed blocks back to a 3x3 weight gradient; the multipliers as for transformKernel. */
+@inline
+export function transformSums(
+  m: usize, plane: usize, dw: usize, row: usize, pixel: usize,
+  quarter: v128, sixth: v128, twelfth: v128, small: v128, temporary: usize,
+): void {
+  for (let t = temporary, end = t + LINE; t < end; t += 16) {
+    const m1 = m + plane, m2 = m1 + plane, m3 = m2 + plane, m4 = m3 + plane, m5 = m4 + plane;
+    gradientLine(
+      v128.load(m), v128.load(m1), v128.load(m2), v128.load(m3), v128.load(m4), v128.load(m5), quarter, sixth, twelfth, small, t, LINE,
+    );
+    m = m5 + plane;
+  }
+  for (let t = temporary, end = t + 3 * LINE; t < end; t += LINE) {
+    gradientLine(
+      v128.load(t), v128.load(t, 16), v128.load(t, 32), v128.load(t, 48), v128.load(t, 64), v128.load(t, 80),
+      quarter, sixth, twelfth, small, dw, row,
+    );
+    dw += pixel;
+  }
 }
 
 /** Six products to the first `count` of four outputs at d, d + ds, ... (rows of A^T), clamped if `limited`. */

@@ -3,7 +3,7 @@
 
 import { f32_conv_weight_6x8 } from "../f32-conv-weight/f32-conv-weight.as";
 import { held } from "../shared/vector.as";
-import { GAP, HALF_BLOCK, gradientLine, transformGradient, transformInput } from "./transform.as";
+import { GAP, HALF_BLOCK, transformGradient, transformInput, transformSums } from "./transform.as";
 
 /**
  * Weight gradient of a 3x3 convolution with stride 1, summed in the transformed domain: du[slot][36][n][channels] (64 bytes
@@ -51,11 +51,12 @@ export function f32_winograd_weight_grad(channels: usize, n: usize, du: usize, s
     const from = du + slot * bytes;
     for (let i: usize = 0; i < bytes; i += 16) v128.store(du + i, f32x4.add(v128.load(du + i), v128.load(from + i)));
   }
+  const constants = temporary + HALF_BLOCK, quarter = held(1.0 / 4.0, constants), sixth = held(1.0 / 6.0, constants + 4);
+  const twelfth = held(1.0 / 12.0, constants + 8), small = held(1.0 / 24.0, constants + 12);
   for (let o: usize = 0; o < n; o++) {
     for (let c: usize = 0; c < vRow; c += 16) {
-      for (let i: usize = 0; i < 6; i++) gradientLine(du + o * vRow + c + i * plane, 6 * plane, temporary + (i << 4), 96);
       const to = dw + o * 9 * vRow + c;
-      for (let i: usize = 0; i < 3; i++) gradientLine(temporary + i * 96, 16, to + i * 3 * vRow, vRow);
+      transformSums(du + o * vRow + c, plane, to, 3 * vRow, vRow, quarter, sixth, twelfth, small, temporary);
     }
   }
 }
