@@ -52,7 +52,7 @@ export const HAS_LIMITS = 96;
 export const GROUP_TILES = 100;
 export const GROUP_X = 104;
 export const GROUP_Y = 108;
-/** i32: bytes at the start of scratch that hold the accumulators of one block of tiles for shared/product-finish.as.ts; 0 for other outputs. */
+/** i32: bytes at the start of scratch that hold the accumulators of one block of tiles for shared/product-finish.as.ts, if any need it. */
 export const ACC_BYTES = 112;
 /** i32 addresses, for OUT_SUM: the other operand; byte offset into it of every output pixel, as PIX_OUT; the record below. */
 export const OTHER = 116;

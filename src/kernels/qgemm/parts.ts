@@ -107,10 +107,15 @@ function blockPixels(part: Part): number {
   return Math.min(tileBlock(part), Math.ceil(part.pixIn.length / at.MR)) * at.MR;
 }
 
+/** Whether every panel's bytes are made in the tile itself, see tile.as.ts. */
+function finishesInTile({ output, post, weights }: Part): boolean {
+  return output.kind === "bytes" && post.bounded && !post.wideBias && weights.sums.length % at.NR === 0;
+}
+
 /** Bytes of the accumulators of one block of tiles and one panel, where shared/product-finish.as.ts makes the output. */
 function accumulatorBytes(part: Part): number {
-  const finished = part.output.kind === "sum" || part.output.kind === "f32Twice";
-  return finished && part.form.kind === "product" ? blockPixels(part) * at.NR * Int32Array.BYTES_PER_ELEMENT : 0;
+  if (part.form.kind !== "product" || finishesInTile(part)) return 0;
+  return blockPixels(part) * at.NR * Int32Array.BYTES_PER_ELEMENT;
 }
 
 /** Those, and in plain SIMD the i16 rows of one block of tiles. */

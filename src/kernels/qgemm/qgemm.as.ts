@@ -17,7 +17,6 @@ import {
   OTHER,
   OUT,
   OUT_BYTES,
-  OUT_F32,
   OUT_SUM,
   PANEL_BYTES,
   PIX_IN,
@@ -29,10 +28,11 @@ import {
   RUNS,
   TILE_BLOCK,
   WEIGHTS,
+  WIDE_BIAS,
   WIDE_PANEL_BYTES,
   WIDE_WEIGHTS,
 } from "./layout";
-import { BYTES, RAW, ROWS, tile } from "./tile.as";
+import { tile } from "./tile.as";
 
 /** One run of bytes as i16, a multiple of 4 of them. */
 @inline
@@ -95,12 +95,13 @@ function widenPixels(d: usize, x: usize, pi: usize, end: usize, s: usize): void 
 function panels<V>(d: usize, x: usize, y: usize, r: usize, first: usize, last: usize, acc: usize): void {
   const wide = sizeof<V>() == 4, panelBytes = load<usize>(d, wide ? WIDE_PANEL_BYTES : PANEL_BYTES);
   const runs = load<usize>(d, RUNS), lastRun = wide ? runs : runs + ((load<usize>(d, RUN_COUNT) - 1) << 2), runBytes = wide ? panelBytes >> 3 : load<usize>(d, RUN_BYTES);
-  const out = load<i32>(d, OUT), bounded = out == OUT_BYTES && load<i32>(d, BOUNDED) != 0, lane = out == OUT_BYTES || out == OUT_SUM ? 0 : 2;
+  const out = load<i32>(d, OUT), lane = out == OUT_BYTES || out == OUT_SUM ? 0 : 2;
+  const isFast = out == OUT_BYTES && load<i32>(d, BOUNDED) != 0 && load<i32>(d, WIDE_BIAS) == 0;
   const table = load<usize>(d, PIX_IN), start = table + first * 24, end = table + last * 24, toOut = load<usize>(d, PIX_OUT) - table;
   if (!wide) x += load<i32>(runs);
   let w = load<usize>(d, wide ? WIDE_WEIGHTS : WEIGHTS), post = load<usize>(d, POST);
   for (let left = load<i32>(d, CHANNELS); left > 0; left -= 8) {
-    const n = min(left, 8), leaves = out > OUT_F32 ? RAW : bounded && n == 8 ? BYTES : ROWS;
+    const n = min(left, 8), raw = isFast && n == 8 ? 0 : acc;
     for (let pi = start; pi < end; pi += 24) {
       let p0: usize, p1: usize, p2: usize, p3: usize, p4: usize, p5: usize;
       if (wide) {
@@ -110,9 +111,9 @@ function panels<V>(d: usize, x: usize, y: usize, r: usize, first: usize, last: u
         p0 = x + load<i32>(pi); p1 = x + load<i32>(pi, 4); p2 = x + load<i32>(pi, 8);
         p3 = x + load<i32>(pi, 12); p4 = x + load<i32>(pi, 16); p5 = x + load<i32>(pi, 20);
       }
-      tile<V>(d, p0, p1, p2, p3, p4, p5, runs, lastRun, runBytes, w, post, leaves, n, y, pi + toOut, acc + ((pi - start) << 3));
+      tile<V>(d, p0, p1, p2, p3, p4, p5, runs, lastRun, runBytes, w, post, y, pi + toOut, raw == 0 ? 0 : raw + ((pi - start) << 3));
     }
-    if (out > OUT_F32) finishPanel(d, post, acc, y, r, first, last, n);
+    if (raw != 0) finishPanel(d, post, acc, y, r, first, last, n);
     w += panelBytes; post += POST_BYTES; y += 8 << lane; r += 8;
   }
 }
@@ -154,8 +155,8 @@ function product<V, G>(d: usize, x: usize, y: usize, tile0: usize, tile1: usize,
 
 /**
  * y[pixel][channel] = post(start + sum of w * x), tiles tile0 <= t < tile1. y must not overlap x (nor the other operand
- * of a sum); scratch holds the accumulators of one block of tiles where shared/product-finish.as.ts makes the output, and behind
- * them, in plain SIMD, its pixels as i16 rows.
+ * of a sum); scratch holds the accumulators of one block of tiles that shared/product-finish.as.ts finishes, and behind them,
+ * in plain SIMD, its pixels as i16 rows.
  */
 export function qgemm_6x8c4__relaxed_dot(d: usize, x: usize, y: usize, tile0: usize, tile1: usize, scratch: usize): void {
   if (ASC_FEATURE_RELAXED_SIMD) product<i8, i8>(d, x, y, tile0, tile1, scratch);

@@ -2,13 +2,8 @@
 // of activations are what the registers hold. A step takes four bytes of K; the adding dot is unrolled by eight steps, the
 // others by four. Every instruction that is no product counts: where sums are short, the ends of a tile cost as much as
 // its products, so the commonest ends (no bias left to add, no limits but a byte's) are shorter.
-import { bounded4, bytes16, limited16, MAGIC, plain4, storeRow, wide16 } from "../shared/product-epilogue.as";
-import { FLIP, HAS_BIAS, HAS_LIMITS, HIGH_BYTES, LOW_BYTES, MAGIC_ZERO, POST_BIAS, POST_MULTIPLIER, WIDE_BIAS } from "./layout";
-
-/** What a tile leaves: bytes of eight channels by a path of its own, any other output of n channels, or its accumulators. */
-export const BYTES = 0;
-export const ROWS = 1;
-export const RAW = 2;
+import { bounded4, bytes16, limited16, MAGIC, plain4 } from "../shared/product-epilogue.as";
+import { FLIP, HAS_BIAS, HAS_LIMITS, HIGH_BYTES, LOW_BYTES, MAGIC_ZERO, POST_BIAS, POST_MULTIPLIER } from "./layout";
 
 /** acc + four (i32: two) products a lane. `ones` is only read by the 16-bit form. */
 @inline
@@ -19,12 +14,13 @@ function dot<V>(w: v128, x: v128, acc: v128, ones: v128): v128 {
 }
 
 /**
- * One tile: the runs of six pixels whose first ones begin at p0..p5, weights of one panel from w on. What it leaves goes to
- * y plus the six table entries at po; accumulators to raw. V: see qgemm.as.ts; in plain SIMD there is one run.
+ * One tile: the runs of six pixels whose first ones begin at p0..p5, weights of one panel from w on. Its bytes go to y plus
+ * the six table entries at po; or, when `raw` is not 0, its accumulators there. V: see qgemm.as.ts; in plain SIMD there is
+ * one run. Nothing is called here: what is held in registers across a call would be stored after every run.
  */
 // prettier-ignore
 @inline
-export function tile<V>(d: usize, p0: usize, p1: usize, p2: usize, p3: usize, p4: usize, p5: usize, run: usize, lastRun: usize, runBytes: usize, w: usize, post: usize, leaves: i32, n: i32, y: usize, po: usize, raw: usize): void {
+export function tile<V>(d: usize, p0: usize, p1: usize, p2: usize, p3: usize, p4: usize, p5: usize, run: usize, lastRun: usize, runBytes: usize, w: usize, post: usize, y: usize, po: usize, raw: usize): void {
   let a0 = v128.load(post), c0 = v128.load(post, 16);
   let a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0;
   let c1 = c0, c2 = c0, c3 = c0, c4 = c0, c5 = c0;
@@ -142,19 +138,10 @@ export function tile<V>(d: usize, p0: usize, p1: usize, p2: usize, p3: usize, p4
     p0 += step; p1 += step; p2 += step; p3 += step; p4 += step; p5 += step;
     run += 4;
   }
-  if (leaves != BYTES) {
-    if (leaves == RAW) {
-      v128.store(raw, a0); v128.store(raw, c0, 16); v128.store(raw, a1, 32); v128.store(raw, c1, 48);
-      v128.store(raw, a2, 64); v128.store(raw, c2, 80); v128.store(raw, a3, 96); v128.store(raw, c3, 112);
-      v128.store(raw, a4, 128); v128.store(raw, c4, 144); v128.store(raw, a5, 160); v128.store(raw, c5, 176);
-    } else {
-      storeRow(d, post, y + load<i32>(po), a0, c0, n);
-      storeRow(d, post, y + load<i32>(po, 4), a1, c1, n);
-      storeRow(d, post, y + load<i32>(po, 8), a2, c2, n);
-      storeRow(d, post, y + load<i32>(po, 12), a3, c3, n);
-      storeRow(d, post, y + load<i32>(po, 16), a4, c4, n);
-      storeRow(d, post, y + load<i32>(po, 20), a5, c5, n);
-    }
+  if (raw != 0) {
+    v128.store(raw, a0); v128.store(raw, c0, 16); v128.store(raw, a1, 32); v128.store(raw, c1, 48);
+    v128.store(raw, a2, 64); v128.store(raw, c2, 80); v128.store(raw, a3, 96); v128.store(raw, c3, 112);
+    v128.store(raw, a4, 128); v128.store(raw, c4, 144); v128.store(raw, a5, 160); v128.store(raw, c5, 176);
     return;
   }
   let s: v128, t: v128, u: v128;
@@ -164,15 +151,11 @@ export function tile<V>(d: usize, p0: usize, p1: usize, p2: usize, p3: usize, p4
     s = bytes16(plain4(a0, f, m, z), plain4(c0, g, m, z), plain4(a1, f, m, z), plain4(c1, g, m, z));
     t = bytes16(plain4(a2, f, m, z), plain4(c2, g, m, z), plain4(a3, f, m, z), plain4(c3, g, m, z));
     u = bytes16(plain4(a4, f, m, z), plain4(c4, g, m, z), plain4(a5, f, m, z), plain4(c5, g, m, z));
-  } else if (load<i32>(d, WIDE_BIAS) == 0) {
+  } else {
     const q = v128.load(post, POST_BIAS), r = v128.load(post, POST_BIAS + 16);
     s = bytes16(bounded4(a0, q, f, m, z), bounded4(c0, r, g, m, z), bounded4(a1, q, f, m, z), bounded4(c1, r, g, m, z));
     t = bytes16(bounded4(a2, q, f, m, z), bounded4(c2, r, g, m, z), bounded4(a3, q, f, m, z), bounded4(c3, r, g, m, z));
     u = bytes16(bounded4(a4, q, f, m, z), bounded4(c4, r, g, m, z), bounded4(a5, q, f, m, z), bounded4(c5, r, g, m, z));
-  } else {
-    s = wide16(d, post, a0, c0, a1, c1);
-    t = wide16(d, post, a2, c2, a3, c3);
-    u = wide16(d, post, a4, c4, a5, c5);
   }
   if (load<i32>(d, HAS_LIMITS)) {
     const low = v128.load32_splat(d, LOW_BYTES), high = v128.load32_splat(d, HIGH_BYTES), flip = v128.load32_splat(d, FLIP);

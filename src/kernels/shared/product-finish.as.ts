@@ -1,9 +1,10 @@
 // Outputs that need more than the tile's own epilogue: it leaves the accumulators of a block of tiles, one panel, in
-// scratch memory, which is in L1, and this makes results of them with its constants in registers. Reals in two
-// roundings, f32(f32(acc) * multiplier) + bias; and sums with another tensor of bytes, a residual, in the order of the
-// operators they replace: the layer's result as a real, or first as bytes that are dequantized again (SUM_THROUGH), plus
-// the other's real, requantized. F says how bytes become reals, see quantize-lanes.as.ts.
-import { bytes16, limited16, MAGIC, storeBytes, storeLanes8, wideSum4 } from "./product-epilogue.as";
+// scratch memory, which is in L1, and this makes results of them with its constants in registers. Sums with another tensor
+// of bytes, a residual, in the order of the operators they replace: the layer's result as a real, or first as bytes that
+// are dequantized again (SUM_THROUGH), plus the other's real, requantized. Reals in two roundings, f32(f32(acc) *
+// multiplier) + bias. Bytes with a wide bias. And, row by row, everything that is rare: unbounded results, partial panels,
+// raw accumulators. F says how bytes become reals, see quantize-lanes.as.ts.
+import { bytes16, limited16, MAGIC, storeBytes, storeLanes8, storeRow, wide16, wideSum4 } from "./product-epilogue.as";
 import {
   addendOf,
   dequantize4,
@@ -16,8 +17,14 @@ import {
 } from "./quantize-lanes.as";
 import { D_FLIP, D_SUBTRACT, Q_FLIP, Q_HIGH_BYTES, Q_LOW_BYTES, Q_MAGIC_SHIFT } from "../quantize/layout";
 import {
+  BOUNDED,
+  FLIP,
   HAS_BIAS,
+  HIGH_BYTES,
+  LOW_BYTES,
   OUT,
+  OUT_BYTES,
+  OUT_F32_TWICE,
   OUT_SUM,
   PIX_OTHER,
   PIX_OUT,
@@ -111,8 +118,37 @@ function realPanel(d: usize, post: usize, acc: usize, y: usize, first: usize, la
   }
 }
 
+/** Bounded bytes of a full panel whose bias is wide. */
+function widePanel(d: usize, post: usize, acc: usize, y: usize, first: usize, last: usize): void {
+  const low = v128.load32_splat(d, LOW_BYTES);
+  const high = v128.load32_splat(d, HIGH_BYTES);
+  const flip = v128.load32_splat(d, FLIP);
+  let po = load<usize>(d, PIX_OUT) + first * 24;
+  for (const end = po + (last - first) * 24; po < end; po += 8) {
+    const two = wide16(d, post, v128.load(acc), v128.load(acc, 16), v128.load(acc, 32), v128.load(acc, 48));
+    const bytes = limited16(two, low, high, flip);
+    v128.store64_lane(y + load<i32>(po), bytes, 0);
+    v128.store64_lane(y + load<i32>(po, 4), bytes, 1);
+    acc += 64;
+  }
+}
+
+/** Any output, row by row. */
+function rowsPanel(d: usize, post: usize, acc: usize, y: usize, first: usize, last: usize, n: i32): void {
+  let po = load<usize>(d, PIX_OUT) + first * 24;
+  for (const end = po + (last - first) * 24; po < end; po += 4) {
+    storeRow(d, post, y + load<i32>(po), v128.load(acc), v128.load(acc, 16), n);
+    acc += 32;
+  }
+}
+
 function finish(d: usize, post: usize, acc: usize, y: usize, r: usize, first: usize, last: usize, n: i32): void {
-  if (load<i32>(d, OUT) != OUT_SUM) return realPanel(d, post, acc, y, first, last, n);
+  const out = load<i32>(d, OUT);
+  if (out == OUT_F32_TWICE) return realPanel(d, post, acc, y, first, last, n);
+  if (out != OUT_SUM) {
+    if (out == OUT_BYTES && load<i32>(d, BOUNDED) != 0 && n == 8) return widePanel(d, post, acc, y, first, last);
+    return rowsPanel(d, post, acc, y, first, last, n);
+  }
   const sum = load<usize>(d, SUM);
   if (load<i32>(sum, SUM_THROUGH) == 0) return sumPanel<i8, i8, i16>(d, post, acc, y, r, first, last, n);
   if (ASC_FEATURE_RELAXED_SIMD) {
