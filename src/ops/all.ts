@@ -7,6 +7,7 @@ import "./quantized/conv.ts";
 import "./quantized/conv-transpose.ts";
 import "./quantized/dynamic.ts";
 import "./quantized/embedding.ts";
+import "./quantized/integer-matmul.ts";
 import "./quantized/interpolate.ts";
 import "./quantized/joins.ts";
 import "./quantized/linear.ts";

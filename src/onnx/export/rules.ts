@@ -208,6 +208,7 @@ export const floatExports: ExportRules = {
   logicalOr: same("Or"),
   logicalXor: same("Xor"),
   matmul: same("MatMul"),
+  integerMatmul: same("MatMulInteger"),
   bitwiseAnd: same("BitwiseAnd", 18),
   bitwiseOr: same("BitwiseOr", 18),
   bitwiseXor: same("BitwiseXor", 18),

@@ -7,6 +7,7 @@ import { add, div, maximum, minimum, mul, sub } from "../../ops/arithmetic.ts";
 import { clamp } from "../../ops/clamp.ts";
 import { decomposedDequantizePerChannel, decomposedDequantizePerTensor } from "../../ops/quantize/decomposed.ts";
 import { decomposedQuantizePerChannel, decomposedQuantizePerTensor } from "../../ops/quantize/decomposed.ts";
+import { decomposedChooseQParams } from "../../ops/quantize/choose.ts";
 import { dequantizeAffine } from "../../ops/quantize/affine.ts";
 import { amax, amin } from "../../ops/reduce-extremes.ts";
 import { reshape } from "../../ops/shape.ts";
@@ -20,6 +21,7 @@ import { normalizeAxis, stridesOf } from "../../tensor/shape.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { matmul } from "../../ops/matmul.ts";
+import { integerMatmul } from "../../ops/quantized/integer-matmul.ts";
 import { rule, valueOf } from "../call.ts";
 import type { Call, OnnxRules } from "../call.ts";
 import { requireDType } from "../dtypes.ts";
@@ -135,9 +137,18 @@ export function dequantizeLinear(call: Call): Tensor {
   return dequantizeFrom(call, q, parameters(call, q, scale, zeroPoint), outDType);
 }
 
+/** Smallest scale of a dynamic quantization: its reciprocal is still a number. */
+const SMALLEST_SCALE = 2 ** -126;
+
 /** s = (max - min) / 255 of a range that holds zero; z = saturate(rne(-min / s)). */
 export function dynamicQuantize(call: Call): readonly Tensor[] {
   const x = call.input(0);
+  if (isSymbolic(x)) {
+    // As exported graphs say it, which the engine knows.
+    const [scale, zeroPoint] = decomposedChooseQParams(x, { ...range("uint8"), eps: SMALLEST_SCALE });
+    const q = decomposedQuantizePerTensor(x, scale, zeroPoint, range("uint8"));
+    return [q, reshape(cast(scale, "float32"), []), reshape(cast(zeroPoint, "uint8"), [])];
+  }
   const low = minimum(amin(x), 0);
   const high = maximum(amax(x), 0);
   const scale = div(sub(high, low), 255);
@@ -193,10 +204,7 @@ function qlinearMatMul(call: Call): Tensor {
 }
 
 function matMulInteger(call: Call): Tensor {
-  return cast(
-    matmul(centered(call.input(0), call.optional(2), false), centered(call.input(1), call.optional(3), true)),
-    "int32",
-  );
+  return integerMatmul(call.input(0), call.input(1), call.optional(2), call.optional(3));
 }
 
 function convInteger(call: Call): Tensor {

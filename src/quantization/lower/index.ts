@@ -13,6 +13,7 @@ import { rewritePass, rule } from "../../graph/rewrite.ts";
 import type { Pass } from "../../graph/rewrite.ts";
 import { dequantizeOp } from "../../ops/quantize/native.ts";
 import { activationRules } from "./activations.ts";
+import { dynamicRules } from "./dynamic.ts";
 import { asQuantized, dequantized, parametersOf } from "./edges.ts";
 import { pairRules } from "./pairs.ts";
 import { plainIntegerRules } from "./plain-integers.ts";
@@ -56,7 +57,7 @@ const dequantize = rule("dequantize", left, (match, build) => {
 export const lowerQuantized: readonly Pass[] = [
   storeQuantized,
   integerOperators,
-  rewritePass("integer-products-of-floats", floatProductRules),
+  rewritePass("integer-products-of-floats", [...floatProductRules, ...dynamicRules]),
   storeBiases,
   rewritePass("dequantize-quantized", [dequantize]),
   rewritePass("join-integer-operators", plainIntegerRules),

@@ -13,13 +13,11 @@
  * in between is a lower clamp at zo, since rne(0) + zo = zo; any clamp is one of the integers, at its limits' integers,
  * since rounding keeps order. Both clamp to quantMin..quantMax.
  *
- * An input quantized by its own range gives the same sums with parameters that are chosen when it is there.
- *
  * Where nothing quantizes the result, it stays float: f32(acc) * (sx sw_c) + b_c against y above, equal but for the
  * rounding of float32 sums.
  */
 
-import { any, constant, literal, oneOf, op, optionalConstant, value } from "../../graph/match.ts";
+import { any, constant, literal, oneOf, op, optionalConstant } from "../../graph/match.ts";
 import type { Match, OpPattern } from "../../graph/match.ts";
 import type { Argument, Node } from "../../graph/graph.ts";
 import { rule } from "../../graph/rewrite.ts";
@@ -29,18 +27,12 @@ import { quantizedClampOp } from "../../ops/quantized/activations.ts";
 import { quantizedConvOp } from "../../ops/quantized/conv.ts";
 import { productScales } from "../../ops/quantized/epilogue.ts";
 import { DEFAULT_ENGINE } from "../../ops/quantized/engines.ts";
-import { decomposedChooseQParamsOp } from "../../ops/quantize/choose.ts";
-import {
-  decomposedLinearDynamicOp,
-  quantizedConvFloatOp,
-  quantizedLinearFloatOp,
-} from "../../ops/quantized/float-output.ts";
+import { quantizedConvFloatOp, quantizedLinearFloatOp } from "../../ops/quantized/float-output.ts";
 import { quantizedLinearOp } from "../../ops/quantized/linear.ts";
 import { perChannel, perTensor } from "../../tensor/qparams.ts";
 import { Tensor } from "../../tensor/tensor.ts";
-import { DEQUANTIZE, QUANTIZE, asQuantized, dequantized, integersOf, parametersOf, quantized } from "./edges.ts";
+import { DEQUANTIZE, asQuantized, dequantized, integersOf, parametersOf, quantized } from "./edges.ts";
 
-const CHOOSE = decomposedChooseQParamsOp.name;
 const PER_CHANNEL = "decomposedDequantizePerChannel";
 const isInt8 = ({ attrs }: Node): boolean => attrs["dtype"] === "int8";
 
@@ -48,13 +40,13 @@ const isInt8 = ({ attrs }: Node): boolean => attrs["dtype"] === "int8";
 const stored = constant();
 const scales = constant();
 const zeroPoints = optionalConstant();
-const weight = oneOf(
+export const weight = oneOf(
   op(DEQUANTIZE, stored, literal(), literal()).where(isInt8),
   op(PER_CHANNEL, stored, scales, zeroPoints).where((node) => isInt8(node) && node.attrs["axis"] === 0),
 );
 
 /** The weight as a stored quantized tensor; null when its zero points are not integers. */
-function quantizedWeight(match: Match, build: Builder): ReturnType<Builder["constant"]> | null {
+export function quantizedWeight(match: Match, build: Builder): ReturnType<Builder["constant"]> | null {
   const integers = match.tensor(stored)!;
   const node = match.node(weight);
   const isPerChannel = node.target === PER_CHANNEL;
@@ -137,30 +129,10 @@ function floatProduct(targets: readonly string[], operator: { readonly name: str
   });
 }
 
-/** An input by its own range: both ends read the parameters from one node. */
-function dynamicLinear(): Rule {
-  const x = value();
-  const [scale, zeroPoint] = [op(CHOOSE, x), op(CHOOSE, x)];
-  const q = op(QUANTIZE, x, scale, zeroPoint);
-  const input = op(DEQUANTIZE, q, scale, zeroPoint).where(({ attrs }) => attrs["outDType"] === "float32");
-  return rule(decomposedLinearDynamicOp.name, op("linear", input, weight, bias), (match, build) => {
-    const [s, z] = [match.value(scale), match.value(zeroPoint)];
-    const { attrs } = s.node;
-    const own = match.node(q).attrs;
-    const isPair = s.node === z.node && s.index === 0 && z.index === 1;
-    const isByte = attrs["dtype"] === "int8" || attrs["dtype"] === "uint8";
-    const isOne = ["dtype", "quantMin", "quantMax"].every((key) => own[key] === attrs[key]);
-    if (!isPair || !isByte || !isOne || match.value(x).type?.dtype !== "float32") return null;
-    const w = quantizedWeight(match, build);
-    return w && build.call(decomposedLinearDynamicOp, [match.arg(x), w, match.arg(bias)], attrs);
-  });
-}
-
 /** For products without a quantize behind them; tried when the others are through. */
 export const floatProductRules: readonly Rule[] = [
   floatProduct(CONV, quantizedConvFloatOp),
   floatProduct(["linear"], quantizedLinearFloatOp),
-  dynamicLinear(),
 ];
 
 export const productRules: readonly Rule[] = activations.flatMap((activation) => [
