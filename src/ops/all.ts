@@ -1,6 +1,7 @@
 /** Defines every operator, so that a graph read from a file finds those it names. */
 import "./index.ts";
 import "./quantize/index.ts";
+import "./quantize/dynamic-linear.ts";
 import "./quantized/activations.ts";
 import "./quantized/arithmetic.ts";
 import "./quantized/conv.ts";

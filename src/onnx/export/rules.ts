@@ -209,6 +209,7 @@ export const floatExports: ExportRules = {
   logicalXor: same("Xor"),
   matmul: same("MatMul"),
   integerMatmul: same("MatMulInteger"),
+  dynamicQuantizeLinear: (call) => call.give("DynamicQuantizeLinear", call.inputs),
   bitwiseAnd: same("BitwiseAnd", 18),
   bitwiseOr: same("BitwiseOr", 18),
   bitwiseXor: same("BitwiseXor", 18),

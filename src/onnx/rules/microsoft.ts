@@ -9,7 +9,7 @@ import { add, mul } from "../../ops/arithmetic.ts";
 import { avgPool2d } from "../../ops/avg-pool.ts";
 import { cat } from "../../ops/cat.ts";
 import { linear } from "../../ops/linear.ts";
-import { matmul } from "../../ops/matmul.ts";
+import { integerMatmul } from "../../ops/quantized/integer-matmul.ts";
 import { dequantizeAffine } from "../../ops/quantize/affine.ts";
 import { mean } from "../../ops/reduce.ts";
 import { permute, reshape } from "../../ops/shape.ts";
@@ -22,7 +22,6 @@ import { rule } from "../call.ts";
 import type { Call, OnnxRules } from "../call.ts";
 import { unfolded } from "../tracer.ts";
 import {
-  centered,
   dequantizeFrom,
   dequantizeLinear,
   dynamicQuantize,
@@ -165,7 +164,6 @@ function averagePool(x: Tensor, call: Call): Tensor {
 }
 
 function matMulOfFloats(call: Call): Tensor {
-  const [a, b] = [call.input(0), call.input(1)];
-  const sums = matmul(centered(a, call.optional(4), false), centered(b, call.optional(5), true));
+  const sums = integerMatmul(call.input(0), call.input(1), call.optional(4), call.optional(5));
   return mul(cast(sums, "float32"), mul(call.input(2), call.input(3)));
 }

@@ -3,15 +3,13 @@
  * integers (QLinearConv, ...) are said in QDQ form, which is what the engine lowers to its integer kernels.
  */
 
-import { add, div, maximum, minimum, mul, sub } from "../../ops/arithmetic.ts";
-import { clamp } from "../../ops/clamp.ts";
+import { mul, sub } from "../../ops/arithmetic.ts";
 import { decomposedDequantizePerChannel, decomposedDequantizePerTensor } from "../../ops/quantize/decomposed.ts";
 import { decomposedQuantizePerChannel, decomposedQuantizePerTensor } from "../../ops/quantize/decomposed.ts";
-import { decomposedChooseQParams } from "../../ops/quantize/choose.ts";
+import { dynamicQuantizeLinear } from "../../ops/quantize/dynamic-linear.ts";
 import { dequantizeAffine } from "../../ops/quantize/affine.ts";
-import { amax, amin } from "../../ops/reduce-extremes.ts";
 import { reshape } from "../../ops/shape.ts";
-import { cast, neg, round } from "../../ops/unary.ts";
+import { cast } from "../../ops/unary.ts";
 import { floatsOf, fromDoubles } from "../../ops/loops.ts";
 import { rint } from "../../tensor/rounding.ts";
 import { roundingTo } from "../../tensor/small-floats.ts";
@@ -137,24 +135,8 @@ export function dequantizeLinear(call: Call): Tensor {
   return dequantizeFrom(call, q, parameters(call, q, scale, zeroPoint), outDType);
 }
 
-/** Smallest scale of a dynamic quantization: its reciprocal is still a number. */
-const SMALLEST_SCALE = 2 ** -126;
-
-/** s = (max - min) / 255 of a range that holds zero; z = saturate(rne(-min / s)). */
 export function dynamicQuantize(call: Call): readonly Tensor[] {
-  const x = call.input(0);
-  if (isSymbolic(x)) {
-    // As exported graphs say it, which the engine knows.
-    const [scale, zeroPoint] = decomposedChooseQParams(x, { ...range("uint8"), eps: SMALLEST_SCALE });
-    const q = decomposedQuantizePerTensor(x, scale, zeroPoint, range("uint8"));
-    return [q, reshape(cast(scale, "float32"), []), reshape(cast(zeroPoint, "uint8"), [])];
-  }
-  const low = minimum(amin(x), 0);
-  const high = maximum(amax(x), 0);
-  const scale = div(sub(high, low), 255);
-  const zeroPoint = clamp(round(div(neg(low), scale)), 0, 255);
-  const q = clamp(add(round(div(x, scale)), zeroPoint), 0, 255);
-  return [cast(q, "uint8"), scale, cast(zeroPoint, "uint8")];
+  return dynamicQuantizeLinear(call.input(0));
 }
 
 /** A quantized operand: q, scale, zero point in three inputs from `at`; one a row (or column) for matrices. */
