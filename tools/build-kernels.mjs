@@ -140,11 +140,16 @@ async function compile({ name, features }, entries, folder) {
 /** Shortest stretch of the relaxed build that is taken from the simd build. */
 const LEAST_SHARED = 16;
 
-/** `bytes` as pieces: hexadecimal text, or [offset, length] of a stretch of `base`. The two builds differ in few functions. */
-function piecesOf(bytes, base) {
+/**
+ * `bytes` as its differences from `base`, since the two builds differ in few functions: the hexadecimal text of what is
+ * not there, and numbers in threes: how many bytes of that come next, then where in `base` a stretch begins that follows
+ * them, and its length.
+ */
+function differencesOf(bytes, base) {
   const key = (source, at) => source.toString("latin1", at, at + LEAST_SHARED);
   const places = new Map();
   for (let at = base.length - LEAST_SHARED; at >= 0; at--) places.set(key(base, at), at);
+  const own = [];
   const pieces = [];
   let from = 0;
   let at = 0;
@@ -154,16 +159,17 @@ function piecesOf(bytes, base) {
       at++;
       continue;
     }
-    if (from < at) pieces.push(bytes.toString("hex", from, at));
     let length = LEAST_SHARED;
     while (place + length < base.length && at + length < bytes.length && base[place + length] === bytes[at + length])
       length++;
-    pieces.push([place, length]);
+    own.push(bytes.subarray(from, at));
+    pieces.push(at - from, place, length);
     at += length;
     from = at;
   }
-  if (from < at) pieces.push(bytes.toString("hex", from, at));
-  return pieces;
+  own.push(bytes.subarray(from));
+  pieces.push(bytes.length - from, 0, 0);
+  return { own: Buffer.concat(own).toString("hex"), pieces };
 }
 
 /** Both builds in one file, so that a reader never sees two that do not belong together. */
@@ -176,8 +182,8 @@ function modulesFile(modules, hash) {
     `export const memoryFlagsOffset = { simd: ${memoryFlagsOffset(simd)}, relaxed: ${memoryFlagsOffset(relaxed)} };`,
     "/** The simd build, in hexadecimal: compressed, half the size of base64, which hides repetitions. */",
     `export const simd =\n  "${simd.toString("hex")}";`,
-    "/** The relaxed build: hexadecimal text, or [offset, length] of a stretch of the simd build. */",
-    `export const relaxed: readonly (string | readonly number[])[] =\n  ${JSON.stringify(piecesOf(relaxed, simd))};`,
+    "/** The relaxed build as its differences from the simd build (differencesOf). */",
+    `export const relaxed: { readonly own: string; readonly pieces: readonly number[] } =\n  ${JSON.stringify(differencesOf(relaxed, simd))};`,
     "",
   ].join("\n");
 }

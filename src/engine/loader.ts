@@ -19,17 +19,15 @@ interface HexDecoder {
   setFromHex?(text: string): { readonly written: number };
 }
 
-/** Writes the bytes of hexadecimal text at `at`; returns where they end. */
-function writeHex(bytes: Uint8Array, at: number, text: string): number {
-  const rest: Uint8Array & HexDecoder = bytes.subarray(at, at + text.length / 2);
-  if (rest.setFromHex) return at + rest.setFromHex(text).written;
+function hexBytes(text: string): Uint8Array<ArrayBuffer> {
+  const bytes: Uint8Array<ArrayBuffer> & HexDecoder = new Uint8Array(text.length / 2);
   const { Buffer } = globalThis as { Buffer?: { from(text: string, encoding: "hex"): Uint8Array } };
-  if (Buffer) {
-    bytes.set(Buffer.from(text, "hex"), at);
-    return at + rest.length;
-  }
-  for (let i = 0; i < text.length; i += 2) bytes[at++] = digit(text.charCodeAt(i)) * 16 + digit(text.charCodeAt(i + 1));
-  return at;
+  if (bytes.setFromHex) bytes.setFromHex(text);
+  else if (Buffer) bytes.set(Buffer.from(text, "hex"));
+  else
+    for (let i = 0; i < bytes.length; i++)
+      bytes[i] = digit(text.charCodeAt(2 * i)) * 16 + digit(text.charCodeAt(2 * i + 1));
+  return bytes;
 }
 
 /** Value of a lower-case hexadecimal digit's code. */
@@ -37,32 +35,26 @@ function digit(code: number): number {
   return code < 97 ? code - 48 : code - 87;
 }
 
-function simdBytes(): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(simd.length / 2);
-  writeHex(bytes, 0, simd);
-  return bytes;
-}
-
-/** The relaxed build is inlined as its differences from the simd build. */
+/** The relaxed build, which is inlined as its differences from the simd build. */
 function relaxedBytes(): Uint8Array<ArrayBuffer> {
-  const base = simdBytes();
-  const sizes = relaxed.map((piece) => (typeof piece === "string" ? piece.length / 2 : piece[1]!));
-  const bytes = new Uint8Array(sizes.reduce((a, b) => a + b, 0));
-  let at = 0;
-  for (const piece of relaxed) {
-    if (typeof piece === "string") {
-      at = writeHex(bytes, at, piece);
-    } else {
-      bytes.set(base.subarray(piece[0], piece[0]! + piece[1]!), at);
-      at += piece[1]!;
-    }
+  const { own, pieces } = relaxed;
+  const [base, rest] = [hexBytes(simd), hexBytes(own)];
+  let size = rest.length;
+  for (let i = 2; i < pieces.length; i += 3) size += pieces[i]!;
+  const bytes = new Uint8Array(size);
+  for (let i = 0, at = 0, used = 0; i < pieces.length; i += 3) {
+    const [count, from, length] = [pieces[i]!, pieces[i + 1]!, pieces[i + 2]!];
+    bytes.set(rest.subarray(used, used + count), at);
+    bytes.set(base.subarray(from, from + length), at + count);
+    used += count;
+    at += count + length;
   }
   return bytes;
 }
 
 /** Compiles a build for a private or a shared memory. Throws EngineError when the host refuses it. */
 export function compileBuild(name: BuildName, shared: boolean): WebAssembly.Module {
-  const bytes = name === "simd" ? simdBytes() : relaxedBytes();
+  const bytes = name === "simd" ? hexBytes(simd) : relaxedBytes();
   if (shared) bytes[memoryFlagsOffset[name]] = SHARED_WITH_MAXIMUM;
   try {
     return new WebAssembly.Module(bytes);
