@@ -24,6 +24,8 @@ const wireNames: readonly (readonly [string, DType])[] = [
   ["I16", "int16"], ["U16", "uint16"], ["I8", "int8"], ["U8", "uint8"], ["BOOL", "bool"],
 ]; // prettier-ignore
 
+const dtypes = new Map(wireNames);
+
 const plainForm: Partial<Record<DType, DType>> = { qint8: "int8", quint8: "uint8", qint32: "int32" };
 
 interface QuantizedNote {
@@ -139,7 +141,7 @@ function checkEntry(name: string, value: unknown, dataBytes: number): { entry: E
     );
   }
   const entry = value as unknown as Entry;
-  const dtype = wireNames.find(([wire]) => wire === entry.dtype)?.[1];
+  const dtype = dtypes.get(entry.dtype);
   if (!dtype) throw new FileFormatError("safetensors", { tensor: name, dtype: entry.dtype }, "the dtype is not known");
   const [start, end] = entry.data_offsets;
   if (start > end || end > dataBytes || end - start !== wireSize(dtype, numel(entry.shape))) {

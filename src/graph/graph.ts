@@ -151,7 +151,7 @@ export class Graph {
     }
     if (before) this.nodes.splice(this.indexOf(before), 0, node);
     else this.nodes.push(node);
-    for (const input of node.args) if (input instanceof Value) input.users.push(node);
+    noteReads(node);
     return node;
   }
 
@@ -182,15 +182,16 @@ export class Graph {
 
   /** Changes what a node reads. */
   setArgs(node: Node, args: readonly Argument[]): void {
-    for (const input of node.inputs) removeOnce(input.users, node);
+    forgetReads(node);
     node.args = args;
-    for (const input of node.inputs) input.users.push(node);
+    noteReads(node);
   }
 
   /** Makes everything that reads `from` read `to`, except nodes in `except`. */
   replaceUses(from: Value, to: Argument, except: readonly Node[] = []): void {
-    for (const user of new Set(from.users)) {
-      if (except.includes(user)) continue;
+    for (const user of from.users.slice()) {
+      // A user that reads the value several times is noted as often, and changed once.
+      if (except.includes(user) || !user.args.includes(from)) continue;
       this.setArgs(
         user,
         user.args.map((arg) => (arg === from ? to : arg)),
@@ -211,7 +212,7 @@ export class Graph {
         "a node that is still read cannot be removed",
       );
     }
-    for (const input of node.inputs) removeOnce(input.users, node);
+    forgetReads(node);
     for (const output of node.outputs) this.freeName(output.name);
     this.nodes.splice(at, 1);
   }
@@ -227,8 +228,8 @@ export class Graph {
   /** Times a value is read, by nodes and by the return. */
   useCount(value: Value): number {
     let count = value.users.length;
-    for (const output of this.outputs) if (output === value) count++;
-    for (const update of this.updates.values()) if (update === value) count++;
+    for (let i = 0; i < this.outputs.length; i++) if (this.outputs[i] === value) count++;
+    if (this.updates.size > 0) for (const update of this.updates.values()) if (update === value) count++;
     return count;
   }
 
@@ -330,9 +331,21 @@ export class Graph {
   }
 }
 
-function removeOnce<T>(list: T[], item: T): void {
-  const at = list.indexOf(item);
-  if (at >= 0) list.splice(at, 1);
+/** Adds a node to the users of what it reads. */
+function noteReads(node: Node): void {
+  const { args } = node;
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i];
+    if (arg instanceof Value) arg.users.push(node);
+  }
+}
+
+function forgetReads(node: Node): void {
+  const { args } = node;
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i];
+    if (arg instanceof Value) arg.users.splice(arg.users.indexOf(node), 1);
+  }
 }
 
 /** Operators of other libraries have a dotted name (`onnx.Foo`): graphs carry them even when nothing here can run them. */

@@ -136,7 +136,8 @@ export class OpPattern extends Pattern {
     if (node.kind !== "operator" || !this.targets.includes(node.target)) return false;
     if (this.commutes) return true;
     for (let i = 0; i < this.args.length; i++) {
-      const [pattern, arg] = [this.args[i], node.args[i]];
+      const pattern = this.args[i];
+      const arg = node.args[i];
       if (pattern instanceof OpPattern && !(arg instanceof Value && pattern.mayMatch(arg.node))) return false;
     }
     return true;

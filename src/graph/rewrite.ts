@@ -85,7 +85,8 @@ function byTarget(rules: readonly Rule[]): (node: Node) => readonly Rule[] {
 }
 
 function applyFirst(graph: Graph, node: Node, rules: readonly Rule[]): string | null {
-  for (const { name, pattern, rewrite } of rules) {
+  for (let i = 0; i < rules.length; i++) {
+    const { name, pattern, rewrite } = rules[i]!;
     if (pattern instanceof OpPattern && !pattern.mayMatch(node)) continue;
     const match = matchAt(graph, pattern, node);
     if (!match) continue;
@@ -132,10 +133,9 @@ export function rewritePass(name: string, rules: readonly Rule[]): Pass {
 /** Removes a node nobody reads, and what only it read; notes them in `gone`. */
 function removeUnread(graph: Graph, node: Node, gone: Set<Node>): void {
   if (node.kind === "input" || gone.has(node) || node.outputs.some((value) => graph.useCount(value) > 0)) return;
-  const read = node.inputs.map((value) => value.node);
   graph.remove(node);
   gone.add(node);
-  for (const source of read) removeUnread(graph, source, gone);
+  for (const arg of node.args) if (arg instanceof Value) removeUnread(graph, arg.node, gone);
 }
 
 /** Removes nodes nobody reads, except inputs. */

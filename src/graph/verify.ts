@@ -23,12 +23,18 @@ function checkTargets(graph: Graph, node: Node): void {
     fail(graph, node, "calls an operator that does not exist");
 }
 
+function countOf<T>(list: readonly T[], item: T): number {
+  let count = 0;
+  for (let i = 0; i < list.length; i++) if (list[i] === item) count++;
+  return count;
+}
+
 function checkArguments(graph: Graph, node: Node, defined: ReadonlySet<Value>): void {
   for (const arg of node.args) {
     if (!(arg instanceof Value)) continue;
     if (!defined.has(arg)) fail(graph, node, "reads a value that is not computed before it", { value: `%${arg.name}` });
-    const uses = node.args.filter((other) => other === arg).length;
-    const noted = arg.users.filter((user) => user === node).length;
+    const uses = countOf(node.args, arg);
+    const noted = countOf(arg.users, node);
     if (uses !== noted)
       fail(graph, node, "is not noted right as a user of what it reads", { value: `%${arg.name}`, uses, noted });
   }

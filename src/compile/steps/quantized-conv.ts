@@ -44,10 +44,11 @@ export function convShapeOf(
 
 /** Border a convolution reads around its first argument. */
 export function borderOf(node: Node, argument: number, weight: Shape): Border {
+  if (argument !== 0) return NO_BORDER;
   const [x] = node.args;
   const input = x instanceof Object ? imageOf(x.type?.shape ?? []) : null;
   const output = imageOf(node.outputs[0]?.type?.shape ?? []);
-  if (argument !== 0 || !input || !output) return NO_BORDER;
+  if (!input || !output) return NO_BORDER;
   return convBorder(convShapeOf(weight, node.attrs as QuantizedConvAttrs), input, output);
 }
 

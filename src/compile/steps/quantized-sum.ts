@@ -103,10 +103,24 @@ export function sumBehind(node: Node, plan: PlanBuilder): Sum | null {
 const WEIGHT_SPAN = 128;
 const SHIFTED_WEIGHT_SPAN = 255;
 
-/** Whether no result of the layer, nor any sum, can leave the range in which the kernels round; by a bound that needs no look at the weights. */
+function largest(values: ArrayLike<number>): number {
+  let most = 0;
+  for (let i = 0; i < values.length; i++) most = Math.max(most, Math.abs(values[i]!));
+  return most;
+}
+
+/**
+ * Whether no result of the layer, nor any sum, can leave the range in which the kernels round; by a bound that needs no
+ * look at the weights: that of one channel with the largest scale and the largest bias.
+ */
 export function isBounded(epilogue: Epilogue, weight: Tensor, zeroPoints: readonly number[]): boolean {
-  const channels = weight.shape[0]!;
+  const { weightScales, bias } = epilogue;
   const span = zeroPoints.every((z) => z === 0) ? WEIGHT_SPAN : SHIFTED_WEIGHT_SPAN;
-  const most = new Int32Array(channels).fill((span * weight.numel) / Math.max(1, channels));
-  return packPost(epilogue, { sums: most, magnitudes: most }, 0).bounded;
+  const most = Int32Array.of((span * weight.numel) / Math.max(1, weight.shape[0]!));
+  const channel: Epilogue = {
+    ...epilogue,
+    weightScales: [largest(weightScales)],
+    bias: bias.kind === "none" ? bias : { ...bias, values: [largest(bias.values)] },
+  };
+  return packPost(channel, { sums: most, magnitudes: most }, 0).bounded;
 }

@@ -25,15 +25,16 @@ export const commonSubexpressions: Pass = {
   run(graph) {
     const ids = new Map<Value, number>();
     const idOf = (value: Value): number => ids.get(value) ?? ids.set(value, ids.size).get(value)!;
-    const seen = new Map<string, Node>();
+    const seen = new Map<string, Node[]>();
     let merged = false;
     for (const node of [...graph.nodes]) {
       if (!isPure(node)) continue;
       const args = node.args.map((arg) => (arg instanceof Value ? `%${idOf(arg)}` : printData(arg)));
-      const key = `${node.target}(${args.join()})${printData(node.attrs)}`;
-      const first = seen.get(key);
+      const key = `${node.target}(${args.join()})`;
+      const alike = seen.get(key);
+      const first = alike?.find(({ attrs }) => printData(attrs) === printData(node.attrs));
       if (!first) {
-        seen.set(key, node);
+        seen.set(key, [...(alike ?? []), node]);
         continue;
       }
       node.outputs.forEach((value, i) => graph.replaceUses(value, first.outputs[i]!));

@@ -132,7 +132,8 @@ export function packPost(epilogue: Epilogue, { sums, magnitudes }: WeightSums, r
   let wideBias = false;
   let most = 0;
   for (let o = 0; o < sums.length; o++) {
-    const [block, lane] = [((o - (o % NR)) / NR) * POST_BYTES, o % NR];
+    const lane = o % NR;
+    const block = ((o - lane) / NR) * POST_BYTES;
     const post = channelPost(epilogue, o, sums[o]!, readZeroPoint);
     words[block / 4 + lane] = post.start;
     reals[(block + POST_BIAS) / 4 + lane] = post.bias;

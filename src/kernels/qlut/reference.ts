@@ -9,7 +9,9 @@ import type { Dequantizer, Quantizer } from "../quantize/rules.ts";
 
 /** Stored results of `f` for every stored byte. `f` must round to f32 itself where its definition does. */
 export function tableOf(f: (v: number) => number, input: Dequantizer, output: Quantizer): Uint8Array {
-  return Uint8Array.from({ length: 256 }, (_, byte) => quantizeReference(f(dequantizeReference(byte, input)), output));
+  const table = new Uint8Array(256);
+  for (let byte = 0; byte < 256; byte++) table[byte] = quantizeReference(f(dequantizeReference(byte, input)), output);
+  return table;
 }
 
 /** Stored results of a change of scale and zero point. */
