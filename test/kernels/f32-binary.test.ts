@@ -1,6 +1,7 @@
 /** Functions of two operands, with a number for each element or one a line, are their references' bits. */
 
 import { describe, expect, test } from "vitest";
+import { SUB } from "../../src/kernels/f32-binary/kinds.ts";
 import { binaryReferences } from "../../src/kernels/f32-binary/reference.ts";
 import { LENGTHS, Lines, engines, floats } from "./support.ts";
 
@@ -52,7 +53,7 @@ describe.each(engines)("$build build: f32 functions of two operands", (engine) =
     Lines.use(engine, 10, (lines) => {
       const [va, vb] = [data(10, 1), data(10, 2)];
       const [a, b, t] = [lines.input(va), lines.input(vb), lines.table];
-      k.f32_binary(0, lines.count, t, t, t, a, b, b, lines.length, 1, 1, 1, -Infinity, Infinity);
+      k.f32_binary(0, lines.count, t, t, t, a, b, b, lines.length, SUB, 1, 1, -Infinity, Infinity);
       expect(lines.read(b)).toEqual(vb.map((v, i) => va[i]! - v));
     });
   });

@@ -2,8 +2,8 @@
 // constants can live here.
 
 export const ADD = 0;
-export const SUB = 1;
-export const MUL = 2;
+export const MUL = 1;
+export const SUB = 2;
 export const DIV = 3;
 export const MAXIMUM = 4;
 export const MINIMUM = 5;

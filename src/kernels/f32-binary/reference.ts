@@ -2,8 +2,8 @@
 
 export const binaryReferences: readonly ((a: number, b: number) => number)[] = [
   (a, b) => a + b,
-  (a, b) => a - b,
   (a, b) => a * b,
+  (a, b) => a - b,
   (a, b) => a / b,
   Math.max,
   Math.min,
