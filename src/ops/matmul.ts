@@ -45,7 +45,8 @@ function matrixSizes(a: Shape, b: Shape): { m: number; k: number; n: number } {
   return { m: rows, k: inner, n: columns };
 }
 
-function planOf(a: Shape, b: Shape): Plan {
+/** How a product of two shapes falls apart into products of matrices. @throws ShapeError */
+export function matrixPairs(a: Shape, b: Shape): Plan {
   const sizes = matrixSizes(a, b);
   const [batchA, batchB] = [a.slice(0, -2), b.slice(0, -2)];
   const batch = broadcastShapes("matmul", batchA, batchB);
@@ -83,7 +84,7 @@ export function productReference(
 
 /** The whole product by plain loops. */
 export function matmulReference(a: Tensor, b: Tensor, type: TensorType): Tensor {
-  const plan = planOf(a.shape, b.shape);
+  const plan = matrixPairs(a.shape, b.shape);
   const { m, k, n } = plan;
   const out = new Float64Array(numel(type.shape));
   plan.pairs.forEach(([ia, ib], i) => {
@@ -93,7 +94,7 @@ export function matmulReference(a: Tensor, b: Tensor, type: TensorType): Tensor 
 }
 
 function matmulKernel(a: Tensor, b: Tensor, type: TensorType): Tensor {
-  const plan = planOf(a.shape, b.shape);
+  const plan = matrixPairs(a.shape, b.shape);
   const { m, k, n } = plan;
   const out = allocate("float32", numel(type.shape)) as Float32Array;
   const [da, db] = [a.data as Float32Array, b.data as Float32Array];

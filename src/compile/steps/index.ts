@@ -25,6 +25,7 @@ import { quantizedConvRules } from "./quantized-conv.ts";
 import { pairRules, tableRule } from "./quantized-elementwise.ts";
 import { quantizedDynamicRules } from "./quantized-dynamic.ts";
 import { quantizedLinearRules } from "./quantized-linear.ts";
+import { quantizedMatmulRules } from "./quantized-matmul.ts";
 import { quantizedNormRules } from "./quantized-norm.ts";
 import { reduceRules } from "./reduce.ts";
 import { shapeRules } from "./shape.ts";
@@ -46,6 +47,7 @@ const rules: ReadonlyMap<string, StepRule> = new Map([
   ...quantizedConvTransposeRules,
   ...quantizedLinearRules,
   ...quantizedDynamicRules,
+  ...quantizedMatmulRules,
   ...quantizedNormRules,
   ...quantizeRules,
   ...integerRules,

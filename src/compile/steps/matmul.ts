@@ -9,6 +9,7 @@ import type { Shape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { Buffer } from "../buffer.ts";
 import type { Place, PlanBuilder, StepRule } from "../plan.ts";
+import { unlimited } from "./clamps.ts";
 import { constantF32 } from "./conv.ts";
 import { bindMultiply, packColumns, packedRoom, paddedColumns } from "./matrix-product.ts";
 import type { Columns, Rows } from "./matrix-product.ts";
@@ -18,7 +19,7 @@ import type { StridedView } from "./strided.ts";
 const FLOAT = 4;
 
 /** Products of one matrix each, all of the same sizes; offsets in elements. */
-interface Batch {
+export interface Batch {
   readonly rows: Rows;
   readonly columns: Columns;
   readonly products: readonly { readonly a: number; readonly b: number; readonly y: number }[];
@@ -32,7 +33,9 @@ function asMatrix({ base, shape, strides }: StridedView, side: "left" | "right")
     : { base, shape: [shape[0]!, 1], strides: [strides[0]!, 0] };
 }
 
-function batchOf(left: StridedView, right: StridedView, range: Rows["range"]): Batch {
+/** The products behind a matmul of two views. */
+export function batchOf(x: StridedView, w: StridedView, range: Rows["range"] = unlimited): Batch {
+  const [left, right] = [asMatrix(x, "left"), asMatrix(w, "right")];
   const [m, k, n] = [left.shape.at(-2)!, left.shape.at(-1)!, right.shape.at(-1)!];
   const batch = broadcastShapes("matmul", left.shape.slice(0, -2), right.shape.slice(0, -2));
   const columns = { k, n, kStride: right.strides.at(-2)!, nStride: right.strides.at(-1)! };
@@ -79,7 +82,7 @@ function emit(node: Node, plan: PlanBuilder): string | void {
   const [x, w] = node.args;
   if (plan.type(x!).dtype !== "float32" || plan.type(w!).dtype !== "float32")
     return "only float32 matrices have a kernel";
-  const [left, right] = [asMatrix(denseRowsView(x!, plan), "left"), asMatrix(viewOf(w!, plan), "right")];
+  const [left, right] = [denseRowsView(x!, plan), viewOf(w!, plan)];
   const a = plan.read(left.base, node, { kind: "flat" });
   const b = plan.read(right.base, node, { kind: "flat" });
   const { output: value, range } = plan.absorbClamp(node);

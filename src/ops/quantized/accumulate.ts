@@ -16,7 +16,7 @@ import { Tensor } from "../../tensor/tensor.ts";
 import type { ConvAttrs } from "../conv-geometry.ts";
 import { computeConv, computeInputGrad } from "../conv-gradient.ts";
 import { axisView } from "../loops.ts";
-import { productReference } from "../matmul.ts";
+import { matrixPairs, productReference } from "../matmul.ts";
 import { forEachChannelRun } from "../quantize/loops.ts";
 
 /** Integers below this are exact in float32, and so is every sum of them that stays below. */
@@ -120,6 +120,25 @@ export function linearSums(x: Tensor, weight: Tensor): TypedArray {
   const [n, k] = weight.shape as readonly [number, number];
   if (x.numel === 0 || n === 0) return new Float32Array(0);
   return exactSums(x, weight, { groups: 1, outer: 1, channels: n }, (a, w) => product2d(a, w, x.numel / k));
+}
+
+/** Columns of a matrix [k, n] as rows. */
+function transposed(data: TypedArray, k: number, n: number): TypedArray {
+  const out = data.slice();
+  for (let i = 0; i < k; i++) for (let j = 0; j < n; j++) out[j * k + i] = data[i * n + j]!;
+  return out;
+}
+
+/** Sums of a @ b, batched and broadcasting, one matrix behind the other. */
+export function matmulSums(a: Tensor, b: Tensor): Float64Array {
+  const { m, k, n, pairs } = matrixPairs(a.shape, b.shape);
+  const sums = new Float64Array(pairs.length * m * n);
+  pairs.forEach(([ia, ib], i) => {
+    const left = new Tensor(a.dtype, [m, k], a.data.subarray(ia * m * k, (ia + 1) * m * k), a.qparams);
+    const columns = transposed(b.data.subarray(ib * k * n, (ib + 1) * k * n), k, n);
+    sums.set(linearSums(left, new Tensor(b.dtype, [n, k], columns, b.qparams)), i * m * n);
+  });
+  return sums;
 }
 
 /** Sums of a convolution of x [N, C, ...] with weight [O, C / groups, ...], laid out as y of shape `y`. */

@@ -1,6 +1,7 @@
 /**
  * Concatenation, matrix product and softmax of quantized tensors: dequantize, compute in float32, requantize by the
- * rule of quantizePerTensor. Sources: ATen/native/quantized/cpu/{qconcat,qmatmul,qsoftmax}.cpp.
+ * rule of quantizePerTensor. The product sums integers, exactly, and scales the sum: PyTorch's sum of dequantized numbers,
+ * without the roundings that depend on its order. Sources: ATen/native/quantized/cpu/{qconcat,qmatmul,qsoftmax}.cpp.
  */
 
 import { ArgumentError, ShapeError } from "../../errors.ts";
@@ -11,6 +12,7 @@ import type { TensorType } from "../../tensor/tensor.ts";
 import { axisView, forEachLane } from "../loops.ts";
 import { matmulOp } from "../matmul.ts";
 import { apply, defineOp } from "../op.ts";
+import { matmulSums } from "./accumulate.ts";
 import { NO_GRADIENT, quantizedType, realValues, requireByte, requirePerTensor, requireSameDtype } from "./common.ts";
 import type { OutputQParams } from "./common.ts";
 import { addThenRound, targetOf } from "./requantize.ts";
@@ -112,9 +114,10 @@ export const quantizedMatmulOp = defineOp<readonly [Tensor, Tensor], OutputQPara
     return [quantizedType("quantizedMatmul", left.dtype, real!.shape, output)];
   },
   forward([a, b], output, [type]) {
-    const operands = [toReal("quantizedMatmul", a), toReal("quantizedMatmul", b)] as const;
-    const [product] = matmulOp.forward(operands, {}, [{ dtype: "float32", shape: type!.shape }]);
-    return [toIntegers(type!, product!.data, output)];
+    const [left, right] = [requireByte("quantizedMatmul", a), requireByte("quantizedMatmul", b)];
+    const scale = fround(fround(left.qparams.scale) * fround(right.qparams.scale));
+    const reals = Float32Array.from(matmulSums(a, b), (sum) => fround(sum) * scale);
+    return [toIntegers(type!, reals, output)];
   },
   backward: NO_GRADIENT,
 });

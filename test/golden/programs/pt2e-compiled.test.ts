@@ -20,7 +20,7 @@ import { makeQuantizer } from "./pt2e-quantizers.ts";
 /** Float products and sums in the engine's order, relative to the largest value. */
 const FLOAT = { relative: 1e-5, ofLargest: 2e-6 };
 /** Kernels whose float32 sums are in another order than the reference's. */
-const FLOAT_SUMS = /gemm|conv|winograd|softmax|norm|pool|sigmoid|tanh|silu/;
+const FLOAT_SUMS = /gemm|conv|winograd|softmax|[nN]orm|pool|sigmoid|tanh|silu|gelu|attention|mean|sum/;
 /** dB between the lowered program's results and torchao's: single steps of 8 bits. */
 const MIN_SQNR = 40;
 
