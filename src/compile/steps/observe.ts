@@ -34,6 +34,29 @@ function bindRange(place: Place, source: number, { count, length, tables: [table
   };
 }
 
+/** Where histograms are counted: `bytes` at `out` for each thread, and their sums. */
+interface HistogramRoom {
+  readonly bytes: number;
+  readonly out: number;
+  readonly counts: number;
+}
+
+const rooms = new WeakMap<Place, Map<number, HistogramRoom>>();
+
+/** One room a plan for all histograms of as many bins: it stays in the cache from one observer to the next. */
+function histogramRoom(place: Place, bins: number): HistogramRoom {
+  const known = rooms.get(place) ?? new Map<number, HistogramRoom>();
+  rooms.set(place, known);
+  const bytes = HEAD_BYTES + (bins + BINS_AT_ONCE) * TABLES * FLOAT;
+  const room = known.get(bins) ?? {
+    bytes,
+    out: place.constant(place.engine.threads * bytes),
+    counts: place.constant((bins + BINS_AT_ONCE) * FLOAT),
+  };
+  known.set(bins, room);
+  return room;
+}
+
 /** The call that takes range and histogram in one pass. The histogram is one of min..max only if the range lies within. */
 function bindHistogram(
   place: Place,
@@ -41,10 +64,8 @@ function bindHistogram(
   { count, length, tables: [table] }: Lines,
   bins: number,
 ): (min: number, max: number) => { readonly range: Range; readonly counts: Float32Array } {
-  const { engine, constant } = place;
-  const bytes = HEAD_BYTES + (bins + BINS_AT_ONCE) * TABLES * FLOAT;
-  const out = constant(engine.threads * bytes);
-  const counts = constant((bins + BINS_AT_ONCE) * FLOAT);
+  const { engine } = place;
+  const { bytes, out, counts } = histogramRoom(place, bins);
   const split = { ...LINES, scratch: { at: 8, bytes } };
   return (min, max) => {
     engine.kernels.fill_bytes(out, 0, engine.threads * bytes);
