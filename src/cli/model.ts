@@ -5,7 +5,7 @@ import type { InputSpec } from "../data/index.ts";
 import { OnnxError } from "../errors.ts";
 import type { GraphModule } from "../graph/index.ts";
 import { importOnnx } from "../onnx/index.ts";
-import type { ImportOptions } from "../onnx/index.ts";
+import type { ImportOptions, OnnxInfo } from "../onnx/index.ts";
 
 /** @throws OnnxError when there is no such file. */
 export function checkModelFile(file: string): void {
@@ -26,6 +26,11 @@ export function naming<T>(file: string, f: () => T): T {
 export function loadModel(file: string, options: ImportOptions = {}): GraphModule {
   checkModelFile(file);
   return naming(file, () => importOnnx(file, options));
+}
+
+/** Size of the files a model was read from. */
+export function modelBytes({ preserved }: GraphModule): number {
+  return (preserved["onnx"] as OnnxInfo).bytes;
 }
 
 /** What a graph's inputs take. The batch axis is open unless the graph needs the captured one. */

@@ -2,8 +2,8 @@
  * Writing files whole or not at all: into temporary files beside them, to the disk, then renamed (Node only).
  *
  * Whatever happens on the way (no space, a kill), a name holds the old file or the new one, never a part. Files that
- * belong together are renamed one right after the other, once all are on the disk: only a kill between two renames
- * leaves some new and some old.
+ * belong together are renamed one right after the other, once all are on the disk: a kill between two renames leaves the
+ * first ones new and the last ones old. Where that would be a wrong pair, the first must have names nothing refers to yet.
  */
 
 import type * as fsModule from "node:fs";
@@ -145,13 +145,12 @@ export function writeTogether(
     for (const part of parts) {
       current = part.file;
       part.rename();
+      if (sync) syncFolder(paths().dirname(paths().resolve(current)));
     }
   } catch (cause) {
     for (const part of parts) part.discard();
     throw sentence(current, cause);
   }
-  const path = paths();
-  if (sync) for (const folder of new Set(files.map((file) => path.dirname(path.resolve(file))))) syncFolder(folder);
 }
 
 /**

@@ -28,6 +28,7 @@ import { linearLayers } from "./matrices.ts";
 import { domainKey } from "./rules/index.ts";
 import { decodeMessage, hasField } from "./schema.ts";
 import type { GraphProto, ModelProto, ValueInfoProto } from "./schema.ts";
+import { bytesBeside } from "./tensors.ts";
 import type { Deferred } from "./tracer.ts";
 import { ImportTracer, ImportedTensor, isSymbolic } from "./tracer.ts";
 import { Scope, Unknown, Walker } from "./walk.ts";
@@ -220,8 +221,9 @@ export function declarationOf({ type }: ValueInfoProto): DeclaredType | null {
   return { elemType: tensor.elemType, dims: dims ?? null };
 }
 
-function infoOf(model: ModelProto, proto: GraphProto): OnnxInfo {
+function infoOf(model: ModelProto, proto: GraphProto, bytes: number): OnnxInfo {
   return {
+    bytes,
     opset: opsetsOf(model).get("") ?? 1,
     inputs: proto.input.map(({ name }) => name),
     outputs: proto.output.map(({ name }) => name),
@@ -258,7 +260,7 @@ export function importOnnx(source: Uint8Array | string, options: ImportOptions =
   else graph.fixedBatch = declaredBatch(graph);
   withErrors(() => verify(graph));
   const module = new GraphModule(graph);
-  module.preserved["onnx"] = infoOf(model, proto);
+  module.preserved["onnx"] = infoOf(model, proto, bytes.length + (files ? bytesBeside(proto.initializer, files) : 0));
   return module;
 }
 

@@ -8,6 +8,8 @@ export interface DeclaredType {
 }
 
 export interface OnnxInfo {
+  /** Size of the file and of those beside it that its values are in. */
+  readonly bytes: number;
   readonly opset: number;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];

@@ -50,6 +50,13 @@ function fileSlice(name: string, entries: readonly Message<"StringStringEntryPro
   };
 }
 
+/** Bytes of the files that tensors' values are in, each file counted once. */
+export function bytesBeside(protos: readonly TensorProto[], files: ExternalData): number {
+  const outside = protos.filter(({ dataLocation }) => dataLocation === EXTERNAL);
+  const locations = new Set(outside.map(({ name, externalData }) => fileSlice(name, externalData).location));
+  return [...locations].reduce((sum, location) => sum + files(location).size, 0);
+}
+
 /** The typed field a dtype's values are kept in when they are not raw bytes. */
 function typedField(proto: TensorProto, dtype: DType): ArrayLike<number | bigint> {
   switch (dtype) {

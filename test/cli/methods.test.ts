@@ -4,6 +4,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { decodeMessage } from "../../src/onnx/schema.ts";
 import { sparseModel } from "../onnx/quantize/sparse.ts";
+import { bytesText } from "../../src/cli/numbers-text.ts";
 import { digits, fewbit, json, temporaryFolder } from "./support.ts";
 
 const { at, remove } = temporaryFolder();
@@ -128,7 +129,11 @@ describe("values beside the model", () => {
     expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/beside\.onnx\.data.*exists already/)]);
     expect([existsSync(out), readFileSync(`${out}.data`, "utf8")]).toEqual([false, "mine"]);
     const { code, stdout } = await fewbit([...args, "--force"]);
-    expect([code, stdout]).toEqual([0, expect.stringMatching(/with its values in .*beside\.onnx\.data/)]);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/with its values in .*beside\.onnx\.2\.data/)]);
+    expect(existsSync(`${out}.data`)).toBe(false);
+    const size = bytesText(statSync(out).size + statSync(`${out}.2.data`).size);
+    const evaluated = await fewbit(["eval", out, ...data]);
+    expect(evaluated.stdout).toContain(`beside.onnx  ${size}`);
     expect((await onOnnxruntime(out)).sqnr).toBeGreaterThan(30);
   });
 });

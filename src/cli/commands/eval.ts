@@ -1,13 +1,13 @@
 /** `fewbit eval`: accuracy of a model on labelled data, and its distance from a reference model. */
 
-import { statSync } from "node:fs";
 import type { Command } from "commander";
 import { DataError } from "../../errors.ts";
 import type { Evaluation } from "../../report/index.ts";
 import { addBackendOptions, addCommon, addDataOptions, addModelOptions, importOptions } from "../options.ts";
 import type { BackendFlags, CommonFlags, DataFlags, ModelFlags } from "../options.ts";
 import { table } from "../table.ts";
-import { Terminal, bytesText, grouped } from "../terminal.ts";
+import { Terminal } from "../terminal.ts";
+import { bytesText, grouped } from "../numbers-text.ts";
 
 const EXAMPLES = `
 Labels come from the data: an array called labels (--labels-key), a file (--labels), or the subfolders of images.
@@ -30,11 +30,11 @@ export function sqnrText(sqnr: number | null): string {
   return sqnr === Infinity ? "equal" : `${sqnr.toFixed(2)} dB`;
 }
 
-function row(file: string, { top1, top5, sqnr, samples, milliseconds }: Evaluation): string[] {
+function row({ name, top1, top5, sqnr, samples, milliseconds }: Evaluation, bytes: number): string[] {
   const rate = (1000 * samples) / milliseconds;
   return [
-    file,
-    bytesText(statSync(file).size),
+    name,
+    bytesText(bytes),
     percentText(top1),
     percentText(top5),
     sqnrText(sqnr),
@@ -72,7 +72,7 @@ async function evaluateFiles(file: string, flags: Flags): Promise<void> {
   for (const { session } of models) await session.dispose();
   const { backend, threads } = models[0]!.session;
   terminal.result({ data: data.source.name, backend, threads, models: results }, () => {
-    const rows = results.map((result) => row(result.name, result));
+    const rows = results.map((result, i) => row(result, model.modelBytes(modules[i]!)));
     const text = table(["model", "size", "top-1", "top-5", "SQNR", "samples", "samples/s"], rows);
     return `${text}\n\non ${backend}, ${threads} thread${threads > 1 ? "s" : ""}`;
   });

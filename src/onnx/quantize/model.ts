@@ -6,8 +6,8 @@ import { foldBatchNorm } from "../../graph/passes/fold-batch-norm.ts";
 import { removeDead } from "../../graph/rewrite.ts";
 import { dropDormantUpdates } from "../../graph/updates.ts";
 import { wireSize } from "../../tensor/wire.ts";
-import { readFile } from "../external.ts";
 import { importOnnx } from "../import.ts";
+import type { OnnxInfo } from "../info.ts";
 import type { OnnxSource, QuantizeOptions } from "./options.ts";
 
 export interface LoadedModel {
@@ -15,7 +15,7 @@ export interface LoadedModel {
   readonly float: GraphModule;
   /** Came from an ONNX file, whose operator names its nodes carry. */
   readonly fromFile: boolean;
-  /** Size of the file, or of the graph's stored tensors. */
+  /** Size of the file and those beside it, or of the graph's stored tensors. */
   readonly bytes: number;
 }
 
@@ -40,11 +40,6 @@ export function loadModel(source: OnnxSource, options: QuantizeOptions): LoadedM
   removeDead(graph);
   const float = new GraphModule(graph);
   Object.assign(float.preserved, module.preserved);
-  const bytes =
-    source instanceof Uint8Array
-      ? source.length
-      : typeof source === "string"
-        ? Math.max(readFile(source).length, storedBytes(module))
-        : storedBytes(module);
-  return { float, fromFile: module.preserved["onnx"] !== undefined, bytes };
+  const info = module.preserved["onnx"] as OnnxInfo | undefined;
+  return { float, fromFile: info !== undefined, bytes: info?.bytes ?? storedBytes(module) };
 }

@@ -1,6 +1,6 @@
 /** Models with values beside them: quantized a tensor at a time, within a bound of memory; written whole or not at all. */
 
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -17,18 +17,26 @@ const folder = mkdtempSync(path.join(tmpdir(), "fewbit-onnx-"));
 const at = (name: string): string => path.join(folder, name);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Runs weight-only quantization of a file in a process of its own; its largest memory in bytes. */
-function peakOf(model: string, out: string): number {
-  const source = `
-    import { quantizeOnnxFile } from "fewbit/onnx/quantize";
-    const before = process.memoryUsage().rss;
-    await quantizeOnnxFile(${JSON.stringify(model)}, ${JSON.stringify(out)}, null,
-      { method: "weightOnly", weights: { bits: 4, groupSize: 32 }, largestInside: 1024 });
-    console.log(process.resourceUsage().maxRSS * 1024 - before);`;
+/** Runs a program with this library in a process of its own. */
+function runSource(source: string) {
   const args = ["--conditions=fewbit-source", "--input-type=module", "-e", source];
-  return Number(
-    execFileSync(process.execPath, args, { cwd: path.join(import.meta.dirname, "../../.."), encoding: "utf8" }),
-  );
+  return spawnSync(process.execPath, args, { cwd: path.join(import.meta.dirname, "../../.."), encoding: "utf8" });
+}
+
+/** A program that makes the weights of a file integers, in a file beside the result. */
+const weightOnly = (model: string, out: string): string => `
+  const { quantizeOnnxFile } = await import("fewbit/onnx/quantize");
+  await quantizeOnnxFile(${JSON.stringify(model)}, ${JSON.stringify(out)}, null,
+    { method: "weightOnly", weights: { bits: 4, groupSize: 32 }, largestInside: 1024 });`;
+
+/** Largest memory in bytes that this takes. */
+function peakOf(model: string, out: string): number {
+  const { stdout } = runSource(`
+    await import("fewbit/onnx/quantize");
+    const before = process.memoryUsage().rss;
+    ${weightOnly(model, out)}
+    console.log(process.resourceUsage().maxRSS * 1024 - before);`);
+  return Number(stdout);
 }
 
 const MEGABYTE = 2 ** 20;
@@ -48,6 +56,36 @@ describe("values beside the model", () => {
     const results = await session.run({ [name]: new OrtTensor("float32", x.data as Float32Array, x.shape) });
     const inside = await quantizeOnnx(at("float.onnx"), [images(4, 8)]);
     expect(results[session.outputNames[0]!]!.data).toEqual(compile(inside.graph).runOne(x).data);
+  });
+
+  test("are counted in the size of the model", async () => {
+    writeOnnx(residualNet(), at("sized.onnx"), { largestInside: 0 });
+    const files = ["sized.onnx", "sized.onnx.data"].map((name) => statSync(at(name)).size);
+    const { report } = await quantizeOnnx(at("sized.onnx"), null, { method: "weightOnly" });
+    expect(report.bytes.before).toBe(files[0]! + files[1]!);
+  });
+
+  test("of a model that is replaced stay with it when writing is killed between the files", () => {
+    const net = residualNet();
+    const [from, to] = [at("before.onnx"), at("again.onnx")];
+    const ours = (): string[] => readdirSync(folder).filter((name) => name.startsWith("again"));
+    writeOnnx(net, from);
+    writeOnnx(net, to, { largestInside: 0 });
+    expect(ours()).toEqual(["again.onnx", "again.onnx.data"]);
+    const before = readFileSync(to);
+    const killed = runSource(`
+      const fs = process.getBuiltinModule("node:fs");
+      const { renameSync } = fs;
+      fs.renameSync = (a, b) => { renameSync(a, b); process.kill(process.pid, "SIGKILL"); };
+      ${weightOnly(from, to)}`);
+    expect(killed.signal).toBe("SIGKILL");
+    expect(ours()).toEqual(["again.onnx", "again.onnx.2.data", "again.onnx.data"]);
+    expect(readFileSync(to)).toEqual(before);
+    const x = images(3, 2);
+    expect(compile(importOnnx(to)).runOne(x).data).toEqual(compile(net).runOne(x).data);
+    expect(runSource(weightOnly(from, to)).status).toBe(0);
+    expect(ours()).toEqual(["again.onnx", "again.onnx.3.data"]);
+    expect(compile(importOnnx(to)).runOne(x).data).not.toEqual(compile(net).runOne(x).data);
   });
 
   test("need no more memory for more layers", () => {
