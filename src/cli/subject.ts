@@ -22,10 +22,13 @@ export interface SubjectFlags {
   readonly export?: string;
   readonly qconfig?: string;
   readonly flow?: "static" | "qat";
+  readonly fx?: boolean;
 }
 
 export interface Subject {
   readonly model: AnyModule;
+  /** All that the program exports; nothing for an ONNX file. */
+  readonly exports: Readonly<Record<string, unknown>>;
   readonly exampleInputs: readonly unknown[] | null;
 }
 
@@ -75,7 +78,7 @@ async function fromProgram(file: string, flags: SubjectFlags): Promise<Subject> 
   const given: unknown = typeof example === "function" ? await (example as Maker & (() => unknown))() : example;
   if (given !== undefined && !Array.isArray(given))
     throw new DataError(file, {}, "exampleInputs must be a list: the arguments of forward");
-  return { model, exampleInputs: (given as unknown[] | undefined) ?? null };
+  return { model, exports, exampleInputs: (given as unknown[] | undefined) ?? null };
 }
 
 /** Gives the whole model a qconfig. @throws ArgumentError for unknown backends. */
@@ -86,8 +89,9 @@ function setQConfig(model: AnyModule, backend: string, flow: SubjectFlags["flow"
 /** @throws ModuleError when a program exports no model; UsageError for shapes that are none. */
 export async function loadSubject(file: string, flags: SubjectFlags): Promise<Subject> {
   const isOnnx = path.extname(file).toLowerCase() === ".onnx";
-  const found = isOnnx ? { model: loadModel(file), exampleInputs: null } : await fromProgram(file, flags);
+  const found = isOnnx ? { model: loadModel(file), exports: {}, exampleInputs: null } : await fromProgram(file, flags);
   const exampleInputs = flags.input ? flags.input.map(exampleOf) : found.exampleInputs;
-  if (flags.qconfig !== undefined) setQConfig(found.model, flags.qconfig, flags.flow);
-  return { model: found.model, exampleInputs };
+  // FX takes its settings from a mapping, not from the modules.
+  if (flags.qconfig !== undefined && !flags.fx) setQConfig(found.model, flags.qconfig, flags.flow);
+  return { ...found, exampleInputs };
 }

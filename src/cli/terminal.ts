@@ -6,26 +6,9 @@
 
 import cliProgress from "cli-progress";
 import type { CommonFlags } from "./options.ts";
+import { Pace } from "./pace.ts";
 
 const LINE_EVERY_MS = 5000;
-
-export function duration(seconds: number): string {
-  if (seconds < 0.0995) return `${(seconds * 1000).toPrecision(2)} ms`;
-  if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
-  const whole = Math.floor(seconds + 0.5);
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")} min`;
-}
-
-export function bytesText(bytes: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  const power = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log10(bytes) / 3));
-  return power === 0 ? `${bytes} B` : `${(bytes / 1000 ** power).toPrecision(3)} ${units[power]!}`;
-}
-
-/** 1234567 → 1,234,567. */
-export function grouped(count: number): string {
-  return count.toLocaleString("en-US");
-}
 
 export interface Progress {
   update(done: number): void;
@@ -34,16 +17,12 @@ export interface Progress {
 
 const silent: Progress = { update: () => undefined, stop: () => undefined };
 
-function rateText(done: number, seconds: number): string {
-  const rate = done / Math.max(seconds, 1e-3);
-  return `${rate >= 100 ? grouped(Math.floor(rate)) : rate.toPrecision(2)}/s`;
-}
-
 class Bar implements Progress {
   private readonly bar: cliProgress.SingleBar;
-  private readonly started = performance.now();
+  private readonly pace: Pace;
 
-  constructor(label: string, total: number, unit: string) {
+  constructor(label: string, total: number, unit: string, from: number) {
+    this.pace = new Pace(total, from);
     this.bar = new cliProgress.SingleBar({
       stream: process.stderr,
       format: `${label.padEnd(12)} {bar} {percentage} %  {value}/{total} ${unit}  {rate}  {left}`,
@@ -54,13 +33,11 @@ class Bar implements Progress {
       barIncompleteChar: "░",
       fps: 10,
     });
-    this.bar.start(total, 0, { rate: "", left: "" });
+    this.bar.start(total, from, { rate: "", left: "" });
   }
 
   update(done: number): void {
-    const seconds = (performance.now() - this.started) / 1000;
-    const left = (seconds / Math.max(done, 1)) * (this.bar.getTotal() - done);
-    this.bar.update(done, { rate: rateText(done, seconds), left: `${duration(left)} left` });
+    this.bar.update(done, this.pace.at(done));
   }
 
   stop(): void {
@@ -70,16 +47,15 @@ class Bar implements Progress {
 
 /** For logs, and where nobody knows the total. */
 class Lines implements Progress {
-  private readonly started = performance.now();
+  private readonly pace: Pace;
   private printed = performance.now();
   private readonly label: string;
-  private readonly total: number | null;
   private readonly unit: string;
   private readonly inPlace: boolean;
 
-  constructor(label: string, total: number | null, unit: string, inPlace: boolean) {
+  constructor(label: string, total: number | null, unit: string, from: number, inPlace: boolean) {
+    this.pace = new Pace(total, from);
     this.label = label;
-    this.total = total;
     this.unit = unit;
     this.inPlace = inPlace;
   }
@@ -88,10 +64,9 @@ class Lines implements Progress {
     const now = performance.now();
     if (now - this.printed < (this.inPlace ? 100 : LINE_EVERY_MS)) return;
     this.printed = now;
-    const seconds = (now - this.started) / 1000;
-    const of = this.total === null ? "" : `/${this.total}`;
-    const left = this.total === null ? "" : `, ${duration((seconds / Math.max(done, 1)) * (this.total - done))} left`;
-    const text = `${this.label} ${done}${of} ${this.unit}, ${rateText(done, seconds)}${left}`;
+    const { rate, left } = this.pace.at(done);
+    const count = `${done}${this.pace.total === null ? "" : `/${this.pace.total}`} ${this.unit}`;
+    const text = `${this.label} ${[count, rate, left].filter((part) => part !== "").join(", ")}`;
     process.stderr.write(this.inPlace ? `\r\x1b[2K${text}` : `${text}\n`);
   }
 
@@ -119,10 +94,11 @@ export class Terminal {
     if (!this.quiet) process.stderr.write(`${text}\n`);
   }
 
-  progress(label: string, total: number | null, unit = "samples"): Progress {
+  /** @param from what an earlier run has done already. */
+  progress(label: string, total: number | null, { unit = "samples", from = 0 } = {}): Progress {
     if (this.quiet) return silent;
     const tty = process.stderr.isTTY;
-    return tty && total !== null ? new Bar(label, total, unit) : new Lines(label, total, unit, tty);
+    return tty && total !== null ? new Bar(label, total, unit, from) : new Lines(label, total, unit, from, tty);
   }
 }
 

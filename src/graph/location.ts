@@ -1,5 +1,5 @@
 /**
- * The user's file and line behind a call into the library: the first stack frame outside it.
+ * The user's file and line behind a call into the library: the first stack frame outside it and other packages.
  */
 
 const libraryRoot = new URL("..", import.meta.url).href;
@@ -10,7 +10,8 @@ const STACK_DEPTH = 60;
 
 function isLibraryFrame(frame: string): boolean {
   const inRoot = frame.includes(libraryRoot) || frame.includes(decodeURI(new URL(libraryRoot).pathname));
-  return inRoot || frame.includes(ownFile) || frame.includes("node:internal") || frame.includes("<anonymous>");
+  const others = ["node:internal", "/node_modules/", "<anonymous>"];
+  return inRoot || frame.includes(ownFile) || others.some((other) => frame.includes(other));
 }
 
 /**

@@ -165,6 +165,21 @@ describe.concurrent("explain and doctor", () => {
     expect([data.code, json(data)]).toEqual([0, { model: "test/cli/programs/good.ts", findings: [] }]);
   });
 
+  test("doctor examines for FX, by the program's own mapping or a default one", async ({ expect }) => {
+    const [named, qat, onnx] = await Promise.all([
+      fewbit(["doctor", "test/cli/programs/fx.ts", "--fx"], { fromSource: true }),
+      fewbit(["doctor", "test/cli/programs/broken.ts", "--fx", "--flow", "qat", "--qconfig", "qnnpack"], {
+        fromSource: true,
+      }),
+      fewbit(["doctor", digits.model, "--fx"]),
+    ]);
+    expect(named.code).toBe(1);
+    expect(named.stdout).toMatch(/^qconfig-matches-nothing: \(root\), broken\.ts:18\n.*cnov.*\n.*Did you mean conv,/);
+    // The model that lacks stubs in eager mode: FX needs none.
+    expect([qat.code, qat.stdout.trim()]).toEqual([0, "no mistakes found"]);
+    expect([onnx.code, onnx.stderr]).toEqual([2, expect.stringMatching(/--fx is for programs/)]);
+  });
+
   test("doctor asks for the inputs it needs", async ({ expect }) => {
     const { code, stderr } = await fewbit(["doctor", "test/cli/programs/good.ts"], { fromSource: true });
     expect([code, stderr]).toEqual([2, expect.stringMatching(/--input 1,3,32,32/)]);

@@ -82,7 +82,7 @@ async function bench(files: readonly string[], flags: Flags): Promise<void> {
   for (const [i, file] of files.entries())
     for (const backend of backends)
       models.push({ name: file, session: await openSession({ module: modules[i]!, file }, { ...flags, backend }) });
-  const progress = terminal.progress("timing", 100, "%");
+  const progress = terminal.progress("timing", 100, { unit: "%" });
   const results = await measureLatency(models, inputs, {
     seconds: flags.seconds,
     onProgress: (part) => progress.update(Math.floor(100 * part)),

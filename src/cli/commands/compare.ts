@@ -6,7 +6,8 @@ import type { Comparison } from "../../report/index.ts";
 import type { OpenedData } from "../data.ts";
 import { addCommon, addDataOptions, addModelOptions, importOptions } from "../options.ts";
 import type { CommonFlags, DataFlags, ModelFlags } from "../options.ts";
-import { Terminal, grouped } from "../terminal.ts";
+import { Terminal } from "../terminal.ts";
+import { grouped } from "../numbers-text.ts";
 import type { Progress } from "../terminal.ts";
 
 const EXAMPLES = `

@@ -5,7 +5,8 @@ import type { InspectedValue, OnnxInspection } from "../../onnx/index.ts";
 import { addCommon, addModelOptions, importOptions } from "../options.ts";
 import type { CommonFlags, ModelFlags } from "../options.ts";
 import { pairs, table } from "../table.ts";
-import { Terminal, bytesText, grouped } from "../terminal.ts";
+import { Terminal } from "../terminal.ts";
+import { bytesText, grouped } from "../numbers-text.ts";
 
 const EXAMPLES = `
 Examples:

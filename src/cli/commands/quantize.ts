@@ -19,7 +19,8 @@ import type { BackendFlags, CommonFlags, DataFlags } from "../options.ts";
 import { addQuantizeOptions, quantizeOptions } from "../quantize-options.ts";
 import type { QuantizeFlags } from "../quantize-options.ts";
 import { table } from "../table.ts";
-import { Terminal, bytesText, duration, grouped } from "../terminal.ts";
+import { Terminal } from "../terminal.ts";
+import { bytesText, duration, grouped } from "../numbers-text.ts";
 import { Interrupted, UsageError } from "../usage.ts";
 import { percentText, sqnrText } from "./eval.ts";
 
@@ -243,7 +244,7 @@ async function quantize(file: string, flags: Flags): Promise<void> {
   if (checkpoints.state) terminal.note(`resuming at sample ${grouped(seen)}`);
   const { runner, dispose } = needsData ? await runnerFor(flags) : { runner: undefined, dispose: () => undefined };
   const { signal, release } = untilInterrupted();
-  const progress = terminal.progress("calibrating", needsData ? (data?.samples ?? null) : 0);
+  const progress = terminal.progress("calibrating", needsData ? (data?.samples ?? null) : 0, { from: seen });
   const result = await quantizeOnnx(file, needsData && data ? calibrationOf(data, names, seen) : null, {
     ...quantizeOptions(flags),
     ...checkpoints.options,
@@ -274,7 +275,7 @@ export function addQuantize(program: Command): void {
     .argument("<model.onnx>", "the float model")
     .option("-o, --output <file>", "where the result goes (default: <model>.quantized.onnx)")
     .option("-f, --force", "replace an existing file")
-    .option("--external-data", "values in <output>.data beside the model, as they always are above 2 GB")
+    .option("--external-data", "values in a file beside the model, <output>.data, as they always are above 2 GB")
     .option("--dry-run", "only tell what would become of each operator, and why; reads no data");
   addQuantizeOptions(command);
   addDataOptions(command, { required: false })

@@ -8,7 +8,8 @@ import type { Tensor } from "../../tensor/tensor.ts";
 import { addBackendOptions, addCommon, addModelOptions, importOptions, repeated } from "../options.ts";
 import type { BackendFlags, CommonFlags, ModelFlags } from "../options.ts";
 import { table } from "../table.ts";
-import { Terminal, duration } from "../terminal.ts";
+import { Terminal } from "../terminal.ts";
+import { duration } from "../numbers-text.ts";
 import { UsageError } from "../usage.ts";
 
 const EXAMPLES = `
