@@ -138,32 +138,54 @@ async function compile({ name, features }, entries, folder) {
 }
 
 /** Shortest stretch of the relaxed build that is taken from the simd build. */
-const LEAST_SHARED = 16;
+const LEAST_SHARED = 12;
+
+/** Where in `base` each stretch of that length begins. */
+function stretchesOf(base) {
+  const places = new Map();
+  for (let at = 0; at + LEAST_SHARED <= base.length; at++) {
+    const key = base.toString("latin1", at, at + LEAST_SHARED);
+    if (places.has(key)) places.get(key).push(at);
+    else places.set(key, [at]);
+  }
+  return places;
+}
+
+/** The longest stretch of `base` that `bytes` goes on with at `at`; of equals the one nearest to `expected`. */
+function longestStretch(bytes, at, base, places, expected) {
+  let best = { place: 0, length: 0 };
+  for (const place of places) {
+    let length = LEAST_SHARED;
+    while (place + length < base.length && at + length < bytes.length && base[place + length] === bytes[at + length])
+      length++;
+    const isNearer = Math.abs(place - expected) < Math.abs(best.place - expected);
+    if (length > best.length || (length === best.length && isNearer)) best = { place, length };
+  }
+  return best;
+}
 
 /**
  * `bytes` as its differences from `base`, since the two builds differ in few functions: the hexadecimal text of what is
  * not there, and numbers in threes: how many bytes of that come next, then where in `base` a stretch begins that follows
- * them, and its length.
+ * them, counted from the end of the stretch before (small numbers compress), and its length.
  */
 function differencesOf(bytes, base) {
-  const key = (source, at) => source.toString("latin1", at, at + LEAST_SHARED);
-  const places = new Map();
-  for (let at = base.length - LEAST_SHARED; at >= 0; at--) places.set(key(base, at), at);
+  const stretches = stretchesOf(base);
   const own = [];
   const pieces = [];
   let from = 0;
   let at = 0;
+  let expected = 0;
   while (at < bytes.length) {
-    const place = at + LEAST_SHARED <= bytes.length ? places.get(key(bytes, at)) : undefined;
-    if (place === undefined) {
+    const places = stretches.get(bytes.toString("latin1", at, at + LEAST_SHARED));
+    if (places === undefined) {
       at++;
       continue;
     }
-    let length = LEAST_SHARED;
-    while (place + length < base.length && at + length < bytes.length && base[place + length] === bytes[at + length])
-      length++;
+    const { place, length } = longestStretch(bytes, at, base, places, expected);
     own.push(bytes.subarray(from, at));
-    pieces.push(at - from, place, length);
+    pieces.push(at - from, place - expected, length);
+    expected = place + length;
     at += length;
     from = at;
   }

@@ -42,11 +42,13 @@ function relaxedBytes(): Uint8Array<ArrayBuffer> {
   let size = rest.length;
   for (let i = 2; i < pieces.length; i += 3) size += pieces[i]!;
   const bytes = new Uint8Array(size);
-  for (let i = 0, at = 0, used = 0; i < pieces.length; i += 3) {
-    const [count, from, length] = [pieces[i]!, pieces[i + 1]!, pieces[i + 2]!];
+  for (let i = 0, at = 0, used = 0, from = 0; i < pieces.length; i += 3) {
+    const [count, length] = [pieces[i]!, pieces[i + 2]!];
+    from += pieces[i + 1]!;
     bytes.set(rest.subarray(used, used + count), at);
     bytes.set(base.subarray(from, from + length), at + count);
     used += count;
+    from += length;
     at += count + length;
   }
   return bytes;
