@@ -94,7 +94,7 @@ function depthwise(channels: number, size: number, stride: number, form: "taps" 
     "depthwise 3x3",
     `depthwise ${channels} ${size}² s${stride} ${form}`,
     18 * channels * size * size,
-    (machine) => [depthwisePart(problem, machine, form)],
+    (machine) => [depthwisePart(problem, machine, form === "taps" ? form : undefined)],
     imageSize(input),
     imageSize(output),
   );
@@ -135,7 +135,7 @@ export const integerProducts: readonly KernelWork[] = [
   conv("1x1", 256, 64, 28, 1, 1),
   conv("1x1", 512, 512, 7, 1, 1),
   ...(["rows", "taps"] as const).flatMap((form) => DEPTHWISE.map(([c, size]) => depthwise(c, size, 1, form))),
-  depthwise(64, 28, 2, "taps"),
+  ...(["rows", "taps"] as const).map((form) => depthwise(64, 28, 2, form)),
   gemm(1024, 1024, 1024),
   gemm(64, 768, 768),
   gemm(1, 192, 1024),

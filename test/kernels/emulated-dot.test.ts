@@ -19,7 +19,14 @@ import { compareDepthwise } from "./depthwise-cases.ts";
 import { compareGemm } from "./gemm-cases.ts";
 import type { Host } from "./gemm-cases.ts";
 
-const SOURCES = ["probe/probe", "qgemm/qgemm", "qgemm/qgemv", "qdepthwise/taps", "qdepthwise/rows"];
+const SOURCES = [
+  "probe/probe",
+  "qgemm/qgemm",
+  "qgemm/qgemv",
+  "qdepthwise/taps",
+  "qdepthwise/rows",
+  "qdepthwise/strided",
+];
 const ROOT = fileURLToPath(new URL("../../src/kernels/", import.meta.url));
 const PAGES = 256;
 

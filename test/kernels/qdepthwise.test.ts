@@ -1,5 +1,5 @@
 /**
- * Depthwise convolutions against the reference, bit for bit: both forms in every variant, odd heights,
+ * Depthwise convolutions against the reference, bit for bit: every form in every variant, odd heights,
  * strides, dilations, channel counts around the vector width, raw sums, borders and channel slices.
  */
 

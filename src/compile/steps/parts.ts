@@ -2,7 +2,7 @@
  * Integer products: their constants placed once, their steps shared among the engine's threads.
  */
 
-import type { PartBlock, PlacedPart } from "../../kernels/qgemm/parts.ts";
+import type { Form, PartBlock, PlacedPart } from "../../kernels/qgemm/parts.ts";
 import { rangeKernel, rowsCalls, stepsOf } from "../../kernels/qgemm/run.ts";
 import type { Buffer } from "../buffer.ts";
 import type { Place } from "../plan.ts";
@@ -32,7 +32,7 @@ export function runPlaced(
   const work = operations / placed.length;
   const runs = placed.map((part) =>
     part.form.kind === "rows"
-      ? runRows(place, part, source, target, work)
+      ? runRows(place, part, part.form, source, target, work)
       : runRange(place, part, source, target, work),
   );
   return () => runs.forEach((run) => run());
@@ -63,8 +63,15 @@ function runRange({ engine }: Place, part: PlacedPart, source: number, target: n
 }
 
 /** Sliding depthwise kernels: one call an image, shared by pairs of rows. */
-function runRows({ engine }: Place, part: PlacedPart, source: number, target: number, operations: number): () => void {
-  const { kernel, calls } = rowsCalls(part, source, target);
+function runRows(
+  { engine }: Place,
+  part: PlacedPart,
+  { kernel, geometry }: Extract<Form, { readonly kind: "rows" }>,
+  source: number,
+  target: number,
+  operations: number,
+): () => void {
+  const calls = rowsCalls(part, geometry, source, target);
   const split = { at: ROWS_AT, unit: 2 };
   return () => {
     for (const call of calls) engine.share(kernel, call, split, operations / calls.length);

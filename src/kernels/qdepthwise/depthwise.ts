@@ -1,7 +1,7 @@
 /**
  * Depthwise convolutions (one input and one output channel a group): packing of weights and choice
- * of the form. 3x3 with stride 1 and at least two rows slides along rows; everything else goes
- * through tap offsets. The descriptor and its writing are those of the matrix products.
+ * of the form. 3x3 with stride 1 and at least two rows slides along rows, by the adding dot also with stride 2; everything
+ * else goes through tap offsets. The descriptor and its writing are those of the matrix products.
  */
 
 import { ShapeError } from "../../errors.ts";
@@ -17,6 +17,7 @@ import { ONCE } from "../qgemm/parts.ts";
 import type { Part, RowGeometry } from "../qgemm/parts.ts";
 import { packPost } from "../qgemm/post.ts";
 import { chooseVariant, storageFlip } from "../qgemm/variant.ts";
+import type { RowsName } from "./list.ts";
 
 /** [channels][kh * kw], zero points taken off, in PyTorch's tap order. */
 function tapRows(problem: ConvProblem): { readonly rows: Int16Array; readonly taps: number } {
@@ -94,9 +95,24 @@ function packSliding(columns: Int16Array, rows: Int16Array, channels: number, va
   return packed(values, rows, channels, panels, variant);
 }
 
+/** Whether a convolution is 3x3 with stride 2, or with stride 1 and two rows or more. */
 function slides({ shape, output }: ConvProblem): boolean {
-  const is = (pair: readonly [number, number], value: number): boolean => pair[0] === value && pair[1] === value;
-  return is(shape.kernel, 3) && is(shape.stride, 1) && is(shape.dilation, 1) && output.h >= 2;
+  const are = (pair: readonly [number, number], value: number): boolean => pair[0] === value && pair[1] === value;
+  const fits = are(shape.stride, 2) || (are(shape.stride, 1) && output.h >= 2);
+  return fits && are(shape.kernel, 3) && are(shape.dilation, 1);
+}
+
+/** Kernels that slide with stride 1. */
+const ROWS = {
+  relaxed_dot: "qdepthwise_3x3_2x8__relaxed_dot",
+  relaxed_i16: "qdepthwise_3x3_2x8__relaxed_i16",
+  simd128: "qdepthwise_3x3_2x8__simd128",
+} as const;
+
+/** The kernel that slides; null where tap offsets are as fast. */
+function rowsKernel({ shape }: ConvProblem, variant: keyof typeof ROWS): RowsName | null {
+  if (shape.stride[0] === 1) return ROWS[variant];
+  return variant === "relaxed_dot" ? "qdepthwise_3x3s2_1x8__relaxed_dot" : null;
 }
 
 function geometryOf(problem: ConvProblem): RowGeometry {
@@ -128,10 +144,10 @@ function tapOffsets({ shape, input }: ConvProblem, count: number): Int32Array {
 }
 
 /**
- * The part of a depthwise convolution. `form` forces one, for tests and measurements.
+ * The part of a depthwise convolution. `form` forces tap offsets, for tests and measurements.
  * @throws ShapeError when groups, images or border do not fit; ArgumentError when the weights do not.
  */
-export function depthwisePart(problem: ConvProblem, machine: MachineChoice, form?: "taps" | "rows"): Part {
+export function depthwisePart(problem: ConvProblem, machine: MachineChoice, form?: "taps"): Part {
   const { shape, input, output, epilogue } = problem;
   const { groups, inChannels, outChannels } = shape;
   if (inChannels !== groups || outChannels !== groups) {
@@ -143,18 +159,20 @@ export function depthwisePart(problem: ConvProblem, machine: MachineChoice, form
   }
   checkConv("depthwise", problem, convBorder(shape, input, output));
   const { rows, taps } = tapRows(problem);
-  const sliding = form === undefined ? slides(problem) : form === "rows";
+  const sliding = form !== "taps" && slides(problem);
   const columns = sliding ? slidingRows(rows, groups) : rows;
   const chosen = machine.variant ?? chooseVariant(machine.dot, weightFacts(columns), machine.activationMax);
   // Depthwise products are too few a byte to look at the bytes first.
   const variant = chosen === "guarded_i16" ? "simd128" : chosen;
+  const kernel = sliding ? rowsKernel(problem, variant) : null;
+  if (sliding && !kernel) return depthwisePart(problem, machine, "taps");
   const group = variant === "simd128" ? 2 : 4;
   const count = Math.ceil(taps / group) * group;
   const weights = sliding ? packSliding(columns, rows, groups, variant) : packTaps(rows, groups, count, variant);
   const flip = storageFlip(machine.dot);
   const empty = new Int32Array(0);
   return {
-    form: sliding ? { kind: "rows", geometry: geometryOf(problem) } : { kind: "taps" },
+    form: kernel ? { kind: "rows", kernel, geometry: geometryOf(problem) } : { kind: "taps" },
     repeat: ONCE,
     pixIn: sliding ? empty : windowTable(shape, input, output),
     pixOut: sliding ? empty : pixelTable(output, outputBytes(epilogue)),

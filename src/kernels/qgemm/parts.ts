@@ -5,6 +5,7 @@
  */
 
 import { ArgumentError } from "../../errors.ts";
+import type { RowsName } from "../qdepthwise/list.ts";
 import * as at from "./layout.ts";
 import type { Variant } from "./list.ts";
 import type { Output, PackedPost } from "./post.ts";
@@ -27,7 +28,9 @@ export interface RowGeometry {
 
 /** Which kernels compute a part: products of pixels and panels, or depthwise ones by taps or by rows. */
 export type Form =
-  { readonly kind: "product" } | { readonly kind: "taps" } | { readonly kind: "rows"; readonly geometry: RowGeometry };
+  | { readonly kind: "product" }
+  | { readonly kind: "taps" }
+  | { readonly kind: "rows"; readonly kernel: RowsName; readonly geometry: RowGeometry };
 
 /** How often a part's tables are used: for groups of images that lie the same way, one behind the other. */
 export interface Repeat {

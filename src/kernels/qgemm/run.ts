@@ -1,8 +1,8 @@
 /** Calls of the integer product and depthwise kernels on placed parts. */
 
-import type { DepthwiseName, qdepthwise } from "../qdepthwise/list.ts";
+import type { DepthwiseName, RowsName } from "../qdepthwise/list.ts";
 import type { QgemmName } from "./list.ts";
-import type { PlacedPart } from "./parts.ts";
+import type { PlacedPart, RowGeometry } from "./parts.ts";
 
 /** A kernel call: descriptor, x, y, the range of tiles (matrix), panels (vector) or pixels (depthwise taps), scratch. */
 export type ProductCall = (descriptor: number, x: number, y: number, from: number, to: number, scratch: number) => void;
@@ -18,7 +18,6 @@ type RowsCall = (
   yRow: number,
   yPixel: number,
 ) => void;
-type RowsName = Extract<(typeof qdepthwise)[number], { form: "rows" }>["name"];
 export type RangeName = QgemmName | Exclude<DepthwiseName, RowsName>;
 /** The exports these calls need; the engine's kernels have them. */
 export type ProductKernels = { readonly [name in RangeName]: ProductCall } & { readonly [name in RowsName]: RowsCall };
@@ -41,12 +40,6 @@ const TAPS = {
   guarded_i16: "qdepthwise_1x16c2__simd128",
   simd128: "qdepthwise_1x16c2__simd128",
 } as const;
-const ROWS = {
-  relaxed_dot: "qdepthwise_3x3_2x8__relaxed_dot",
-  relaxed_i16: "qdepthwise_3x3_2x8__relaxed_i16",
-  guarded_i16: "qdepthwise_3x3_2x8__simd128",
-  simd128: "qdepthwise_3x3_2x8__simd128",
-} as const;
 
 /** The kernel of a part that is not of form `rows`. */
 export function rangeKernel(part: PlacedPart): RangeName {
@@ -60,7 +53,7 @@ function isVector({ pixels, tiled }: PlacedPart): boolean {
 
 /** The kernel that computes a part. */
 export function kernelOf(part: PlacedPart): QgemmName | DepthwiseName {
-  return part.form.kind === "rows" ? ROWS[part.variant] : rangeKernel(part);
+  return part.form.kind === "rows" ? part.form.kernel : rangeKernel(part);
 }
 
 /** Steps a part can be split into among threads: tiles, panels (vector form), pixels (taps) or rows of an image. */
@@ -74,27 +67,19 @@ export function stepsOf(part: PlacedPart): number {
 /** Arguments of a sliding depthwise kernel. */
 export type RowsArguments = Parameters<RowsCall>;
 
-/** The calls of a part of form `rows`, one an image: which kernel, and its arguments for all rows (the second and third). */
-export function rowsCalls(
-  part: PlacedPart,
-  x: number,
-  y: number,
-): { readonly kernel: RowsName; readonly calls: readonly RowsArguments[] } {
-  const kernel = ROWS[part.variant];
-  if (part.form.kind !== "rows") return { kernel, calls: [] };
-  const g = part.form.geometry;
+/** The calls of a part of form `rows`, one an image: arguments of its kernel for all rows (the second and third). */
+export function rowsCalls(part: PlacedPart, g: RowGeometry, x: number, y: number): readonly RowsArguments[] {
   const [source, target] = [x + part.xOffset + g.xFirst, y + part.yOffset + g.yFirst];
-  const call = (n: number): RowsArguments => [
+  return Array.from({ length: g.images }, (_, n) => [
     part.descriptor, 0, g.h, g.w, source + n * g.xImage, g.xRow, g.xPixel, target + n * g.yImage, g.yRow, g.yPixel,
-  ]; // prettier-ignore
-  return { kernel, calls: Array.from({ length: g.images }, (_, n) => call(n)) };
+  ]); // prettier-ignore
 }
 
 /** Runs a part: x and y are byte addresses. */
 function runPart(kernels: ProductKernels, part: PlacedPart, x: number, y: number): void {
-  if (part.form.kind === "rows") {
-    const { kernel, calls } = rowsCalls(part, x, y);
-    for (const call of calls) kernels[kernel](...call);
+  const { form } = part;
+  if (form.kind === "rows") {
+    for (const call of rowsCalls(part, form.geometry, x, y)) kernels[form.kernel](...call);
   } else {
     kernels[rangeKernel(part)](part.descriptor, x + part.xOffset, y + part.yOffset, 0, stepsOf(part), part.scratch);
   }
