@@ -25,6 +25,9 @@ describe.each(engines)("$build build: f32 elementwise", (engine) => {
       expect(lines.read(y)).toEqual(clampReference(va, 0, 6));
       k.f32_clamp_grad(0, t, ta, ta, ta, dy, a, y, lines.length, 0, 3);
       expect(lines.read(y)).toEqual(clampGradReference(vd, va, 0, 3));
+      k.f32_clamp_grad_sum(0, t, ta, ta, ta, ta, dy, a, a, y, lines.length, 0, 3);
+      const sum = vd.map((v, i) => v + va[i]!);
+      expect(lines.read(y)).toEqual(clampGradReference(sum, va, 0, 3));
       k.f32_clamp(0, t, ta, ta, a, a, lines.length, -1, 2);
       expect(lines.read(a)).toEqual(clampReference(va, -1, 2));
     });

@@ -39,6 +39,23 @@ export function f32_clamp_grad(
   }
 }
 
+/** dx = lo < x and x < hi ? a + b : 0: the same of a gradient that two readers of the activation gave. */
+export function f32_clamp_grad_sum(
+  lineStart: usize, lineEnd: usize, aLines: usize, bLines: usize, xLines: usize, dxLines: usize, a: usize, b: usize, x: usize, dx: usize,
+  n: usize, lo: f32, hi: f32,
+): void {
+  const low = f32x4.splat(lo), high = f32x4.splat(hi), bytes = n << 2;
+  for (let line = lineStart; line < lineEnd; line++) {
+    const pa = a + offsetAt(aLines, line), pb = b + offsetAt(bLines, line), px = x + offsetAt(xLines, line), py = dx + offsetAt(dxLines, line);
+    for (let i: usize = 0; i < bytes; i += 16) {
+      const v = v128.load(px + i), sum = f32x4.add(v128.load(pa + i), v128.load(pb + i));
+      const kept = v128.and(sum, v128.and(f32x4.gt(v, low), f32x4.lt(v, high)));
+      if (i + 16 <= bytes) v128.store(py + i, kept);
+      else storeLanes(py + i, kept, (bytes - i) >> 2);
+    }
+  }
+}
+
 /**
  * y[p][c] = clamp(x[p][c] * scale[c] + shift[c], lo, hi) over lines of `pixels` dense pixels of `channels` floats:
  * batch norm at inference, bias, and the normalizing half of batch norm in training.

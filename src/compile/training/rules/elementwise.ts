@@ -22,26 +22,42 @@ function isFloatTensor(plan: PlanBuilder, argument: Argument): boolean {
   return argument instanceof Value && plan.type(argument).dtype === "float32";
 }
 
+/** The mask that alone reads a sum, and takes it in: the gradient of an activation with two readers. Null without one. */
+function gateOf(plan: PlanBuilder, sum: Node): Node | null {
+  const [reader] = sum.output.users;
+  const isGated = reader?.target === "gate" && reader.args[0] === sum.output && plan.graph.useCount(sum.output) === 1;
+  return isGated && !plan.absorbed.has(reader) ? reader : null;
+}
+
+/** The sum of two tensors of one shape that a mask takes in. */
+function summandsOf(plan: PlanBuilder, dy: Value): readonly Argument[] | null {
+  const { node } = dy;
+  const isPair = node.target === "add" && node.args.every((arg) => sameShape(shapeOf(plan, arg), shapeOf(plan, dy)));
+  return isPair && node.args.every((arg) => isFloatTensor(plan, arg)) && gateOf(plan, node) ? node.args : null;
+}
+
 function emitGate(node: Node, plan: PlanBuilder): string | void {
   const [dy, x] = node.args;
   const { low, high } = node.attrs as { low: number; high: number | null };
   if (!isFloatTensor(plan, dy!) || !isFloatTensor(plan, x!)) return "only float32 tensors have a kernel";
   const mask = plan.read(x!, node, { kind: "any" });
-  const gradient = plan.read(dy!, node, { kind: mask.form.kind });
+  const summands = summandsOf(plan, dy as Value);
+  const gradients = (summands ?? [dy!]).map((value) => plan.read(value, node, { kind: mask.form.kind }));
   const output = plan.write(node.output, mask.form.kind);
+  const buffers = [...gradients, mask, output];
   plan.step({
     node,
-    kernel: "f32 clamp gradient",
+    kernel: `f32 ${summands ? "sum, " : ""}clamp gradient`,
     precision: "float",
     why: "",
     operations: 0,
-    reads: [gradient, mask],
+    reads: [...gradients, mask],
     writes: [output],
     bind(place) {
-      const { count, length, tables: [td, tx, ty] } = sharedLines(place, [gradient, mask, output]); // prettier-ignore
-      const [pd, px, py] = [place.at(gradient), place.at(mask), place.at(output)];
-      const args = [0, count, td!, tx!, ty!, pd, px, py, length, low, high ?? Infinity] as const;
-      return () => place.engine.share("f32_clamp_grad", [...args], LINES, ELEMENT_WORK * count * length);
+      const { count, length, tables } = sharedLines(place, buffers);
+      const args = [0, count, ...tables, ...buffers.map(place.at), length, low, high ?? Infinity];
+      const kernel = summands ? "f32_clamp_grad_sum" : "f32_clamp_grad";
+      return () => place.engine.share(kernel, args as never, LINES, ELEMENT_WORK * count * length);
     },
   });
 }
@@ -111,6 +127,7 @@ function arithmetic(operator: Operator): StepRule {
       const [left, right] = [shapeOf(plan, a), shapeOf(plan, b)];
       const [floatA, floatB] = [isFloatTensor(plan, a), isFloatTensor(plan, b)];
       if (operator === "mul" && isSummedByRow(node)) return;
+      if (operator === "add" && summandsOf(plan, node.output)) return;
       if (floatA && floatB && sameShape(left, right))
         return operator === "div"
           ? "there is no kernel for the quotient of two tensors"
