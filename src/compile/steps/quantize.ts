@@ -17,7 +17,8 @@ import type { ByteFunction } from "./byte-function.ts";
 import { bindBytes } from "./quantized-elementwise.ts";
 import { constantRecord, dequantizerOf, quantizerOf } from "./quantized-storage.ts";
 
-function bindQuantize(place: Place, x: Buffer, y: Buffer, quantizer: Quantizer): () => void {
+/** y = quantize(x), in like forms or from row-major to an image. */
+export function bindQuantize(place: Place, x: Buffer, y: Buffer, quantizer: Quantizer): () => void {
   const { engine, at } = place;
   const { kernels } = engine;
   const record = constantRecord(place, Q_BYTES, (view, base) => writeQuantizer(view, base, quantizer));
@@ -152,7 +153,8 @@ function emitDecomposed(node: Node, plan: PlanBuilder): string | void {
   return refused;
 }
 
-function bindDequantize(place: Place, x: Buffer, y: Buffer, flip: 0 | 0x80): () => void {
+/** y = dequantize(x), in like forms. */
+export function bindDequantize(place: Place, x: Buffer, y: Buffer, flip: 0 | 0x80): () => void {
   const { engine, at } = place;
   const { kernels } = engine;
   const dequantizer = dequantizerOf(x.type, flip, false);

@@ -13,9 +13,11 @@ import { convRounding } from "../../ops/quantized/engines.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import { numel } from "../../tensor/shape.ts";
 import { imageOf } from "../form.ts";
-import type { PlanBuilder, StepRule } from "../plan.ts";
+import type { Buffer } from "../buffer.ts";
+import type { Place, PlanBuilder, StepRule } from "../plan.ts";
 import { bindParts } from "./parts.ts";
 import { pair } from "./quantized-conv.ts";
+import { addRealLayer, realsFor } from "./quantized-reals.ts";
 import { epilogueOf, refuseQuantized, weightZeroPoints } from "./quantized-epilogue.ts";
 
 /** The kernels' description of a transposed convolution with weight [in, out / groups, ...kernel]. */
@@ -51,32 +53,31 @@ function emit(node: Node, plan: PlanBuilder): string | void {
   if (refused || !weight) return refused ?? "";
   if (attrs.stride.length > 2) return "there is no integer kernel for three spatial axes";
   const rounding = convRounding(attrs.engine, weight.qparams!, attrs.groups, attrs.outputPadding);
-  if (rounding !== "fbgemm") return `the kernels round as fbgemm does, not as ${attrs.engine}`;
   const output = plan.write(node.output, "image");
   const input = plan.read(x!, node, { kind: "image", border: borderOf(node, 0) });
+  const reals = rounding === "onednn" ? realsFor(plan, output) : null;
   const parts = transposedParts(
     {
       shape: shapeOf(weight.shape, attrs),
       input: input.image,
-      output: output.image,
+      output: (reals ?? output).image,
       weights: weight.data as Int8Array,
       weightZeroPoints: weightZeroPoints(weight),
-      epilogue: epilogueOf(type, weight, bias, output.type, false),
+      epilogue: epilogueOf(type, weight, bias, output.type, { rounding }),
     },
     plan.choice,
   );
   const block = new PartBlock(parts, plan.engine.threads);
   const operations = 2 * numel(type.shape) * numel(weight.shape.slice(1));
-  plan.step({
-    node,
-    kernel: parts[0] ? `qconv transposed ${parts[0].weights.variant}` : "qconv transposed",
-    precision: "int8",
-    why: "",
-    operations,
-    reads: [input],
-    writes: [output],
-    bind: (place) => bindParts(place, block, input, output, operations),
-  });
+  const kernel = parts[0] ? `qconv transposed ${parts[0].weights.variant}` : "qconv transposed";
+  const reads = [input];
+  const bind = (place: Place, target: Buffer): (() => void) => bindParts(place, block, input, target, operations);
+  if (reals) addRealLayer(node, plan, { kernel, operations, reads, output, other: null, relu: false, bind }, reals);
+  else
+    plan.step({
+      node, kernel, precision: "int8", why: "", operations, reads, writes: [output],
+      bind: (place) => bind(place, output),
+    }); // prettier-ignore
 }
 
 export const quantizedConvTransposeRules: readonly (readonly [string, StepRule])[] = [

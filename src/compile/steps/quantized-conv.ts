@@ -16,8 +16,10 @@ import type { Shape } from "../../tensor/shape.ts";
 import { numel } from "../../tensor/shape.ts";
 import type { Tensor, TensorType } from "../../tensor/tensor.ts";
 import { imageOf } from "../form.ts";
-import type { PlanBuilder, StepRule } from "../plan.ts";
+import type { Buffer } from "../buffer.ts";
+import type { Place, PlanBuilder, StepRule } from "../plan.ts";
 import { bindParts } from "./parts.ts";
+import { addRealLayer, realsFor } from "./quantized-reals.ts";
 import { isBounded, sumBehind } from "./quantized-sum.ts";
 import { epilogueOf, refuseQuantized, weightZeroPoints } from "./quantized-epilogue.ts";
 
@@ -67,9 +69,13 @@ function emit(node: Node, plan: PlanBuilder): string | void {
   if (refused || !weight) return refused ?? "";
   if (attrs.stride.length > 2) return "there is no integer kernel for three spatial axes";
   const isFloat = plan.type(node.output).dtype === "float32";
-  if (!isFloat && convRounding(attrs.engine, weight.qparams!, attrs.groups) !== "fbgemm")
-    return `the kernels round as fbgemm does, not as ${attrs.engine}`;
-  const epilogue = epilogueOf(type, weight, bias, plan.type(node.output), !isFloat && attrs.relu);
+  const rounding = isFloat ? "fbgemm" : convRounding(attrs.engine, weight.qparams!, attrs.groups);
+  const relu = !isFloat && attrs.relu;
+  const epilogue = epilogueOf(type, weight, bias, plan.type(node.output), { relu, rounding });
+  if (rounding === "onednn") {
+    addReals(node, plan, { weight, epilogue, output: node.output, other: null });
+    return;
+  }
   const sum = isDepthwise(convShapeOf(weight.shape, attrs)) ? null : sumBehind(node, plan);
   const output = sum?.sum(epilogue.output);
   if (sum && output && isBounded({ ...epilogue, output }, weight, weightZeroPoints(weight))) {
@@ -77,6 +83,17 @@ function emit(node: Node, plan: PlanBuilder): string | void {
     if (plan.defer(sum.nodes, add)) return;
   }
   addConv(node, plan, { weight, epilogue, output: node.output, other: null });
+}
+
+/** conv + other, which PyTorch has for oneDNN only. */
+function emitConvAdd(node: Node, plan: PlanBuilder): string | void {
+  const [x, w, b, other] = node.args;
+  const [weight, bias] = [plan.constant(w!), plan.constant(b ?? null)];
+  const type = plan.type(x!);
+  const refused = refuseQuantized(type, weight, bias, b !== null);
+  if (refused || !weight) return refused ?? "";
+  const epilogue = epilogueOf(type, weight, bias, plan.type(node.output), { rounding: "onednn" });
+  addReals(node, plan, { weight, epilogue, output: node.output, other: other as Value });
 }
 
 interface ConvStep {
@@ -87,10 +104,13 @@ interface ConvStep {
   readonly other: Value | null;
 }
 
-function addConv(node: Node, plan: PlanBuilder, { weight, epilogue, ...step }: ConvStep): void {
-  const input = plan.read(node.args[0]!, node, { kind: "image", border: borderOf(node, 0, weight.shape) });
-  const other = step.other && plan.read(step.other, node, { kind: "image" });
-  const output = plan.write(step.output, "image");
+/** The parts of a convolution from one image to another. */
+function partsOf(
+  node: Node,
+  plan: PlanBuilder,
+  { weight, epilogue }: ConvStep,
+  [input, output, other]: readonly [Buffer, Buffer, Buffer | null],
+): { readonly block: PartBlock; readonly kernel: string; readonly operations: number } {
   const parts = convParts(
     {
       shape: convShapeOf(weight.shape, node.attrs as QuantizedConvAttrs),
@@ -103,11 +123,37 @@ function addConv(node: Node, plan: PlanBuilder, { weight, epilogue, ...step }: C
     },
     plan.choice,
   );
-  const block = new PartBlock(parts, plan.engine.threads);
-  const operations = convOperations(plan.type(node.output), weight.shape);
+  return {
+    block: new PartBlock(parts, plan.engine.threads),
+    kernel: `qconv ${parts[0]?.weights.variant ?? ""}${other ? " + add" : ""}`,
+    operations: convOperations(plan.type(node.output), weight.shape),
+  };
+}
+
+function readInput(node: Node, plan: PlanBuilder, weight: Tensor): Buffer {
+  return plan.read(node.args[0]!, node, { kind: "image", border: borderOf(node, 0, weight.shape) });
+}
+
+/** The convolution as oneDNN rounds. */
+function addReals(node: Node, plan: PlanBuilder, step: ConvStep): void {
+  const input = readInput(node, plan, step.weight);
+  const other = step.other && plan.read(step.other, node, { kind: "image" });
+  const output = plan.write(step.output, "image");
+  const reals = realsFor(plan, output);
+  const { block, kernel, operations } = partsOf(node, plan, step, [input, reals, null]);
+  const bind = (place: Place, target: Buffer): (() => void) => bindParts(place, block, input, target, operations);
+  const { relu } = node.attrs as QuantizedConvAttrs;
+  addRealLayer(node, plan, { kernel, operations, reads: [input], output, other, relu, bind }, reals);
+}
+
+function addConv(node: Node, plan: PlanBuilder, step: ConvStep): void {
+  const input = readInput(node, plan, step.weight);
+  const other = step.other && plan.read(step.other, node, { kind: "image" });
+  const output = plan.write(step.output, "image");
+  const { block, kernel, operations } = partsOf(node, plan, step, [input, output, other]);
   plan.step({
     node,
-    kernel: `qconv ${parts[0]?.weights.variant ?? ""}${other ? " + add" : ""}`,
+    kernel,
     precision: "int8",
     why: "",
     operations,
@@ -129,4 +175,5 @@ const conv: StepRule = {
 export const quantizedConvRules: readonly (readonly [string, StepRule])[] = [
   ["quantizedConv", conv],
   ["quantizedConvFloat", conv],
+  ["quantizedConvAdd", { ...conv, emit: emitConvAdd }],
 ];

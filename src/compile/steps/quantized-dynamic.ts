@@ -150,7 +150,7 @@ function emitWith(schemeOf: (node: Node, plan: PlanBuilder) => Scheme): StepRule
     const bytes = plan.scratch(byteType, flat(type.shape));
     const [channels, depth] = weight.shape as [number, number];
     const rows = numel(type.shape) / depth;
-    const epilogue = epilogueOf(byteType, weight, bias, output.type, false);
+    const epilogue = epilogueOf(byteType, weight, bias, output.type);
     const part = gemmPart(
       {
         rows,

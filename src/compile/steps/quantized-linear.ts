@@ -8,8 +8,10 @@ import { PartBlock } from "../../kernels/qgemm/parts.ts";
 import { linearRounding } from "../../ops/quantized/engines.ts";
 import type { QuantizedLinearAttrs } from "../../ops/quantized/linear.ts";
 import { numel } from "../../tensor/shape.ts";
-import type { PlanBuilder, StepRule } from "../plan.ts";
+import type { Buffer } from "../buffer.ts";
+import type { Place, PlanBuilder, StepRule } from "../plan.ts";
 import { bindParts } from "./parts.ts";
+import { addRealLayer, realsFor } from "./quantized-reals.ts";
 import { epilogueOf, refuseQuantized, weightZeroPoints } from "./quantized-epilogue.ts";
 
 function emit(node: Node, plan: PlanBuilder): string | void {
@@ -21,8 +23,7 @@ function emit(node: Node, plan: PlanBuilder): string | void {
   const refused = refuseQuantized(type, weight, bias, b !== null);
   if (refused || !weight) return refused ?? "";
   const isFloat = plan.type(node.output).dtype === "float32";
-  if (!isFloat && linearRounding(attrs.engine) !== "fbgemm")
-    return `the kernels round as fbgemm does, not as ${attrs.engine}`;
+  const rounding = isFloat ? "fbgemm" : linearRounding(attrs.engine);
   const [channels, depth] = weight.shape as [number, number];
   const rows = numel(type.shape) / depth;
   const input = plan.read(x!, node, { kind: "flat" });
@@ -34,21 +35,20 @@ function emit(node: Node, plan: PlanBuilder): string | void {
       channels,
       weights: weight.data as Int8Array,
       weightZeroPoints: weightZeroPoints(weight),
-      epilogue: epilogueOf(type, weight, bias, output.type, !isFloat && attrs.relu),
+      epilogue: epilogueOf(type, weight, bias, output.type, { relu: !isFloat && attrs.relu, rounding }),
     },
     plan.choice,
   );
   const block = new PartBlock([part], plan.engine.threads);
-  plan.step({
-    node,
-    kernel: `qgemm ${part.weights.variant}`,
-    precision: "int8",
-    why: "",
-    operations: 2 * rows * depth * channels,
-    reads: [input],
-    writes: [output],
-    bind: (place) => bindParts(place, block, input, output, 2 * rows * depth * channels),
-  });
+  const [kernel, operations, reads] = [`qgemm ${part.weights.variant}`, 2 * rows * depth * channels, [input]];
+  const bind = (place: Place, target: Buffer): (() => void) => bindParts(place, block, input, target, operations);
+  if (rounding === "onednn")
+    addRealLayer(node, plan, { kernel, operations, reads, output, other: null, relu: attrs.relu, bind }, realsFor(plan, output));
+  else
+    plan.step({
+      node, kernel, precision: "int8", why: "", operations, reads, writes: [output],
+      bind: (place) => bind(place, output),
+    }); // prettier-ignore
 }
 
 export const quantizedLinearRules: readonly (readonly [string, StepRule])[] = [
