@@ -42,7 +42,8 @@ function taylorTable(): Float64Array {
   return table;
 }
 
-const taylor = taylorTable();
+/** Made when it is first wanted, not while a program starts: a cache of constants. */
+let taylor: Float64Array | undefined;
 
 /** The error function, to about 1e-15 relative. */
 export function erfOf(x: number): number {
@@ -51,7 +52,8 @@ export function erfOf(x: number): number {
   const point = Math.floor(a * POINTS_PER_UNIT + 0.5);
   const h = a - point / POINTS_PER_UNIT;
   const first = point * (TERMS + 1);
-  let sum = taylor[first + TERMS]!;
-  for (let n = TERMS - 1; n >= 0; n--) sum = sum * h + taylor[first + n]!;
+  const table = (taylor ??= taylorTable());
+  let sum = table[first + TERMS]!;
+  for (let n = TERMS - 1; n >= 0; n--) sum = sum * h + table[first + n]!;
   return x > 0 ? sum : x === 0 ? x : -sum;
 }
