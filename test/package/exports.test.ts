@@ -22,10 +22,7 @@ beforeAll(() => {
   folder = mkdtempSync(path.join(tmpdir(), "fewbit-package-"));
   const stage = path.join(folder, "stage");
   mkdirSync(stage);
-  execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json", "--outDir", path.join(stage, "dist")], {
-    cwd: root,
-    stdio: "pipe",
-  });
+  execFileSync(process.execPath, ["tools/build.mjs", path.join(stage, "dist")], { cwd: root, stdio: "pipe" });
   for (const name of shipped) cpSync(path.join(root, name), path.join(stage, name), { recursive: true });
   writeFileSync(path.join(stage, "not-shipped.txt"), "");
   const report = execFileSync("npm", ["pack", "--ignore-scripts", "--json"], { cwd: stage, encoding: "utf8" });
@@ -49,10 +46,8 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test("the package holds what was built, the data and the licence, and nothing else", () => {
-  for (const { types, default: file } of Object.values(subpaths)) {
-    expect(packed).toContain(types!.slice(2));
-    expect(packed).toContain(file!.slice(2));
-  }
+  for (const { types, node, default: file } of Object.values(subpaths))
+    expect(packed).toEqual(expect.arrayContaining([types, node, file].map((name) => name!.slice(2))));
   expect(packed).toEqual(expect.arrayContaining(["README.md", "LICENSE", "package.json", "data/README.md"]));
   expect(packed.filter((file) => !/^(dist|data)\//.test(file)).sort()).toEqual([
     "LICENSE",
@@ -70,6 +65,53 @@ test("every subpath of the built package loads in plain Node", () => {
     .map(Number);
   expect(counts).toHaveLength(names.length);
   for (const count of counts) expect(count).toBeGreaterThan(0);
+});
+
+/** What a script printed that runs where the package is installed. */
+function printed(name: string, script: string, flags: readonly string[] = []): string {
+  writeFileSync(path.join(folder, name), script);
+  return execFileSync(process.execPath, [...flags, name], { cwd: folder, encoding: "utf8" }).trim();
+}
+
+test("what Node loads is what bundlers load: the same names under every subpath, from few files", () => {
+  const inNode = new Set<string>();
+  for (const { node, default: file } of Object.values(subpaths)) {
+    const namesOf = (target: string): string =>
+      printed("names.mjs", `console.log(Object.keys(await import("./node_modules/fewbit/${target}")).join());`);
+    expect(namesOf(node!)).toBe(namesOf(file!));
+    inNode.add(node!);
+  }
+  expect(inNode.size).toBe(names.length);
+  const hook = `import { registerHooks } from "node:module";
+let files = 0;
+registerHooks?.({ load: (url, context, next) => ((files += url.startsWith("file:") ? 1 : 0), next(url, context)) });
+await import("fewbit/runtime");
+console.log(registerHooks ? files : 0);`;
+  expect(Number(printed("files.mjs", hook))).toBeLessThan(60);
+});
+
+test("in Node, all subpaths are one library: classes are the same, and have their names", () => {
+  const script = `import { Tensor, tensor } from "fewbit";
+import { Conv2d, ReLU, Sequential } from "fewbit/nn";
+import { capture, printGraph } from "fewbit/graph";
+import { Engine } from "fewbit/engine";
+import * as runtime from "fewbit/runtime";
+const graph = capture(new Sequential(new Conv2d(1, 1, 1), new ReLU()), [tensor([[[[1]]]])]);
+const threads = new Engine({ threads: 2 });
+console.log([Tensor === runtime.Tensor, Engine === runtime.Engine, Tensor.name, Conv2d.name, threads.threads].join());
+console.log(printGraph(graph.graph).includes('"0" "Conv2d" "one.mjs:6"'));
+process.exit(0);`;
+  expect(printed("one.mjs", script)).toBe("true,true,Tensor,Conv2d,2\ntrue");
+});
+
+test("the command line runs from the package", () => {
+  const { bin, version } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
+    bin: { fewbit: string };
+    version: string;
+  };
+  const file = path.join(folder, "node_modules/fewbit", bin.fewbit);
+  expect(execFileSync(process.execPath, [file, "--version"], { encoding: "utf8" }).trim()).toBe(version);
+  expect(execFileSync(process.execPath, [file, "help", "run"], { encoding: "utf8" })).toMatch(/Usage: fewbit run/);
 });
 
 test("an importer of every subpath type-checks against the built declarations", () => {
