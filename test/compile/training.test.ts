@@ -92,6 +92,8 @@ test.each(optimizers)("%s: losses, parameters and running statistics are those o
   expect(states.slots.map(([index, steps]) => [index, steps])).toEqual(
     eagerStates.slots.map(([index, steps]) => [index, steps]),
   );
+  const kernels = step.explain(...batch(6)).steps.map(({ kernel }) => kernel);
+  expect(kernels).toEqual(expect.arrayContaining(["f32 batch norm, add", "f32 sum, clamp gradient"]));
   step.dispose();
 });
 

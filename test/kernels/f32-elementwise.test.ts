@@ -42,6 +42,26 @@ describe.each(engines)("$build build: f32 elementwise", (engine) => {
       const [s, b] = [lines.block(scale), lines.block(shift)];
       k.f32_channel_affine(0, 2, lines.table, lines.table, x, y, pixels, channels, s, b, 0, Infinity);
       expect(lines.read(y)).toEqual(channelAffineReference(values, scale, shift, 0, Infinity));
+      const r = data(values.length, 7);
+      const residual = lines.input(r);
+      k.f32_channel_affine_add(
+        0,
+        2,
+        lines.table,
+        lines.table,
+        lines.table,
+        x,
+        residual,
+        y,
+        pixels,
+        channels,
+        s,
+        b,
+        0,
+        2,
+      );
+      const sum = channelAffineReference(values, scale, shift, -Infinity, Infinity).map((v, i) => v + r[i]!);
+      expect(lines.read(y)).toEqual(clampReference(sum, 0, 2));
     });
   });
 });

@@ -85,3 +85,32 @@ export function f32_channel_affine(
     }
   }
 }
+
+/** y[p][c] = clamp(x[p][c] * scale[c] + shift[c] + r[p][c], lo, hi): the same with a residual added. */
+export function f32_channel_affine_add(
+  lineStart: usize, lineEnd: usize, xLines: usize, rLines: usize, yLines: usize, x: usize, r: usize, y: usize, pixels: usize, channels: usize,
+  scale: usize, shift: usize, lo: f32, hi: f32,
+): void {
+  const low = f32x4.splat(lo), high = f32x4.splat(hi), bytes = channels << 2;
+  for (let line = lineStart; line < lineEnd; line++) {
+    let from = x + offsetAt(xLines, line), residual = r + offsetAt(rLines, line), to = y + offsetAt(yLines, line);
+    for (let left = pixels; left > 0;) {
+      const block = min(left, BLOCK), size = block * bytes;
+      for (let c: usize = 0; c < bytes; c += 16) {
+        const s = v128.load(scale + c), t = v128.load(shift + c), whole = c + 16 <= bytes;
+        let px = from + c, pr = residual + c, py = to + c;
+        for (const last = px + size; px < last; px += bytes) {
+          const v = clamp(f32x4.add(f32x4.add(f32x4.mul(v128.load(px), s), t), v128.load(pr)), low, high);
+          if (whole) v128.store(py, v);
+          else storeLanes(py, v, (bytes - c) >> 2);
+          pr += bytes;
+          py += bytes;
+        }
+      }
+      from += size;
+      residual += size;
+      to += size;
+      left -= block;
+    }
+  }
+}

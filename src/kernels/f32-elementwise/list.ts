@@ -7,4 +7,5 @@ export const f32Elementwise = [
   { name: "f32_clamp_grad", isa: "simd128" },
   { name: "f32_clamp_grad_sum", isa: "simd128" },
   { name: "f32_channel_affine", isa: "simd128" },
+  { name: "f32_channel_affine_add", isa: "simd128" },
 ] as const satisfies readonly Kernel[];

@@ -94,16 +94,17 @@ function emit(node: Node, plan: PlanBuilder): string | void {
   };
   const updates = node.outputs.slice(1).map((update) => plan.write(update, "host"));
   const observer = layer.rounding && fusedObserver(plan, layer.rounding);
+  const residual = layer.residual && readChannels(plan, node, layer.residual);
   const output = plan.write(layer.rounding?.outputs[0] ?? layer.output, form);
   for (const absorbed of layer.absorbed) plan.absorbed.add(absorbed);
   const given = Object.values(numbers).flatMap((value) => [...(value?.buffers ?? [])]);
   plan.step({
     node,
-    kernel: `f32 batch norm${layer.rounding ? ", fake-quantize" : ""}`,
+    kernel: `f32 batch norm${residual ? ", add" : ""}${layer.rounding ? ", fake-quantize" : ""}`,
     precision: "float",
     why: "",
     operations: 0,
-    reads: [input, ...given, ...(observer?.reads ?? [])],
+    reads: [input, ...(residual ? [residual] : []), ...given, ...(observer?.reads ?? [])],
     writes: [output, ...updates, ...(observer?.results ?? [])],
     bind(place) {
       const needsMoments = attrs.training || observer !== null;
@@ -111,7 +112,7 @@ function emit(node: Node, plan: PlanBuilder): string | void {
       const prepare = bindPrepare(place, numbers, state, attrs);
       const observe = observer?.bind(place);
       const update = bindUpdates(place, numbers, updates, state, countOf(input), attrs.momentum);
-      const normalize = bindNormalize(place, input, output, state, layer.range);
+      const normalize = bindNormalize(place, { input, residual, output }, state, layer.range);
       return () => {
         moments?.();
         prepare();
@@ -179,36 +180,44 @@ function rangeOf({ moments, scale, shift }: ChannelState, { low, high }: Range):
   return new Tensor("float32", [2], isNaNFree ? Float32Array.of(least, most) : Float32Array.of(NaN, NaN));
 }
 
-/** y = x * scale + shift, clamped, and rounded when there are parameters to round with. */
+/** What is normalized, what is added to it, and the result. */
+interface Passed {
+  readonly input: Buffer;
+  readonly residual: Buffer | null;
+  readonly output: Buffer;
+}
+
+/** y = x * scale + shift [+ residual], clamped, and rounded when there are parameters to round with. */
 function bindNormalize(
   place: Place,
-  input: Buffer,
-  output: Buffer,
+  { input, residual, output }: Passed,
   state: ChannelState,
   { low, high }: Range,
 ): (rounding: Rounding | null) => void {
   const { engine, at } = place;
-  const { lines, pixels, channels, tables } = channelLines(place, [input, output]);
+  const buffers = residual ? [input, residual, output] : [input, output];
+  const { lines, pixels, channels, tables } = channelLines(place, buffers);
   const [scale, shift] = [channelVector(place, channels), channelVector(place, channels)];
   const [source, target] = [at(input), at(output)];
   const operations = 8 * lines * pixels * channels;
+  const of = [pixels, channels, scale, shift, low, high] as const;
+  if (residual) {
+    const [tx, tr, ty] = tables as [number, number, number];
+    return () => {
+      engine.memory.f32(scale, channels).set(state.scale);
+      engine.memory.f32(shift, channels).set(state.shift);
+      engine.share(
+        "f32_channel_affine_add",
+        [0, lines, tx, tr, ty, source, at(residual), target, ...of],
+        LINES,
+        operations,
+      );
+    };
+  }
+  const common = [0, lines, tables[0]!, tables[1]!, source, target, ...of] as const;
   return (rounding) => {
     engine.memory.f32(scale, channels).set(state.scale);
     engine.memory.f32(shift, channels).set(state.shift);
-    const common = [
-      0,
-      lines,
-      tables[0]!,
-      tables[1]!,
-      source,
-      target,
-      pixels,
-      channels,
-      scale,
-      shift,
-      low,
-      high,
-    ] as const;
     if (!rounding) {
       engine.share("f32_channel_affine", [...common], LINES, operations);
       return;

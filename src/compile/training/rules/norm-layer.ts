@@ -1,7 +1,7 @@
 /**
  * What belongs to one batch normalization in a training graph, found before anything of it is lowered:
  *
- *     source -> [/ factor] -> batchNorm -> [relu] -> [observe and fake-quantize]
+ *     source -> [/ factor] -> batchNorm -> [+ residual] -> [relu] -> [observe and fake-quantize]
  *     gradient of the last -> [straight-through] -> [gate] -> normGrad -> [/ factor], gradient of the factor
  *
  * The division is how a convolution with a folded, fake-quantized weight is scaled back (nn/intrinsic/qat/conv-bn.ts). What
@@ -19,6 +19,8 @@ export interface NormLayer {
   /** What is normalized, before the division. */
   readonly source: Value;
   readonly factor: Value | null;
+  /** What is added to the normalization, computed before it; then no fake-quantize is taken in. */
+  readonly residual: Value | null;
   /** The activation taken in, and the value behind it (the normalization's own without one). */
   readonly range: Range;
   readonly output: Value;
@@ -150,9 +152,10 @@ export function normLayerOf(graph: Graph, norm: Node): NormLayer {
     rounding.args[0] === end &&
     isPlainRounding(rounding) &&
     isReadOnlyBy(graph, end, [rounding, ...masked]);
-  return {
+  const layer: NormLayer = {
     source: scaling?.source ?? x,
     factor: scaling?.factor ?? null,
+    residual: null,
     range: isActivationInside ? clampOf(activation)! : unlimited,
     output: end,
     rounding: isRoundingInside ? rounding : null,
@@ -174,10 +177,37 @@ export function normLayerOf(graph: Graph, norm: Node): NormLayer {
       ...(scaling?.nodes ?? []),
     ],
   };
+  const sum = residualOf(graph, norm);
+  return sum ? withResidual(graph, layer, sum) : layer;
 }
 
 function unmasked(gradient: Node): { incoming: Value; gate: null; mask: null } {
   return { incoming: gradient.args[0] as Value, gate: null, mask: null };
+}
+
+/** A sum that alone reads a normalization, of which it is one of two summands; the other is computed earlier. */
+function residualOf(graph: Graph, norm: Node): { sum: Node; residual: Value } | null {
+  const own = norm.outputs[0]!;
+  const sum = onlyUser(own, "add");
+  const residual = sum?.args.find((arg): arg is Value => arg instanceof Value && arg !== own);
+  if (!sum || !residual || !isReadOnlyBy(graph, own, [sum])) return null;
+  const isEarlier = graph.nodes.indexOf(residual.node) < graph.nodes.indexOf(norm);
+  const isLike = residual.type?.dtype === "float32" && sameShape(residual.type.shape, own.type!.shape);
+  return isEarlier && isLike ? { sum, residual } : null;
+}
+
+/** A layer with a residual: what is behind the sum, but for its activation, stays outside. */
+function withResidual(graph: Graph, layer: NormLayer, { sum, residual }: { sum: Node; residual: Value }): NormLayer {
+  const own = sum.outputs[0]!;
+  const activation = own.users.find((user) => clampOf(user) !== null) ?? null;
+  const isInside = activation !== null && isReadOnlyBy(graph, own, [activation]);
+  return {
+    ...layer,
+    residual,
+    range: isInside ? clampOf(activation)! : unlimited,
+    output: isInside ? activation.outputs[0]! : own,
+    absorbed: [...layer.absorbed, sum, ...(isInside ? [activation] : [])],
+  };
 }
 
 function gateRange({ attrs }: Node): Range {
