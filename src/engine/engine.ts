@@ -16,6 +16,7 @@ import { hasRelaxedSimd, hasSimd, probeDot } from "./probe.ts";
 import type { DotClass } from "./probe.ts";
 import { ThreadPool } from "./threads/pool.ts";
 import type { Split } from "./threads/pool.ts";
+import { MAX_THREADS } from "./threads/protocol.ts";
 import { canShareMemory, hostThreads } from "./threads/spawn.ts";
 
 const PAGE = 65536;
@@ -39,7 +40,7 @@ export interface EngineOptions {
    */
   readonly winograd?: boolean;
   /**
-   * Threads to compute with, the calling one included; default 1, "auto": one a processor. Results are the same for any number. Where
+   * Threads to compute with, the calling one included, at most 64; default 1, "auto": one a processor. Results are the same for any number. Where
    * memory cannot be shared (a page that is not cross-origin isolated), the engine has one thread.
    */
   readonly threads?: number | "auto";
@@ -64,7 +65,7 @@ export class Engine {
     if (!hasSimd()) throw new EngineError("engine", {}, "this host has no WebAssembly SIMD, which the kernels need");
     this.build = options.build ?? (hasRelaxedSimd() ? "relaxed" : "simd");
     this.winograd = options.winograd ?? true;
-    const threads = options.threads === "auto" ? hostThreads() : (options.threads ?? 1);
+    const threads = Math.min(MAX_THREADS, options.threads === "auto" ? hostThreads() : (options.threads ?? 1));
     const shared = threads > 1 && canShareMemory();
     const limit = shared ? MAX_SHARED_PAGES : MAX_PAGES;
     const maximum = Math.min(limit, Math.floor((options.maxBytes ?? MAX_PAGES * PAGE) / PAGE));

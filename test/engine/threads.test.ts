@@ -3,7 +3,14 @@ import { convNdBackwardInputF32, convNdBackwardWeightF32, convNdF32 } from "../.
 import { Engine } from "../../src/engine/engine.ts";
 import { compileBuild, instantiate } from "../../src/engine/loader.ts";
 import { ThreadPool } from "../../src/engine/threads/pool.ts";
-import { CONTROL_AT, CONTROL_WORDS, MAX_CHUNKS, WORD, chunkStart } from "../../src/engine/threads/protocol.ts";
+import {
+  CHUNK_BITS,
+  MAX_CHUNKS,
+  TICKETS_AT,
+  chunkStart,
+  claimable,
+  shareStart,
+} from "../../src/engine/threads/protocol.ts";
 import { canShareMemory } from "../../src/engine/threads/spawn.ts";
 import { EngineError } from "../../src/errors.ts";
 import { floats } from "../kernels/support.ts";
@@ -52,6 +59,29 @@ test("chunks cover a range without gaps, in whole units", () => {
     expect(chunkStart(chunks, chunks, start, end, unit)).toBe(end);
     for (let i = 0; i < chunks; i++) expect((chunkStart(i, chunks, start, end, unit) - start) % unit).toBe(0);
   }
+});
+
+test("shares cover all chunks, one behind the other", () => {
+  for (const [threads, chunks] of [
+    [2, 8],
+    [3, 8],
+    [3, 2],
+    [1, 5],
+  ] as const) {
+    const starts = Array.from({ length: threads + 1 }, (_, thread) => shareStart(thread, threads, chunks));
+    expect(starts).toEqual([...starts].sort((a, b) => a - b));
+    expect([starts[0], starts[threads]]).toEqual([0, chunks]);
+  }
+});
+
+test("a thread claims from its own share before it helps with others", () => {
+  const tickets = Int32Array.from([0, 0, 0]);
+  const shares = (): number[] => [0, 1, 2].map((id) => claimable(tickets, id, MAX_CHUNKS));
+  expect(shares()).toEqual([-1, -1, -1]);
+  tickets.set([0, 2, 1].map((left) => (5 << CHUNK_BITS) | left));
+  expect(shares()).toEqual([1, 1, 2]);
+  tickets[1] = 5 << CHUNK_BITS;
+  expect(shares()).toEqual([2, 2, 2]);
 });
 
 describe.runIf(canShareMemory())("threads", () => {
@@ -103,16 +133,16 @@ describe.runIf(canShareMemory())("threads", () => {
   });
 
   /** A pool over its own memory whose main thread runs `body` before the kernel proper. */
-  function poolWith(body: (control: Int32Array) => void): { pool: ThreadPool; y: Float32Array } {
+  function poolWith(body: (tickets: Int32Array) => void): { pool: ThreadPool; y: Float32Array } {
     const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
     const module = compileBuild("simd", true);
     const kernels = instantiate(module, memory);
-    const control = new Int32Array(memory.buffer, CONTROL_AT, CONTROL_WORDS);
+    const tickets = new Int32Array(memory.buffer, TICKETS_AT, 2);
     const calls = Object.fromEntries(
       Object.entries(kernels).map(([name, kernel]) => [
         name,
         (...args: number[]) => {
-          body(control);
+          body(tickets);
           (kernel as (...args: number[]) => unknown)(...args);
         },
       ]),
@@ -124,9 +154,9 @@ describe.runIf(canShareMemory())("threads", () => {
   const CLAMP = [0, 64, 16384, 16384, 12288, 8192, 1, 1, 2] as const;
 
   test("workers really take chunks", async () => {
-    const { pool } = poolWith((control) => {
+    const { pool } = poolWith((tickets) => {
       const until = performance.now() + WAIT_MS;
-      while ((Atomics.load(control, WORD.ticket) & MAX_CHUNKS) > 0 && performance.now() < until);
+      while (claimable(tickets, 0, MAX_CHUNKS) >= 0 && performance.now() < until);
     });
     await waitForWorkers(pool);
     expect(pool.ready).toBe(1);
@@ -138,10 +168,11 @@ describe.runIf(canShareMemory())("threads", () => {
 
   test("a worker that dies in a chunk is an error, not a hang, and the pool works again", () => {
     let stolen = false;
-    const { pool, y } = poolWith((control) => {
+    const { pool, y } = poolWith((tickets) => {
       // Claim a chunk as a worker would, and never do it.
-      if (!stolen && (Atomics.load(control, WORD.ticket) & MAX_CHUNKS) > 0) {
-        Atomics.sub(control, WORD.ticket, 1);
+      const share = claimable(tickets, 1, MAX_CHUNKS);
+      if (!stolen && share >= 0) {
+        Atomics.sub(tickets, share, 1);
         stolen = true;
       }
     });

@@ -12,8 +12,11 @@ import {
   CONTROL_WORDS,
   MAX_ARGUMENTS,
   MAX_CHUNKS,
+  TICKETS_AT,
   WORD,
   chunkStart,
+  claimable,
+  shareStart,
 } from "./protocol.ts";
 import { startWorker } from "./spawn.ts";
 import type { RunningWorker } from "./spawn.ts";
@@ -26,6 +29,10 @@ const CHUNKS_PER_THREAD = 4;
  */
 const PATIENCE = 50;
 const PATIENCE_MS = 5000;
+/** The main thread's number among the threads. */
+const MAIN = 0;
+/** Jobs are numbered in the bits of a ticket that chunks leave. */
+const JOB_MASK = 0x3fffff;
 /** Turns of waiting between looks at the clock. */
 const TURNS = 4096;
 
@@ -44,9 +51,11 @@ type Kernel = (...args: number[]) => unknown;
 export class ThreadPool {
   readonly threads: number;
   private readonly control: Int32Array;
+  private readonly tickets: Int32Array;
   private readonly values: Float64Array;
   private readonly start: () => RunningWorker[];
-  private readonly names: readonly string[];
+  /** What workers know kernels by. */
+  private readonly indices: ReadonlyMap<string, number>;
   private readonly kernels: Readonly<Record<string, Kernel>>;
   private workers: RunningWorker[];
   private readonly patience: number;
@@ -63,14 +72,15 @@ export class ThreadPool {
     this.patience = patience;
     this.threads = threads;
     this.control = new Int32Array(memory.buffer, CONTROL_AT, CONTROL_WORDS);
+    this.tickets = new Int32Array(memory.buffer, TICKETS_AT, threads);
     this.values = new Float64Array(memory.buffer, ARGUMENTS_AT, MAX_ARGUMENTS);
     this.kernels = kernels;
     const names = Object.keys(kernels);
-    this.names = names;
+    this.indices = new Map(names.map((name, index) => [name, index]));
     this.start = () => {
       const generation = Atomics.load(this.control, WORD.generation);
       return Array.from({ length: threads - 1 }, (_, i) =>
-        startWorker({ module, memory, names, id: i + 1, generation }),
+        startWorker({ module, memory, names, id: i + 1, threads, generation }),
       );
     };
     this.workers = this.start();
@@ -110,7 +120,7 @@ export class ThreadPool {
   private publish(name: string, args: readonly number[], split: Split, chunks: number): void {
     const { control } = this;
     this.values.set(args);
-    control[WORD.kernel] = this.names.indexOf(name);
+    control[WORD.kernel] = this.indices.get(name)!;
     control[WORD.count] = args.length;
     control[WORD.chunks] = chunks;
     control[WORD.rangeAt] = split.at;
@@ -119,23 +129,28 @@ export class ThreadPool {
     control[WORD.scratchBytes] = split.scratch?.bytes ?? 0;
     Atomics.store(control, WORD.done, 0);
     Atomics.store(control, WORD.failed, 0);
-    this.job = (this.job + 1) & 0x3fffff;
-    Atomics.store(control, WORD.ticket, (this.job << CHUNK_BITS) | chunks);
+    this.job = (this.job + 1) & JOB_MASK;
+    for (let thread = 0; thread < this.threads; thread++) {
+      const count = shareStart(thread + 1, this.threads, chunks) - shareStart(thread, this.threads, chunks);
+      Atomics.store(this.tickets, thread, (this.job << CHUNK_BITS) | count);
+    }
     Atomics.add(control, WORD.wake, 1);
     if (Atomics.load(control, WORD.sleepers) !== 0) Atomics.notify(control, WORD.wake);
   }
 
   /** Works on chunks until none is unclaimed; returns the longest time of one, in milliseconds. */
   private takeChunks(kernel: Kernel, args: readonly number[], split: Split, chunks: number): number {
-    const { control } = this;
+    const { control, tickets } = this;
     const mine = [...args];
     const [start, end] = [args[split.at]!, args[split.at + 1]!];
     let longest = 0;
     for (;;) {
-      const ticket = Atomics.load(control, WORD.ticket);
-      const chunk = (ticket & MAX_CHUNKS) - 1;
-      if (chunk < 0) return longest;
-      if (Atomics.compareExchange(control, WORD.ticket, ticket, ticket - 1) !== ticket) continue;
+      const share = claimable(tickets, MAIN, MAX_CHUNKS);
+      if (share < 0) return longest;
+      const ticket = Atomics.load(tickets, share);
+      const left = ticket & MAX_CHUNKS;
+      if (left === 0 || Atomics.compareExchange(tickets, share, ticket, ticket - 1) !== ticket) continue;
+      const chunk = shareStart(share + 1, this.threads, chunks) - left;
       mine[split.at] = chunkStart(chunk, chunks, start, end, split.unit);
       mine[split.at + 1] = chunkStart(chunk + 1, chunks, start, end, split.unit);
       const before = performance.now();
@@ -168,7 +183,7 @@ export class ThreadPool {
 
   private restart(): void {
     this.stop();
-    Atomics.store(this.control, WORD.ticket, 0);
+    for (let thread = 0; thread < this.threads; thread++) Atomics.store(this.tickets, thread, 0);
     this.workers = this.start();
   }
 }

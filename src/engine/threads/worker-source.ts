@@ -4,7 +4,19 @@
  * while before it sleeps, because waking costs a hundred times a claim.
  */
 
-import { ARGUMENTS_AT, CHUNK_BITS, CONTROL_AT, CONTROL_WORDS, MAX_ARGUMENTS, WORD, chunkStart } from "./protocol.ts";
+import {
+  ARGUMENTS_AT,
+  CHUNK_BITS,
+  CONTROL_AT,
+  CONTROL_WORDS,
+  MAX_ARGUMENTS,
+  MAX_CHUNKS,
+  TICKETS_AT,
+  WORD,
+  chunkStart,
+  claimable,
+  shareStart,
+} from "./protocol.ts";
 
 /** Turns a worker spins without work before it sleeps: about a tenth of a millisecond. */
 const SPINS = 20000;
@@ -14,49 +26,63 @@ export interface WorkerData {
   readonly memory: WebAssembly.Memory;
   /** Names of kernels by index. */
   readonly names: readonly string[];
-  /** 1, 2, ...: which scratch is this worker's. */
+  /** 1, 2, ...: which share of the chunks and which scratch are this worker's. */
   readonly id: number;
+  /** All threads, the main one included. */
+  readonly threads: number;
   /** The worker leaves when the pool's generation is no longer this. */
   readonly generation: number;
 }
 
 const BODY = `
-function serve({ module, memory, names, id, generation }) {
+function serve({ module, memory, names, id, threads, generation }) {
   const kernels = new WebAssembly.Instance(module, { env: { memory } }).exports;
   const control = new Int32Array(memory.buffer, ${CONTROL_AT}, ${CONTROL_WORDS});
   const values = new Float64Array(memory.buffer, ${ARGUMENTS_AT}, ${MAX_ARGUMENTS});
+  const tickets = new Int32Array(memory.buffer, ${TICKETS_AT}, threads);
   const chunkStart = ${chunkStart.toString()};
-  function work(ticket) {
+  const shareStart = ${shareStart.toString()};
+  const claimable = ${claimable.toString()};
+  // Chunks of one job: its description is read before the first is claimed, and holds while more can be.
+  function work(share) {
+    let ticket = Atomics.load(tickets, share);
+    const job = ticket >> ${CHUNK_BITS};
     const args = Array.from(values.subarray(0, control[${WORD.count}]));
-    const [kernel, chunks, at, unit] = [control[${WORD.kernel}], control[${WORD.chunks}], control[${WORD.rangeAt}], control[${WORD.unit}]];
+    const [name, chunks, at, unit] = [names[control[${WORD.kernel}]], control[${WORD.chunks}], control[${WORD.rangeAt}], control[${WORD.unit}]];
     const [scratchAt, scratchBytes] = [control[${WORD.scratchAt}], control[${WORD.scratchBytes}]];
-    if (Atomics.compareExchange(control, ${WORD.ticket}, ticket, ticket - 1) !== ticket) return;
-    const chunk = (ticket & ${(1 << CHUNK_BITS) - 1}) - 1;
     const [start, end] = [args[at], args[at + 1]];
-    args[at] = chunkStart(chunk, chunks, start, end, unit);
-    args[at + 1] = chunkStart(chunk + 1, chunks, start, end, unit);
     if (scratchAt >= 0) args[scratchAt] += id * scratchBytes;
-    try {
-      kernels[names[kernel]](...args);
-    } catch {
-      Atomics.add(control, ${WORD.failed}, 1);
+    while (ticket >> ${CHUNK_BITS} === job && (ticket & ${MAX_CHUNKS}) !== 0) {
+      const seen = Atomics.compareExchange(tickets, share, ticket, ticket - 1);
+      if (seen !== ticket) {
+        ticket = seen;
+        continue;
+      }
+      const chunk = shareStart(share + 1, threads, chunks) - (ticket & ${MAX_CHUNKS});
+      args[at] = chunkStart(chunk, chunks, start, end, unit);
+      args[at + 1] = chunkStart(chunk + 1, chunks, start, end, unit);
+      try {
+        kernels[name](...args);
+      } catch {
+        Atomics.add(control, ${WORD.failed}, 1);
+      }
+      ticket = ticket - 1;
+      Atomics.add(control, ${WORD.done}, 1);
     }
-    Atomics.add(control, ${WORD.done}, 1);
   }
-  const hasWork = (ticket) => (ticket & ${(1 << CHUNK_BITS) - 1}) !== 0;
   Atomics.add(control, ${WORD.ready}, 1);
   const current = () => Atomics.load(control, ${WORD.generation}) === generation;
   while (current()) {
-    let ticket = 0;
-    for (let i = 0; i < ${SPINS} && !hasWork((ticket = Atomics.load(control, ${WORD.ticket}))); i++);
+    let share = -1;
+    for (let i = 0; i < ${SPINS} && (share = claimable(tickets, id, ${MAX_CHUNKS})) < 0; i++);
     if (!current()) break;
-    if (hasWork(ticket)) {
-      work(ticket);
+    if (share >= 0) {
+      work(share);
       continue;
     }
     const wake = Atomics.load(control, ${WORD.wake});
     Atomics.add(control, ${WORD.sleepers}, 1);
-    if (!hasWork(Atomics.load(control, ${WORD.ticket})) && current()) {
+    if (claimable(tickets, id, ${MAX_CHUNKS}) < 0 && current()) {
       Atomics.wait(control, ${WORD.wake}, wake);
     }
     Atomics.sub(control, ${WORD.sleepers}, 1);
