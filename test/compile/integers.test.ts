@@ -3,10 +3,10 @@
 import { describe, expect, test } from "vitest";
 import { convModel, gemmModel } from "../../bench/models/onnx.ts";
 import { randomBytes } from "../../bench/lib/random.ts";
-import { compile } from "../../src/compile/index.ts";
+import { compile, lower } from "../../src/compile/index.ts";
 import { prepareGraph } from "../../src/compile/prepare.ts";
 import { Engine } from "../../src/engine/engine.ts";
-import { capture, interpret } from "../../src/graph/index.ts";
+import { capture, interpret, loadGraph, printGraph, saveGraph } from "../../src/graph/index.ts";
 import { Module } from "../../src/nn/module.ts";
 import { importOnnx } from "../../src/onnx/index.ts";
 import { maxPool2d } from "../../src/ops/max-pool.ts";
@@ -43,6 +43,24 @@ describe.each(models)("bytes in, bytes out: %s", (_, model, shape) => {
     expect([...y.data]).toEqual([...expected.data]);
     executable.dispose();
   });
+});
+
+test("a lowered graph in a file gives the same bytes and stays as it is", () => {
+  for (const [, model, shape] of models) {
+    const module = importOnnx(model);
+    const bytes = randomBytes(
+      shape.reduce<number>((a, b) => a * b, 1),
+      2,
+    );
+    const x = new Tensor("uint8", shape, bytes);
+    const lowered = lower(module);
+    const loaded = loadGraph(saveGraph(lowered));
+    expect(printGraph(lower(loaded).graph)).toBe(printGraph(lowered.graph));
+    const [executable, stored] = [compile(module), compile(loaded)];
+    expect([...stored.runOne(x).data]).toEqual([...executable.runOne(x).data]);
+    executable.dispose();
+    stored.dispose();
+  }
 });
 
 class Pooled extends Module<[Tensor], Tensor> {
