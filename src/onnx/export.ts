@@ -7,7 +7,6 @@
  */
 
 import { OnnxError } from "../errors.ts";
-import { writeWhole } from "../files/write.ts";
 import { Value } from "../graph/graph.ts";
 import type { Argument, Graph, Node } from "../graph/graph.ts";
 import { isForeign } from "../graph/graph.ts";
@@ -35,7 +34,6 @@ import { matrixProducts } from "./matrices.ts";
 import { createMessage, encodeMessage } from "./schema.ts";
 import type { ModelProto, NodeProto, TensorProto } from "./schema.ts";
 import { declareTensor } from "./tensors.ts";
-import { writeWithValuesBeside } from "./values-beside.ts";
 
 export interface ExportOptions {
   /** Version of ONNX's operators, 13 to 25. By default the oldest from 17 on that has all that is needed. */
@@ -92,6 +90,8 @@ class Writer implements ModelWriter {
   private readonly names = new Map<Value, string>();
   private readonly taken = new Set<string>();
   private readonly constants = new Map<string, string>();
+  /** What subgraphs read from around them, by name. */
+  private readonly captured = new Map<string, Argument>();
   private source = "";
 
   constructor(graph: Graph, opset: number | undefined) {
@@ -191,16 +191,28 @@ class Writer implements ModelWriter {
   }
 
   private keep(node: Node, { domain, opType, opset, attributes, outputs, captures }: KeptAttrs): void {
-    if (captures.length > 0)
-      throw new OnnxError(
-        `export of ${opType}`,
-        { captures },
-        "subgraphs that read values around them are not written yet by name",
-      );
+    const kept = Object.entries(attributes) as [string, PlainAttribute][];
+    if (opset < OLDEST_OPSET && kept.some(([name, plain]) => fromPlain(name, plain).g))
+      throw new OnnxError(`export of ${opType}`, { opset }, "its subgraph is of an opset that is not written");
     if (domain === "") this.need(opset, opType);
-    const inputs = node.args.map((arg) => (arg === null ? "" : this.argument(arg)));
+    const given = node.args.length - captures.length;
+    const inputs = node.args.slice(0, given).map((arg) => (arg === null ? "" : this.argument(arg)));
+    captures.forEach((name, i) => this.nameCaptured(name, node.args[given + i]!, opType));
     const names = node.outputs.map((value, i) => (outputs[i] === false ? "" : this.nameOf(value)));
     this.node(opType, inputs, names, attributes as Readonly<Record<string, PlainAttribute>>, domain);
+  }
+
+  /** Makes a value known by the name that a subgraph, which is written as it was, reads it by. */
+  private nameCaptured(name: string, arg: Argument, opType: string): void {
+    if (this.captured.get(name) === arg) return;
+    const own = this.argument(arg);
+    if (own !== name) {
+      if (this.taken.has(name))
+        throw new OnnxError(`export of ${opType}`, { name }, "its subgraph reads a name that another value has by now");
+      this.taken.add(name);
+      this.node("Identity", [own], [name], {});
+    }
+    this.captured.set(name, arg);
   }
 
   argument(arg: Argument): string {
@@ -359,32 +371,4 @@ export function encodeModel({ model, tensors, size }: ExportedModel): Uint8Array
  */
 export function exportOnnx(module: GraphModule, options: ExportOptions = {}): Uint8Array {
   return encodeModel(exportModel(module, options));
-}
-
-/** Values of at most this many bytes go into the model's own file. */
-const LARGEST_INSIDE = 2 ** 31 - 2 ** 26;
-
-export interface WriteOptions extends ExportOptions {
-  /** Most bytes of values in the model's own file; more go into `<path>.data`. Default just below 2 GB. */
-  readonly largestInside?: number;
-}
-
-/**
- * Writes an exported model, whole or not at all (Node only); gives the names of the files: its own, and the one with
- * its values where there is one.
- * @throws DataError when it cannot be written.
- */
-export function writeModel(exported: ExportedModel, path: string, largestInside = LARGEST_INSIDE): string[] {
-  if (exported.size > largestInside) return writeWithValuesBeside(path, exported);
-  writeWhole(path, encodeModel(exported));
-  return [path];
-}
-
-/**
- * Writes a graph as an ONNX file, whole or not at all (Node only). Values above the limit of 2 GB go into `<path>.data`,
- * a tensor at a time, so that a model larger than memory can be written.
- * @throws OnnxError as exportModel; DataError when the file cannot be written.
- */
-export function writeOnnx(module: GraphModule, path: string, options: WriteOptions = {}): void {
-  writeModel(exportModel(module, options), path, options.largestInside);
 }

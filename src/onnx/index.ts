@@ -2,8 +2,8 @@
 import "../ops/index.ts";
 import "./deferred.ts";
 
-export { exportOnnx, writeOnnx } from "./export.ts";
-export type { ExportOptions, WriteOptions } from "./export.ts";
+export { exportOnnx } from "./export.ts";
+export type { ExportOptions } from "./export.ts";
 export type { ByteSource, ExternalData } from "./external.ts";
 export { importOnnx, opaqueOperators } from "./import.ts";
 export type { ImportOptions } from "./import.ts";
@@ -17,3 +17,5 @@ export type {
   InspectedValue,
   OnnxInspection,
 } from "./inspect.ts";
+export { writeOnnx } from "./write.ts";
+export type { WriteOptions } from "./write.ts";

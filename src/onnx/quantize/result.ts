@@ -1,9 +1,10 @@
 /** The quantized model as a file. */
 
 import type { GraphModule } from "../../graph/graph-module.ts";
-import { encodeModel, exportModel, writeModel } from "../export.ts";
+import { encodeModel, exportModel } from "../export.ts";
 import type { ExportedModel } from "../export.ts";
 import { encodeMessage } from "../schema.ts";
+import { writeModel } from "../write.ts";
 import type { QuantizeOptions } from "./options.ts";
 import type { Settings } from "./settings.ts";
 
