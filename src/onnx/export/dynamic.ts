@@ -80,8 +80,9 @@ function storedWeight(graph: Graph, arg: Argument): { integers: Value; scale: Ar
 
 function multiplyIntegers(graph: Graph, node: Node): void {
   const [x, w, bias] = node.args;
-  const [input, weight] = [dynamicInput(x ?? null), storedWeight(graph, w ?? null)];
-  if (!input || !weight) return;
+  const input = dynamicInput(x ?? null);
+  const weight = input && storedWeight(graph, w ?? null); // looks at values, which may be expensive to make
+  if (!weight) return;
   const build = new Builder(graph, node);
   const turned = noGrad(() => permute(graph.tensorOf(weight.integers)!, [1, 0]));
   const integers = build.constant(turned, "quantized_weight");

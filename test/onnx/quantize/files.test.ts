@@ -9,6 +9,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { compile } from "../../../src/compile/index.ts";
 import { DataError } from "../../../src/errors.ts";
 import { importOnnx, writeOnnx } from "../../../src/onnx/index.ts";
+import type { ByteSource } from "../../../src/onnx/index.ts";
 import { quantizeOnnx, quantizeOnnxFile } from "../../../src/onnx/quantize/index.ts";
 import { images, residualFile, residualNet } from "./net.ts";
 import { sparseModel } from "./sparse.ts";
@@ -86,6 +87,26 @@ describe("values beside the model", () => {
     expect(runSource(weightOnly(from, to)).status).toBe(0);
     expect(ours()).toEqual(["again.onnx", "again.onnx.3.data"]);
     expect(compile(importOnnx(to)).runOne(x).data).not.toEqual(compile(net).runOne(x).data);
+  });
+
+  test("are read once for weight-only quantization, a tensor after the other", async () => {
+    sparseModel(at("outside.onnx"), 3, 64);
+    const values = readFileSync(at("outside.onnx.data"));
+    const read: string[] = [];
+    const externalData = (): ByteSource => ({
+      size: values.length,
+      read(offset, length) {
+        read.push(`${offset} ${length}`);
+        return values.slice(offset, offset + length);
+      },
+    });
+    for (const groupSize of [null, 4]) {
+      const options = { method: "weightOnly", weights: { groupSize }, import: { externalData } } as const;
+      const { bytes } = await quantizeOnnx(readFileSync(at("outside.onnx")), null, options);
+      bytes();
+      expect([read.length, new Set(read).size]).toEqual([3, 3]);
+      read.length = 0;
+    }
   });
 
   test("need no more memory for more layers", () => {
