@@ -9,12 +9,15 @@
  */
 
 import { compile } from "../../compile/index.ts";
+import type { Engine } from "../../engine/engine.ts";
 import { GraphModule } from "../../graph/graph-module.ts";
 import { Value } from "../../graph/graph.ts";
 import type { Graph, Node } from "../../graph/graph.ts";
 import { flattenTree } from "../../graph/tree.ts";
 import { removeDead } from "../../graph/rewrite.ts";
+import type { Attrs } from "../../ops/op.ts";
 import { fromArray, zeros } from "../../tensor/create.ts";
+import type { Shape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { DerivedObserverOrFakeQuantize, convertPt2e } from "../../quantization/pt2e/index.ts";
 import { withoutObservers } from "./calibration-job.ts";
@@ -34,19 +37,39 @@ function otherAxes(node: Node): number[] {
   return shape.map((_, i) => i).filter((i) => i !== axis);
 }
 
-/** Adds the mean of each channel of a layer's result, kept as [1, C, 1, ...]. */
-function meanBehind(graph: Graph, node: Node): Value {
+interface ChannelMeans {
+  /** [1, C, 1, ...]. */
+  readonly means: Value;
+  /** The node that reads the layer's result for them. */
+  readonly reader: Node;
+}
+
+/**
+ * Adds the mean of each channel of a layer's result. Images are averaged by the engine first, so that it hands out one
+ * number an image.
+ */
+function meansBehind(graph: Graph, node: Node): ChannelMeans {
   const [y] = node.outputs;
+  const behind = (value: Value, target: string, shape: Shape, attrs: Attrs): Node =>
+    graph.insertAfter(
+      { kind: "operator", target, args: [value], attrs, types: [{ dtype: "float32", shape }] },
+      value.node,
+    );
   const dim = otherAxes(node);
-  const shape = y!.type!.shape.map((size, i) => (dim.includes(i) ? 1 : size));
-  const spec = { kind: "operator", target: "mean", args: [y!], attrs: { dim, keepdim: true } } as const;
-  return graph.insertAfter({ ...spec, types: [{ dtype: "float32", shape }] }, node).output;
+  const given = y!.type!.shape;
+  const shape = given.map((size, i) => (dim.includes(i) ? 1 : size));
+  if (node.target !== "conv2d") {
+    const reader = behind(y!, "mean", shape, { dim, keepdim: true });
+    return { means: reader.output, reader };
+  }
+  const reader = behind(y!, "adaptiveAvgPool2d", [given[0]!, given[1]!, 1, 1], { outputSize: [1, 1] });
+  return { means: behind(reader.output, "mean", shape, { dim, keepdim: true }).output, reader };
 }
 
 /** The channel means of all layers of the float model. */
 function meansModel({ graph }: GraphModule): GraphModule {
   const copy = graph.cloneWithMap().graph;
-  copy.outputs = layersOf(copy).map((node) => meanBehind(copy, node));
+  copy.outputs = layersOf(copy).map((node) => meansBehind(copy, node).means);
   copy.outputTree = null;
   removeDead(copy);
   return new GraphModule(copy);
@@ -58,23 +81,26 @@ function shiftsModel({ graph }: GraphModule): GraphModule {
   const head = copy.nodes.find(({ kind }) => kind !== "input") ?? null;
   copy.outputs = layersOf(copy).map((node, i) => {
     const [y] = node.outputs;
-    const mean = meanBehind(copy, node);
-    const type = mean.type!;
+    const { means, reader } = meansBehind(copy, node);
+    const type = means.type!;
     const wanted = copy.insert({ kind: "input", target: `mean_${i}`, types: [type] }, head).output;
-    const shift = copy.insertAfter({ kind: "operator", target: "sub", args: [mean, wanted], types: [type] }, mean.node);
+    const shift = copy.insertAfter(
+      { kind: "operator", target: "sub", args: [means, wanted], types: [type] },
+      means.node,
+    );
     const right = copy.insertAfter(
       { kind: "operator", target: "sub", args: [y!, shift.output], types: [y!.type] },
       shift,
     );
-    copy.replaceUses(y!, right.output, [mean.node, right]);
+    copy.replaceUses(y!, right.output, [reader, right]);
     return shift.output;
   });
   copy.outputTree = null;
   return new GraphModule(copy);
 }
 
-function run(model: GraphModule, batches: readonly (readonly unknown[])[]): Tensor[][] {
-  const executable = compile(model, { fallback: "reference" });
+function run(model: GraphModule, batches: readonly (readonly unknown[])[], engine: Engine | undefined): Tensor[][] {
+  const executable = compile(model, { fallback: "reference", ...(engine && { engine }) });
   try {
     return batches.map((inputs) => flattenTree([executable.run(...inputs)]).leaves);
   } finally {
@@ -83,11 +109,17 @@ function run(model: GraphModule, batches: readonly (readonly unknown[])[]): Tens
 }
 
 /** Mean shift of each layer's channels over the batches. */
-function measure(converted: GraphModule, float: GraphModule, batches: readonly (readonly Tensor[])[]): Float64Array[] {
-  const means = run(meansModel(float), batches);
+function measure(
+  converted: GraphModule,
+  float: GraphModule,
+  batches: readonly (readonly Tensor[])[],
+  engine: Engine | undefined,
+): Float64Array[] {
+  const means = run(meansModel(float), batches, engine);
   const shifts = run(
     shiftsModel(converted),
     batches.map((inputs, i) => [...inputs, ...means[i]!]),
+    engine,
   );
   return shifts[0]!.map((first, layer) =>
     Float64Array.from(first.data, (_, c) => shifts.reduce((sum, one) => sum + one[layer]!.data[c]!, 0) / shifts.length),
@@ -114,14 +146,14 @@ function corrected(prepared: Graph, shifts: readonly Float64Array[]): Graph {
   return graph;
 }
 
-async function correct(prepared: GraphModule, { float, samples }: PassContext): Promise<GraphModule> {
+async function correct(prepared: GraphModule, { float, samples, engine }: PassContext): Promise<GraphModule> {
   const batches = await samples(SAMPLES);
   if (batches.length === 0) return prepared;
   const floatBiases = withoutObservers(
     prepared.graph,
     ({ observer }) => observer instanceof DerivedObserverOrFakeQuantize,
   );
-  const shifts = measure(convertPt2e(new GraphModule(floatBiases)), float, batches);
+  const shifts = measure(convertPt2e(new GraphModule(floatBiases)), float, batches, engine);
   return new GraphModule(corrected(prepared.graph, shifts));
 }
 

@@ -8,6 +8,7 @@ import type { CalibrationRunner } from "./options.ts";
 export function engineRunner({ engine }: { readonly engine?: Engine } = {}): CalibrationRunner {
   return {
     name: "fewbit",
+    engine,
     start({ observed }) {
       const executable = compile(observed, { fallback: "reference", ...(engine ? { engine } : {}) });
       return {

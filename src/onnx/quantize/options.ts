@@ -3,6 +3,7 @@
  * which operators, and who runs the float model during calibration.
  */
 
+import type { Engine } from "../../engine/engine.ts";
 import type { GraphModule } from "../../graph/graph-module.ts";
 import type { Node } from "../../graph/graph.ts";
 import type { ObserverBase, ObserverState } from "../../quantization/observers/index.ts";
@@ -116,6 +117,8 @@ export interface Calibrating {
 /** Runs the float model during calibration: fewbit's engine by default, or another program such as onnxruntime. */
 export interface CalibrationRunner {
   readonly name: string;
+  /** An engine that whatever else is computed may use; undefined: the default one. */
+  readonly engine?: Engine | undefined;
   start(job: CalibrationJob): Calibrating | Promise<Calibrating>;
 }
 

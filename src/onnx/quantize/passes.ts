@@ -3,6 +3,7 @@
  * passes, and nothing else has to know them. Cross-layer equalization and bias correction are passes as well.
  */
 
+import type { Engine } from "../../engine/engine.ts";
 import type { GraphModule } from "../../graph/graph-module.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 
@@ -10,6 +11,8 @@ import type { Tensor } from "../../tensor/tensor.ts";
 export interface PassContext {
   /** The float model, batch norms folded, as it was before the first pass. */
   readonly float: GraphModule;
+  /** Where to compute; undefined: on the default engine. */
+  readonly engine?: Engine | undefined;
   /** Some calibration batches, inputs in the order of the graph; empty when the method needs no data. */
   readonly samples: (count: number) => Promise<readonly (readonly Tensor[])[]>;
 }

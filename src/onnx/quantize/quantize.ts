@@ -92,7 +92,8 @@ async function quantizeStatic(
   if (!source)
     throw new OnnxError("quantizeOnnx", { method: settings.method }, "static quantization needs calibration data");
   const passes = passesOf(options, settings);
-  const context: PassContext = { float, samples: (count) => firstSamples(float, source, count) };
+  const samples: PassContext["samples"] = (count) => firstSamples(float, source, count);
+  const context: PassContext = { float, samples, engine: options.runner?.engine };
   const adapted = await stage("beforeCalibration", passes, float, context);
   const quantizer = new OnnxQuantizer(settings, (graph) => decide(graph, settings, options, fromFile));
   const prepared = preparePt2e(adapted, quantizer);
