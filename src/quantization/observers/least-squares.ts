@@ -58,6 +58,9 @@ export function leastSquaresRange(
   const moments = momentsOf(histogram, (bin) => min + (bin + 0.5) * width);
   const zero = Math.min(Math.max(Math.floor(-min / width), 0), bins - 1);
   const exact = histogram[zero]!;
+  // What lies above a high end is the same for every low end.
+  const highs = Float64Array.from({ length: bins + 1 }, (_, r) => min + r * width);
+  const aboves = highs.map((high, r) => (r > zero ? distance(moments, r, bins, high) : 0));
   let best: [number, number] = [min, max];
   let least = Infinity;
   for (let l = 0; l <= zero; l++) {
@@ -65,9 +68,9 @@ export function leastSquaresRange(
     const below = distance(moments, 0, l, low);
     if (below > least) break;
     for (let r = bins; r > zero; r--) {
-      const high = min + r * width;
-      const above = distance(moments, r, bins, high);
+      const above = aboves[r]!;
       if (below + above > least) break;
+      const high = highs[r]!;
       const step = (Math.max(high, 0) - Math.min(low, 0)) / steps;
       const error = below + above + ((moments.count[r]! - moments.count[l]! - exact) * step * step) / 12;
       if (error >= least) continue;
