@@ -12,7 +12,7 @@ import { elementOf } from "./form.ts";
 import { bindPlan } from "./bind.ts";
 import { PlanBuilder } from "./plan.ts";
 import type { BoundPlan } from "./bind.ts";
-import type { StepRule, StepSpec } from "./plan.ts";
+import type { ModuleRule, StepRule, StepSpec } from "./plan.ts";
 import { retype } from "./retype.ts";
 import { stepRuleOf } from "./steps/index.ts";
 import { HOST, givesHostValues } from "./steps/host.ts";
@@ -22,6 +22,7 @@ import { load, store } from "./transfer.ts";
 export interface BuildOptions {
   readonly allowWinograd: boolean;
   readonly fallback: "error" | "reference";
+  readonly moduleRule: ModuleRule | null;
 }
 
 /** The tensors of the run in progress. */
@@ -182,6 +183,10 @@ class Plan implements CompiledPlan {
   }
 }
 
+function ruleOf(node: Node, moduleRule: ModuleRule | null): StepRule | undefined {
+  return node.kind === "module" ? (moduleRule ?? undefined) : stepRuleOf(node);
+}
+
 /** @throws EngineError for operators without a kernel (unless they may fall back), or when memory cannot be had. */
 export function buildPlan(
   source: Graph,
@@ -193,6 +198,7 @@ export function buildPlan(
   retype(graph, inputs);
   const plan = new PlanBuilder(graph, engine, {
     ruleOf: stepRuleOf,
+    moduleRule: options.moduleRule,
     convert: convertForm,
     allowWinograd: options.allowWinograd,
   });
@@ -202,7 +208,7 @@ export function buildPlan(
     plan.reach(node);
     if (node.kind === "input") emitInput(plan, node, nextInput++, exchange);
     else if (node.kind !== "attribute" && !plan.absorbed.has(node))
-      emitNode(plan, node, stepRuleOf(node), options.fallback);
+      emitNode(plan, node, ruleOf(node, options.moduleRule), options.fallback);
   }
   returnedValues(graph).forEach((value, i) => emitOutput(plan, value, i, exchange));
   return new Plan(graph, bindPlan(plan), exchange);

@@ -12,7 +12,7 @@ import { flattenTree, unflattenTree } from "../graph/tree.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { buildPlan } from "./build.ts";
 import type { CompiledPlan } from "./build.ts";
-import type { StepSpec } from "./plan.ts";
+import type { ModuleRule, StepSpec } from "./plan.ts";
 import { prepareGraph } from "./prepare.ts";
 
 export interface CompileOptions {
@@ -55,10 +55,13 @@ export class Executable {
   private readonly source: Graph;
   private readonly graph: Graph;
   private readonly options: CompileOptions;
+  private readonly moduleRule: ModuleRule | null;
   private readonly plans = new Map<string, CompiledPlan>();
   private disposed = false;
 
-  constructor(graph: Graph, options: CompileOptions = {}) {
+  /** `moduleRule`: how observers in the graph are compiled; a finished model has none. */
+  constructor(graph: Graph, options: CompileOptions = {}, moduleRule: ModuleRule | null = null) {
+    this.moduleRule = moduleRule;
     this.engine = options.engine ?? defaultEngine();
     this.options = options;
     this.source = graph;
@@ -119,6 +122,7 @@ export class Executable {
     const plan = buildPlan(this.graph, inputs, this.engine, {
       allowWinograd: this.options.allowWinograd ?? true,
       fallback: this.options.fallback ?? "error",
+      moduleRule: this.moduleRule,
     });
     this.plans.set(key, plan);
     return plan;

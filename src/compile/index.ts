@@ -5,15 +5,22 @@ import { capture } from "../graph/capture.ts";
 import { Graph } from "../graph/graph.ts";
 import type { AnyModule } from "../nn/module.ts";
 import { ArgumentError } from "../errors.ts";
-import { Executable } from "./executable.ts";
+import { Executable as FinishedExecutable } from "./executable.ts";
 import type { CompileOptions } from "./executable.ts";
 import { prepareGraph } from "./prepare.ts";
+import { observerRule } from "./steps/observe.ts";
 
-export { Executable } from "./executable.ts";
 export type { CompileOptions, Explanation, StepReport } from "./executable.ts";
 
 export { TrainingStep, compileTrainingStep } from "./training/training-step.ts";
 export type { Batch, TrainingResult, TrainingStepOptions } from "./training/training-step.ts";
+
+/** A compiled graph, which may also be a prepared one: its observers are compiled, for calibration. */
+export class Executable extends FinishedExecutable {
+  constructor(graph: Graph, options: CompileOptions = {}) {
+    super(graph, options, observerRule);
+  }
+}
 
 export interface CompileModuleOptions extends CompileOptions {
   /** What a module is captured with; not needed for a graph. Only dtypes and shapes matter. */

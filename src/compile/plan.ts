@@ -12,7 +12,6 @@ import { NO_BORDER, covers, widerBorder } from "../kernels/qconv/image.ts";
 import type { Border } from "../kernels/qconv/image.ts";
 import { storageFlip } from "../kernels/qgemm/variant.ts";
 import type { MachineChoice } from "../kernels/qgemm/weights.ts";
-import { ObserverBase } from "../quantization/observers/base.ts";
 import type { Tensor, TensorType } from "../tensor/tensor.ts";
 import { Buffer } from "./buffer.ts";
 import type { Home } from "./buffer.ts";
@@ -68,11 +67,18 @@ export interface StepRule {
   emit(node: Node, plan: PlanBuilder): string | void;
 }
 
+/** How modules inside a graph are compiled: observers, where a graph may be calibrated. */
+export interface ModuleRule extends StepRule {
+  /** Whether a module gives what it gets. */
+  passesOn(graph: Graph, node: Node): boolean;
+}
+
 /** Converts between forms; conversions.ts has the steps. */
 export type Converter = (plan: PlanBuilder, node: Node, from: Buffer, to: Buffer) => void;
 
 export interface PlanOptions {
   readonly ruleOf: (node: Node) => StepRule | undefined;
+  readonly moduleRule: ModuleRule | null;
   readonly convert: Converter;
   readonly allowWinograd: boolean;
   /** Stored tensors that change from run to run, by name, and where they live. Others are constants. */
@@ -97,6 +103,7 @@ export class PlanBuilder implements Machine {
   private readonly forms = new Map<Value, Buffer[]>();
   private readonly borders: ReadonlyMap<Value, Border>;
   private readonly convert: Converter;
+  private readonly moduleRule: ModuleRule | null;
   private readonly variables: ReadonlyMap<string, Home>;
 
   constructor(graph: Graph, engine: Engine, options: PlanOptions) {
@@ -107,7 +114,8 @@ export class PlanBuilder implements Machine {
     this.allowWinograd = options.allowWinograd;
     this.convert = options.convert;
     this.variables = options.variables ?? new Map();
-    this.borders = collectBorders(graph, options.ruleOf, this);
+    this.moduleRule = options.moduleRule;
+    this.borders = collectBorders(graph, options, this);
   }
 
   /** A value's type. @throws EngineError when it is not known before the graph runs. */
@@ -124,7 +132,7 @@ export class PlanBuilder implements Machine {
   constant(arg: Argument): Tensor | null {
     if (!(arg instanceof Value)) return null;
     const { node } = arg;
-    if (isObserver(this.graph, node)) return this.constant(node.args[0]!);
+    if (passesOn(this.graph, node, this.moduleRule)) return this.constant(node.args[0]!);
     return this.variables.has(node.target) && node.kind === "attribute" ? null : this.graph.tensorOf(arg);
   }
 
@@ -298,13 +306,13 @@ function satisfies(buffer: Buffer, request: FormRequest): boolean {
   );
 }
 
-/** Whether a node is an observer, which gives what it gets. */
-function isObserver(graph: Graph, node: Node): boolean {
-  return node.kind === "module" && graph.modules.get(node.target) instanceof ObserverBase;
+/** Whether a node gives what it gets, as an observer does. */
+function passesOn(graph: Graph, node: Node, rule: ModuleRule | null): boolean {
+  return node.kind === "module" && rule !== null && rule.passesOn(graph, node);
 }
 
 /** For every value the border that satisfies all its readers. */
-function collectBorders(graph: Graph, ruleOf: PlanOptions["ruleOf"], machine: Machine): Map<Value, Border> {
+function collectBorders(graph: Graph, { ruleOf, moduleRule }: PlanOptions, machine: Machine): Map<Value, Border> {
   const borders = new Map<Value, Border>();
   const widen = (value: Value, border: Border): void =>
     void borders.set(value, joined(borders.get(value) ?? NO_BORDER, border));
@@ -312,7 +320,8 @@ function collectBorders(graph: Graph, ruleOf: PlanOptions["ruleOf"], machine: Ma
   for (const node of [...graph.nodes].reverse()) {
     const rule = ruleOf(node);
     const [observed] = node.args;
-    const passed = isObserver(graph, node) && observed instanceof Value ? borders.get(node.outputs[0]!) : undefined;
+    const passed =
+      passesOn(graph, node, moduleRule) && observed instanceof Value ? borders.get(node.outputs[0]!) : undefined;
     if (passed && !graph.tensorOf(observed as Value)) widen(observed as Value, passed);
     if (!rule?.border) continue;
     node.args.forEach((arg, i) => {

@@ -1,21 +1,29 @@
 /** Transformers and recurrent networks compiled without fallback, by every build: floats within the budget of the interpreter. */
 
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { SequenceClassifier } from "../../examples/models/lstm-plain.ts";
+import { lower } from "../../src/compile/index.ts";
 import { capture } from "../../src/graph/capture.ts";
 import { GRU, LSTM, TransformerEncoder, TransformerEncoderLayer } from "../../src/nn/index.ts";
 import { argmax } from "../../src/ops/index.ts";
 import "../../src/ops/methods.ts";
+import { convertFx, getDefaultQConfigMapping, prepareFx } from "../../src/quantization/fx/index.ts";
+import {
+  XnnpackQuantizer, convertPt2e, getSymmetricQuantizationConfig, preparePt2e,
+} from "../../src/quantization/pt2e/index.ts"; // prettier-ignore
 import { manualSeed } from "../../src/tensor/context.ts";
 import { randn } from "../../src/tensor/create.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import { expectCompiled, expectCompiledFn } from "./support.ts";
-import { TextTransformer, VisionTransformer, WORDS } from "./transformers.ts";
+import { IntegerEncoder, PATCHES, TextTransformer, VisionTransformer, WIDTH, WORDS } from "./transformers.ts";
 
 manualSeed(47);
 
 /** Two encoder layers, each with four products behind one another: errors of one are carried on by the next. */
 const TRANSFORMER_BUDGET = 5e-6;
+
+/** Softmax and layer norm stay float there: a step of 8 bits where a value falls on the other side of a tie, carried on. */
+const PT2E_BUDGET = 0.05;
 
 test("of images", () => {
   const model = new VisionTransformer().eval();
@@ -60,6 +68,29 @@ test.each([
   const model = new TransformerEncoder(layer, 2).eval();
   expectCompiledFn((x) => model.forward(x), [randn([6, 3, 16])], TRANSFORMER_BUDGET);
   expectCompiledFn((x) => model.forward(x, { isCausal: true }), [randn([6, 6, 16])], TRANSFORMER_BUDGET);
+});
+
+describe("in integers", () => {
+  const inputs = [2, 1].map((n) => [randn([n, PATCHES, WIDTH])]);
+
+  test.each(["fbgemm", "x86", "qnnpack"] as const)("an encoder layer quantized by FX for %s, exactly", (engine) => {
+    const prepared = prepareFx(new IntegerEncoder().eval(), getDefaultQConfigMapping(engine), inputs[0]!);
+    prepared.run(...inputs[0]!);
+    const converted = convertFx(prepared);
+    const kernels = expectCompiled(converted, inputs, { budget: 0, reference: lower(converted) });
+    expect(kernels.filter((kernel) => kernel === "pack, qgemm, quantize")).toHaveLength(2);
+    expect(kernels.filter((kernel) => kernel.startsWith("f32"))).toEqual([]);
+    expect(kernels).toEqual(expect.arrayContaining(["qsoftmax", "qlayernorm", "table of 256"]));
+  });
+
+  test("an encoder layer quantized by PT2E, its integers within a step of the lowered graph's", () => {
+    const quantizer = new XnnpackQuantizer().setGlobal(getSymmetricQuantizationConfig({ isPerChannel: true }));
+    const prepared = preparePt2e(capture(new IntegerEncoder().eval(), inputs[0]!), quantizer);
+    prepared.run(...inputs[0]!);
+    const converted = convertPt2e(prepared);
+    const kernels = expectCompiled(converted, inputs, { budget: PT2E_BUDGET, reference: lower(converted) });
+    expect(kernels.filter((kernel) => kernel.startsWith("qgemm"))).toHaveLength(5);
+  });
 });
 
 test("indices of the largest are found on the heap, without asking", () => {

@@ -1,9 +1,11 @@
 /** Small transformers for tests of compiled graphs: of images, and of words with a mask. */
 
 import { EncoderLayer } from "../../examples/models/transformer-plain.ts";
-import { Conv2d, Embedding, LayerNorm, Linear, Module, ModuleList, Parameter } from "../../src/nn/index.ts";
 import {
-  add, cast, cat, expand, mul, permute, reshape, scaledDotProductAttention, select, softmax, split, sub, tanh, unsqueeze,
+  Conv2d, Embedding, LayerNorm, Linear, Module, ModuleList, Parameter, Softmax,
+} from "../../src/nn/index.ts"; // prettier-ignore
+import {
+  add, cast, cat, expand, gelu, matmul, mul, permute, reshape, scaledDotProductAttention, select, softmax, split, sub, tanh, transpose, unsqueeze,
 } from "../../src/ops/index.ts"; // prettier-ignore
 import { randn } from "../../src/tensor/create.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
@@ -26,6 +28,28 @@ export class VisionTransformer extends Module<[Tensor], Tensor> {
     let y = add(cat([expand(this.token, [x.size(0), 1, WIDTH]), patches], 1), this.positions);
     for (const layer of this.layers) y = (layer as EncoderLayer).forward(y);
     return this.head.forward(select(this.norm.forward(y), 1, 0));
+  }
+}
+
+/** An encoder layer all of whose operators PyTorch has in integers, or as a table: softmax as a layer, for FX. */
+export class IntegerEncoder extends Module<[Tensor], Tensor> {
+  query = new Linear(WIDTH, WIDTH);
+  key = new Linear(WIDTH, WIDTH);
+  value = new Linear(WIDTH, WIDTH);
+  softmax = new Softmax(-1);
+  norm1 = new LayerNorm(WIDTH);
+  linear1 = new Linear(WIDTH, 50);
+  linear2 = new Linear(50, WIDTH);
+  norm2 = new LayerNorm(WIDTH);
+
+  forward(x: Tensor): Tensor {
+    const heads = (layer: Linear): Tensor =>
+      permute(reshape(layer.forward(x), [-1, PATCHES, 3, WIDTH / 3]), [0, 2, 1, 3]);
+    const [q, k, v] = [this.query, this.key, this.value].map(heads);
+    const weights = this.softmax.forward(mul(matmul(q!, transpose(k!, -1, -2)), 0.35));
+    const mixed = reshape(permute(matmul(weights, v!), [0, 2, 1, 3]), [-1, PATCHES, WIDTH]);
+    const y = this.norm1.forward(add(x, mixed));
+    return this.norm2.forward(add(y, this.linear2.forward(gelu(this.linear1.forward(y)))));
   }
 }
 

@@ -16,7 +16,6 @@ import { lookupRules } from "./lookup.ts";
 import { matmulRules } from "./matmul.ts";
 import { moveRules } from "./move.ts";
 import { normRules } from "./norm.ts";
-import { emitObserver } from "./observe.ts";
 import { pieceRules } from "./pieces.ts";
 import { poolRules } from "./pool.ts";
 import { quantizeRules } from "./quantize.ts";
@@ -59,11 +58,8 @@ const rules: ReadonlyMap<string, StepRule> = new Map([
   ...shapeRules,
 ]);
 
-const observerRule: StepRule = { emit: emitObserver };
-
 /** The rule of a node, or undefined when the engine has no kernel for its operator. */
 export function stepRuleOf(node: Node): StepRule | undefined {
-  if (node.kind === "module") return observerRule;
   if (node.kind !== "operator") return undefined;
   return rules.get(node.target) ?? (hasOp(node.target) && findOp(node.target).isElementwise ? tableRule : undefined);
 }

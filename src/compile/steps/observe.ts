@@ -12,7 +12,7 @@ import type { Tensor } from "../../tensor/tensor.ts";
 import type { Buffer } from "../buffer.ts";
 import { LINES, sharedLines } from "../lines.ts";
 import type { Lines } from "../lines.ts";
-import type { Place, PlanBuilder } from "../plan.ts";
+import type { ModuleRule, Place, PlanBuilder } from "../plan.ts";
 import { load } from "../transfer.ts";
 
 const FLOAT = 4;
@@ -181,7 +181,7 @@ function addStoredStep(node: Node, plan: PlanBuilder, observer: ObserverBase, st
 }
 
 /** Adds the step of an observer node; a string says why it must see the tensor itself. */
-export function emitObserver(node: Node, plan: PlanBuilder): string | void {
+function emitObserver(node: Node, plan: PlanBuilder): string | void {
   const module = plan.graph.modules.get(node.target);
   if (!(module instanceof ObserverBase)) return "the engine has no kernel for this module";
   const stored = plan.constant(node.args[0]!);
@@ -209,3 +209,9 @@ export function emitObserver(node: Node, plan: PlanBuilder): string | void {
     },
   });
 }
+
+/** Compiles observers; other modules are refused. */
+export const observerRule: ModuleRule = {
+  emit: emitObserver,
+  passesOn: (graph, node) => graph.modules.get(node.target) instanceof ObserverBase,
+};

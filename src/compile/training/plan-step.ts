@@ -20,6 +20,7 @@ import type { Place, StepSpec } from "../plan.ts";
 import { load } from "../transfer.ts";
 import type { CapturedStep } from "./capture-step.ts";
 import { addOptimizerStep } from "./optimizer-step.ts";
+import { observerRule } from "../steps/observe.ts";
 import { trainingRuleOf } from "./rules/index.ts";
 import type { VariableStore } from "./variables.ts";
 
@@ -130,7 +131,7 @@ export function planStep(
   step: CapturedStep,
   inputs: readonly Tensor[],
   engine: Engine,
-  options: BuildOptions & { readonly modelTensors: ReadonlySet<Tensor> },
+  options: Omit<BuildOptions, "moduleRule"> & { readonly modelTensors: ReadonlySet<Tensor> },
   optimizer: SteppedOptimizer,
   store: VariableStore,
 ): StepPlan {
@@ -138,6 +139,7 @@ export function planStep(
   const variables = variablesOf(graph, options.modelTensors, store);
   const plan = new PlanBuilder(graph, engine, {
     ruleOf: trainingRuleOf,
+    moduleRule: observerRule,
     convert: convertForm,
     allowWinograd: options.allowWinograd,
     variables,
@@ -147,7 +149,12 @@ export function planStep(
   for (const node of graph.nodes) {
     if (node.kind === "input") emitInput(plan, node, nextInput++, exchange);
     else if (node.kind !== "attribute" && !plan.absorbed.has(node))
-      emitNode(plan, node, trainingRuleOf(node), isSmall(node) ? "reference" : options.fallback);
+      emitNode(
+        plan,
+        node,
+        node.kind === "module" ? observerRule : trainingRuleOf(node),
+        isSmall(node) ? "reference" : options.fallback,
+      );
   }
   const last = graph.nodes.at(-1)!;
   const results = graph.outputs.slice(0, 1 + step.outputs).map((value) => addResult(plan, value, last));
