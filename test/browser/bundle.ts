@@ -25,7 +25,7 @@ async function bundle(contents: string): Promise<string> {
   const result = await build({
     stdin: { contents, resolveDir: tests, loader: "ts" },
     bundle: true, write: false, format: "esm", minify: true, keepNames: true, platform: "browser", target: "es2022",
-    alias: { vitest: SHIM },
+    alias: { vitest: SHIM }, conditions: ["fewbit-source"],
   }); // prettier-ignore
   return result.outputFiles[0]!.text;
 }

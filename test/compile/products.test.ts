@@ -71,7 +71,7 @@ describe("attention", () => {
     );
 
   test("plain, scaled, causal", () => {
-    expect(call({})).toContainEqual(expect.stringMatching(/^f32 attention/));
+    expect(call({}).some((kernel) => kernel.startsWith("f32 attention"))).toBe(true);
     call({ scale: 0.3 });
     expectCompiledFn((a, b) => scaledDotProductAttention(a, b, b, { isCausal: true }), [q, randn([2, 3, 5, 8])]);
   });

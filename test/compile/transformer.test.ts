@@ -80,7 +80,7 @@ describe("in integers", () => {
     const kernels = expectCompiled(converted, inputs, { budget: 0, reference: lower(converted) });
     expect(kernels.filter((kernel) => kernel === "pack, qgemm, quantize")).toHaveLength(2);
     expect(kernels.filter((kernel) => kernel.startsWith("f32"))).toEqual([]);
-    expect(kernels).toEqual(expect.arrayContaining(["qsoftmax", "qlayernorm", "table of 256"]));
+    for (const kernel of ["qsoftmax", "qlayernorm", "table of 256"]) expect(kernels).toContain(kernel);
   });
 
   test("an encoder layer quantized by PT2E, its integers within a step of the lowered graph's", () => {
