@@ -11,6 +11,7 @@ import { binaryRules } from "./binary.ts";
 import { convRules } from "./conv.ts";
 import { hostRules } from "./host.ts";
 import { integerRules } from "./integers.ts";
+import { interpolateRules } from "./interpolate.ts";
 import { linearRules } from "./linear.ts";
 import { lookupRules } from "./lookup.ts";
 import { matmulRules } from "./matmul.ts";
@@ -54,6 +55,7 @@ const rules: ReadonlyMap<string, StepRule> = new Map([
   ...pairRules,
   ...moveRules,
   ...pieceRules,
+  ...interpolateRules,
   ...lookupRules,
   ...shapeRules,
 ]);

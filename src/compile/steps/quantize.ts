@@ -6,7 +6,7 @@ import type { Node, Value } from "../../graph/graph.ts";
 import { pixelOffset, rowStride } from "../../kernels/qconv/image.ts";
 import { D_BYTES, Q_BYTES } from "../../kernels/quantize/layout.ts";
 import { ruleCode, writeDequantizer, writeQuantizer } from "../../kernels/quantize/rules.ts";
-import type { Quantizer } from "../../kernels/quantize/rules.ts";
+import type { Dequantizer, Quantizer } from "../../kernels/quantize/rules.ts";
 import type { TensorType } from "../../tensor/tensor.ts";
 import { elementOf, imageOf } from "../form.ts";
 import type { Buffer } from "../buffer.ts";
@@ -154,10 +154,9 @@ function emitDecomposed(node: Node, plan: PlanBuilder): string | void {
 }
 
 /** y = dequantize(x), in like forms. */
-export function bindDequantize(place: Place, x: Buffer, y: Buffer, flip: 0 | 0x80): () => void {
+export function bindDequantize(place: Place, x: Buffer, y: Buffer, dequantizer: Dequantizer): () => void {
   const { engine, at } = place;
   const { kernels } = engine;
-  const dequantizer = dequantizerOf(x.type, flip, false);
   const record = constantRecord(place, D_BYTES, (view, base) => writeDequantizer(view, base, dequantizer));
   const [source, target] = [at(x), at(y)];
   const blocks = rowBlocks([x, y]);
@@ -197,7 +196,7 @@ function addDequantize(node: Node, plan: PlanBuilder): void {
     operations: 0,
     reads: [input],
     writes: [output],
-    bind: (place) => bindDequantize(place, input, output, plan.flip),
+    bind: (place) => bindDequantize(place, input, output, dequantizerOf(input.type, plan.flip, false)),
   });
 }
 

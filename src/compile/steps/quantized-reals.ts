@@ -14,7 +14,7 @@ import type { Buffer } from "../buffer.ts";
 import { ELEMENT_WORK, LINES, sharedLines } from "../lines.ts";
 import type { Place, PlanBuilder } from "../plan.ts";
 import { bindDequantize, bindQuantize } from "./quantize.ts";
-import { quantizerOf } from "./quantized-storage.ts";
+import { dequantizerOf, quantizerOf } from "./quantized-storage.ts";
 
 function onednnQuantizer(type: TensorType, flip: 0 | 0x80, relu: boolean): Quantizer {
   const quantizer = quantizerOf(type, flip, "addThenRoundTwice", { relu });
@@ -43,7 +43,7 @@ export function realsFor(plan: PlanBuilder, { type, form }: Buffer): Buffer {
 
 /** reals = reals + dequantized bytes. */
 function bindAdd(place: Place, reals: Buffer, other: Buffer, room: Buffer, flip: 0 | 0x80): () => void {
-  const dequantize = bindDequantize(place, other, room, flip);
+  const dequantize = bindDequantize(place, other, room, dequantizerOf(other.type, flip, false));
   const { count, length, tables } = sharedLines(place, [reals, room]);
   const [own, others] = tables as [number, number];
   const [y, b] = [place.at(reals), place.at(room)];
