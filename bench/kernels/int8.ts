@@ -16,7 +16,8 @@ import type { Epilogue } from "../../src/kernels/qgemm/post.ts";
 import { runParts } from "../../src/kernels/qgemm/run.ts";
 import { ruleCode, writeDequantizer, writeQuantizer } from "../../src/kernels/quantize/rules.ts";
 import type { Dequantizer, Quantizer, RoundingRule } from "../../src/kernels/quantize/rules.ts";
-import { packWeightOnly, runWeightOnly } from "../../src/kernels/wonly/weights.ts";
+import { runWeightOnly } from "../../src/engine/eager/weight-only.ts";
+import { packWeightOnly } from "../../src/kernels/wonly/weights.ts";
 import type { KernelWork } from "./work.ts";
 
 function bytesOf(length: number, seed: number): Int8Array {
@@ -228,7 +229,8 @@ function weightOnly(bits: 4 | 8, rows: number): KernelWork {
     name: `int${bits}, ${rows} rows`,
     amount: 2 * rows * depth * channels,
     unit: "GOP/s",
-    make({ memory, kernels }) {
+    make(engine) {
+      const { memory } = engine;
       const packed = packWeightOnly({
         bits, depth, channels, groupSize,
         values: bytesOf(depth * channels, 1).map((v) => v & 15),
@@ -239,7 +241,7 @@ function weightOnly(bits: 4 | 8, rows: number): KernelWork {
       const [x, y] = [memory.alloc(rows * depth * 4), memory.alloc(rows * channels * 4)];
       memory.f32(x, rows * depth).fill(0.5);
       return {
-        call: () => runWeightOnly(kernels, packed, w, rows, x, y),
+        call: () => runWeightOnly(engine, packed, w, rows, x, y),
         free: () => [w, x, y].forEach((at) => memory.free(at)),
       };
     },

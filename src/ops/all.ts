@@ -16,3 +16,4 @@ import "./quantized/linear-activation.ts";
 import "./quantized/norms.ts";
 import "./quantized/pools.ts";
 import "./quantized/prelu.ts";
+import "./quantized/weight-only-linear.ts";

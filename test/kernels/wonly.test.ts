@@ -7,7 +7,8 @@ import { describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors.ts";
 import { F32_BUDGET } from "../../src/kernels/budget.ts";
 import { weightOnlyReference } from "../../src/kernels/wonly/reference.ts";
-import { packWeightOnly, runWeightOnly } from "../../src/kernels/wonly/weights.ts";
+import { runWeightOnly } from "../../src/engine/eager/weight-only.ts";
+import { packWeightOnly } from "../../src/kernels/wonly/weights.ts";
 import type { WeightOnlyProblem } from "../../src/kernels/wonly/weights.ts";
 import { floats, integers, seeded } from "./helpers.ts";
 import { engines, expectSums } from "./support.ts";
@@ -48,7 +49,7 @@ describe.each(engines.map((engine) => [engine.build, engine] as const))("%s buil
           engine.memory.u8(w, packed.bytes.length).set(packed.bytes);
           engine.memory.f32(xAt, x.length).set(x);
           engine.memory.f32(yAt, rows * channels + 4).fill(77);
-          runWeightOnly(engine.kernels, packed, w, rows, xAt, yAt);
+          runWeightOnly(engine, packed, w, rows, xAt, yAt);
           expect([...engine.memory.f32(yAt + rows * channels * 4, 4)]).toEqual([77, 77, 77, 77]);
           return engine.memory.f32(yAt, rows * channels).slice();
         });

@@ -31,10 +31,12 @@ import { reduceRules } from "./reduce.ts";
 import { shapeRules } from "./shape.ts";
 import { softmaxRules } from "./softmax.ts";
 import { unaryRules } from "./unary.ts";
+import { weightOnlyRules } from "./weight-only.ts";
 
 const rules: ReadonlyMap<string, StepRule> = new Map([
   ...convRules,
   ...linearRules,
+  ...weightOnlyRules,
   ...matmulRules,
   ...attentionRules,
   ...binaryRules,

@@ -3,7 +3,7 @@
  * bound, a computed one in each run.
  */
 
-import type { Node } from "../../graph/graph.ts";
+import type { Argument, Node } from "../../graph/graph.ts";
 import { Value } from "../../graph/graph.ts";
 import { numel } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
@@ -54,13 +54,12 @@ function bindLinear(place: Place, rows: Rows, columns: Columns, { x, y, weight, 
   };
 }
 
-function emit(node: Node, plan: PlanBuilder): string | void {
-  const [x, w, b] = node.args;
-  if (plan.type(x!).dtype !== "float32") return "only float32 linear layers have a kernel";
-  const [n, k] = plan.type(w!).shape as [number, number];
-  const view = denseRowsView(x!, plan);
+/** Adds the step of a linear layer of float32 x with a weight [out, in] that is stored or computed. */
+export function emitProduct(node: Node, plan: PlanBuilder, x: Argument, w: Tensor | Value, b: Argument): void {
+  const [n, k] = (w instanceof Value ? plan.type(w) : w).shape as [number, number];
+  const view = denseRowsView(x, plan);
   const input = plan.read(view.base, node, { kind: "flat" });
-  const weight = plan.constant(w!) ?? plan.read(w!, node, { kind: "flat" });
+  const weight = w instanceof Value ? (plan.constant(w) ?? plan.read(w, node, { kind: "flat" })) : w;
   const bias = b instanceof Value ? (plan.constant(b) ?? plan.read(b, node, { kind: "flat" })) : null;
   const { output: value, range } = plan.absorbClamp(node);
   const output = plan.write(value, "flat");
@@ -78,6 +77,12 @@ function emit(node: Node, plan: PlanBuilder): string | void {
     writes: [output],
     bind: (place) => bindLinear(place, rows, columns, { x: input, y: output, weight, bias }),
   });
+}
+
+function emit(node: Node, plan: PlanBuilder): string | void {
+  const [x, w, b] = node.args;
+  if (plan.type(x!).dtype !== "float32") return "only float32 linear layers have a kernel";
+  emitProduct(node, plan, x!, w as Value, b ?? null);
 }
 
 export const linearRules: readonly (readonly [string, StepRule])[] = [["linear", { emit }]];

@@ -1,6 +1,5 @@
 /**
- * Weight-only quantization: packing of 8-bit and 4-bit weights with per-channel or per-group scales, and
- * calls. Activations stay f32; only the memory traffic of the weights shrinks.
+ * Weight-only quantization: packing of 8-bit and 4-bit weights with per-channel or per-group scales. Activations stay f32; only the memory traffic of the weights shrinks.
  */
 
 import { ArgumentError } from "../../errors.ts";
@@ -16,7 +15,7 @@ export interface WeightOnlyProblem {
   readonly values: ArrayLike<number>;
   /** [channels][groups]. */
   readonly scales: ArrayLike<number>;
-  /** [channels][groups]; 0 when absent. */
+  /** Integers, [channels][groups]; 0 when absent. */
   readonly zeroPoints?: ArrayLike<number>;
   /** Smallest 4-bit integer, -8 or 0. */
   readonly low?: number;
@@ -34,8 +33,10 @@ export interface PackedWeightOnly {
   readonly biasOffset: number;
 }
 
-const NR = 8;
-const HEAD = 64;
+/** Channels of a panel. */
+export const NR = 8;
+const HEAD = 48;
+const ZEROS = 32;
 
 function check({ bits, channels, depth, groupSize, values, scales, zeroPoints, bias }: WeightOnlyProblem): void {
   const groups = Math.ceil(depth / groupSize);
@@ -88,7 +89,7 @@ function packChannel(problem: WeightOnlyProblem, o: number, view: DataView, pane
   let at = panel;
   for (let g = 0; g < groups; g++) {
     view.setFloat32(at + (o % NR) * 4, scales[o * groups + g] ?? NaN, true);
-    view.setFloat32(at + 32 + (o % NR) * 4, (zeroPoints?.[o * groups + g] ?? 0) + shift, true);
+    view.setInt16(at + ZEROS + (o % NR) * 2, (zeroPoints?.[o * groups + g] ?? 0) + shift, true);
     const length = Math.min(groupSize, depth - g * groupSize);
     for (let i = 0; i < length; i++) {
       const q = (values[o * depth + g * groupSize + i] ?? 0) + shift;
@@ -115,61 +116,4 @@ export function packWeightOnly(problem: WeightOnlyProblem): PackedWeightOnly {
     view.setFloat32(biasOffset + o * 4, bias?.[o] ?? 0, true);
   }
   return { bits, channels, depth, groupSize, bytes: new Uint8Array(view.buffer), biasOffset };
-}
-
-type RowsCall = (
-  rows: number,
-  depth: number,
-  group: number,
-  channels: number,
-  x: number,
-  xStride: number,
-  w: number,
-  bias: number,
-  y: number,
-  yStride: number,
-) => void;
-type RowCall = (depth: number, group: number, channels: number, x: number, w: number, bias: number, y: number) => void;
-/** The exports this family needs; the engine's kernels have them. */
-export interface WeightOnlyKernels {
-  readonly wonly_s8_4x8: RowsCall;
-  readonly wonly_u4_4x8: RowsCall;
-  readonly wonly_s8_1x32: RowCall;
-  readonly wonly_u4_1x32: RowCall;
-}
-
-/** y [rows, channels] of x [rows, depth], both dense f32; `weights` is the address of the packed bytes. */
-export function runWeightOnly(
-  kernels: WeightOnlyKernels,
-  packed: PackedWeightOnly,
-  weights: number,
-  rows: number,
-  x: number,
-  y: number,
-): void {
-  const { bits, channels, depth, groupSize, biasOffset } = packed;
-  if (rows === 0 || channels === 0) return;
-  const bias = weights + biasOffset;
-  if (rows === 1)
-    return (bits === 8 ? kernels.wonly_s8_1x32 : kernels.wonly_u4_1x32)(
-      depth,
-      groupSize,
-      channels,
-      x,
-      weights,
-      bias,
-      y,
-    );
-  (bits === 8 ? kernels.wonly_s8_4x8 : kernels.wonly_u4_4x8)(
-    rows,
-    depth,
-    groupSize,
-    channels,
-    x,
-    depth * 4,
-    weights,
-    bias,
-    y,
-    channels * 4,
-  );
 }

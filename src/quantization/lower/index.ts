@@ -19,6 +19,7 @@ import { pairRules } from "./pairs.ts";
 import { plainIntegerRules } from "./plain-integers.ts";
 import { floatProductRules, productRules } from "./products.ts";
 import { sharingRules } from "./sharing.ts";
+import { weightOnlyRules } from "./weight-only.ts";
 
 /** Weights that are quantized at every run are stored as integers. */
 const storeQuantized: Pass = {
@@ -59,6 +60,7 @@ export const lowerQuantized: readonly Pass[] = [
   integerOperators,
   rewritePass("integer-products-of-floats", [...floatProductRules, ...dynamicRules]),
   storeBiases,
+  rewritePass("weight-only-products", weightOnlyRules),
   rewritePass("dequantize-quantized", [dequantize]),
   rewritePass("join-integer-operators", plainIntegerRules),
   commonSubexpressions,
