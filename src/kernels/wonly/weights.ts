@@ -38,38 +38,6 @@ export const NR = 8;
 const HEAD = 48;
 const ZEROS = 32;
 
-function check({ bits, channels, depth, groupSize, values, scales, zeroPoints, bias }: WeightOnlyProblem): void {
-  const groups = Math.ceil(depth / groupSize);
-  if (values.length !== channels * depth)
-    throw new ArgumentError(
-      "packWeightOnly",
-      { values: values.length, channels, depth },
-      "values must have channels * depth entries",
-    );
-  if (scales.length !== channels * groups)
-    throw new ArgumentError(
-      "packWeightOnly",
-      { scales: scales.length, channels, groups },
-      "scales must have channels * groups entries",
-    );
-  if (zeroPoints !== undefined && zeroPoints.length !== scales.length) {
-    throw new ArgumentError(
-      "packWeightOnly",
-      { zeroPoints: zeroPoints.length, scales: scales.length },
-      "zero points must match the scales",
-    );
-  }
-  if (bias !== undefined && bias.length !== channels)
-    throw new ArgumentError("packWeightOnly", { bias: bias.length, channels }, "bias must have one value a channel");
-  if (groupSize < 1 || (bits === 4 && groupSize % 2 === 1 && groupSize < depth)) {
-    throw new ArgumentError(
-      "packWeightOnly",
-      { groupSize, depth },
-      "the group size must be positive, and even for 4 bits",
-    );
-  }
-}
-
 /** Bytes of the integers of `k` steps of a panel. */
 function integerBytes(bits: 4 | 8, k: number): number {
   return bits === 8 ? k * NR : Math.ceil(k / 2) * NR;
@@ -103,10 +71,11 @@ function packChannel(problem: WeightOnlyProblem, o: number, view: DataView, pane
   }
 }
 
-/** @throws ArgumentError when array lengths or the group size do not fit. */
+/** @throws ArgumentError for 4-bit weights in groups of odd size. */
 export function packWeightOnly(problem: WeightOnlyProblem): PackedWeightOnly {
-  check(problem);
   const { bits, channels, depth, groupSize, bias } = problem;
+  if (bits === 4 && groupSize % 2 === 1 && groupSize < depth)
+    throw new ArgumentError("packWeightOnly", { groupSize, depth }, "groups of 4-bit weights must be of even size");
   const panels = Math.ceil(channels / NR);
   const size = panelBytes(problem);
   const biasOffset = panels * size;
