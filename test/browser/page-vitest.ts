@@ -139,11 +139,16 @@ function hasItem(container: unknown, item: unknown): boolean {
   return [...(container as Iterable<unknown>)].includes(item);
 }
 
+function hasEqual(container: Iterable<unknown>, item: unknown): boolean {
+  return [...container].some((one) => isEqual(one, item));
+}
+
 const matchers: Readonly<Record<string, (got: never, wanted: never, digits?: number) => boolean>> = {
   toBe: (got, wanted) => Object.is(got, wanted),
   toEqual: isEqual,
   toThrow: throws,
   toContain: hasItem,
+  toContainEqual: hasEqual,
   toMatch: (got: string, wanted: RegExp) => wanted.test(got),
   toHaveLength: (got: ArrayLike<unknown>, wanted: number) => got.length === wanted,
   toBeLessThan: (got: number, wanted: number) => got < wanted,
