@@ -105,7 +105,16 @@ function indexed(list: object): ArrayLike<unknown> {
   return list as ArrayLike<unknown>;
 }
 
+/** What stands in the place of a value and says whether another fits it. */
+class Fitting {
+  readonly fits: (got: unknown) => boolean;
+  constructor(fits: (got: unknown) => boolean) {
+    this.fits = fits;
+  }
+}
+
 function isEqual(a: unknown, b: unknown): boolean {
+  if (b instanceof Fitting) return b.fits(a);
   if (Object.is(a, b)) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
   if (Object.prototype.toString.call(a) !== Object.prototype.toString.call(b)) return false;
@@ -182,6 +191,10 @@ function expectation(got: unknown, isNegated: boolean): Expectation {
 export function expect(got: unknown): Expectation {
   return expectation(got, false);
 }
+
+expect.stringMatching = (wanted: RegExp): Fitting => new Fitting((got) => typeof got === "string" && wanted.test(got));
+expect.arrayContaining = (wanted: readonly unknown[]): Fitting =>
+  new Fitting((got) => Array.isArray(got) && wanted.every((item) => hasEqual(got, item)));
 
 async function outcome({ body, isSkipped }: Case): Promise<{ status: PageResult["status"]; error: string }> {
   if (isSkipped) return { status: "skipped", error: "" };
