@@ -69,7 +69,7 @@ function paddedShape(shape: Shape, { padding, mode }: PadAttrs): number[] {
 }
 
 /** For each axis, the input offset that each output index reads, or -1. */
-function sourceTables(from: Shape, to: Shape, { padding, mode }: PadAttrs): Int32Array[] {
+export function sourceTables(from: Shape, to: Shape, { padding, mode }: PadAttrs): Int32Array[] {
   const strides = stridesOf(from);
   return to.map((size, axis) => {
     const around = paddingOf(axis, to.length, padding);
@@ -81,7 +81,11 @@ function sourceTables(from: Shape, to: Shape, { padding, mode }: PadAttrs): Int3
 }
 
 /** Calls `row(at, base)` for every innermost output row: where it starts, and its input offset or -1. */
-function forEachPaddedRow(to: Shape, tables: readonly Int32Array[], row: (at: number, base: number) => void): void {
+export function forEachPaddedRow(
+  to: Shape,
+  tables: readonly Int32Array[],
+  row: (at: number, base: number) => void,
+): void {
   const last = to.length - 1;
   const visit = (axis: number, at: number, base: number): void => {
     if (axis === last) return row(at, base);

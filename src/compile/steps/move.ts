@@ -14,6 +14,7 @@ import { elementBytes, elementOf, imageOf } from "../form.ts";
 import type { Buffer } from "../buffer.ts";
 import type { Place, PlanBuilder, StepRule } from "../plan.ts";
 import { emitJoin } from "./join.ts";
+import { emitFlatPad } from "./pad.ts";
 import { emitFlatSlice } from "./pieces.ts";
 import { dequantizerOf, quantizerOf } from "./quantized-storage.ts";
 
@@ -136,10 +137,9 @@ export function bindFill({ engine, at }: Place, buffer: Buffer, value: number): 
 }
 
 function emitPad(node: Node, plan: PlanBuilder): string | void {
-  const refused = imagesOf(node, plan);
-  if (refused) return refused;
   const corner = padCorner(plan.type(node.output).shape.length, node);
-  if (typeof corner === "string") return corner;
+  if (typeof corner === "string" || imagesOf(node, plan) || !isWantedAsImage(node, plan))
+    return emitFlatPad(node, plan);
   const input = plan.read(node.args[0]!, node, { kind: "image" });
   const output = plan.write(node.output, "image");
   plan.step({
