@@ -138,7 +138,7 @@ async function compile({ name, features }, entries, folder) {
 }
 
 /** Shortest stretch of the relaxed build that is taken from the simd build. */
-const LEAST_SHARED = 12;
+const LEAST_SHARED = 8;
 
 /** Where in `base` each stretch of that length begins. */
 function stretchesOf(base) {
