@@ -90,6 +90,7 @@ describe("in integers", () => {
     const converted = convertPt2e(prepared);
     const kernels = expectCompiled(converted, inputs, { budget: PT2E_BUDGET, reference: lower(converted) });
     expect(kernels.filter((kernel) => kernel.startsWith("qgemm"))).toHaveLength(5);
+    expect(kernels).toContain("pack, qgemm, quantize");
   });
 });
 

@@ -9,8 +9,8 @@ import { GraphModule, capture } from "../../../src/graph/index.ts";
 import { runPasses } from "../../../src/graph/rewrite.ts";
 import { Module } from "../../../src/nn/index.ts";
 import {
-  adaptiveAvgPool2d, add, avgPool2d, cat, clamp, conv1d, conv2d, hardswish, hardtanh, leakyRelu, linear, maxPool2d, mean, mul, pad, permute, relu, relu6,
-  reshape, sigmoid, slice,
+  adaptiveAvgPool2d, add, avgPool2d, cat, clamp, conv1d, conv2d, hardswish, hardtanh, leakyRelu, linear, matmul, maxPool2d, mean, mul, pad, permute, relu, relu6,
+  reshape, sigmoid, slice, transpose,
 } from "../../../src/ops/index.ts"; // prettier-ignore
 import {
   decomposedDequantizePerChannel,
@@ -193,6 +193,7 @@ const pairs: readonly Pair[] = [
   two("add, relu", "quantizedAdd", (x, y) => relu(add(x, y))),
   two("mul", "quantizedMul", mul),
   two("mul, relu", "quantizedMul", (x, y) => relu(mul(x, y))),
+  two("matmul", "quantizedMatmul", (x, y) => matmul(x, transpose(y, -1, -2))),
   one("relu", "quantizedRelu", relu, { exact: true }),
   one("maxPool2d", "maxPool2d", (x) => maxPool2d(x, 2), { exact: true }),
   one("reshape", "reshape", (x) => reshape(x, [2, -1]), { exact: true }),
