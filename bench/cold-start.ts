@@ -1,8 +1,8 @@
 /**
  * Cold start: fresh processes, each loading one library and computing its first result with the network; candidates take
  * turns. First the library is imported, then the model is read (and prepared as far as the library does it then), then run
- * for the first time, which plans and packs weights where that was not done. Files are in memory before the clock starts. Also
- * the bytes a page has to load.
+ * for the first time, which plans and packs weights where that was not done. Files are in memory before the clock starts. fewbit's
+ * is the ONNX model as a page is given it: imported, lowered to integer operators and saved. Also the bytes a page has to load.
  */
 
 import { execFileSync } from "node:child_process";
@@ -11,13 +11,15 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
+import { lower } from "../src/compile/index.ts";
 import { saveGraph } from "../src/graph/file.ts";
+import { importOnnx } from "../src/onnx/index.ts";
 import { MODEL_FOLDER } from "./lib/candidate.ts";
 import type { Precision } from "./lib/case.ts";
 import { largestDifference } from "./lib/drive.ts";
 import type { CandidateResult, CaseResult } from "./lib/results.ts";
 import { networkImages } from "./models/inputs.ts";
-import { floatGraph, networkModel, quantizedGraph } from "./models/networks.ts";
+import { networkModel } from "./models/networks.ts";
 
 const FOLDER = path.resolve(MODEL_FOLDER, "cold");
 const require = createRequire(import.meta.url);
@@ -82,8 +84,9 @@ async function writeFiles(precision: Precision): Promise<void> {
   writeFileSync(path.join(FOLDER, "input.bin"), new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
   const saved = path.join(FOLDER, `${precision}.safetensors`);
   const onnxFile = path.join(FOLDER, `${precision}.onnx`);
-  writeFileSync(saved, saveGraph(precision === "f32" ? floatGraph() : quantizedGraph()));
-  writeFileSync(onnxFile, networkModel(precision));
+  const onnx = networkModel(precision);
+  writeFileSync(onnxFile, onnx);
+  writeFileSync(saved, saveGraph(lower(importOnnx(onnx))));
   for (const [name, starter] of Object.entries(starters))
     writeFileSync(path.join(FOLDER, `${name}.${precision}.mjs`), script(starter, name === "fewbit" ? saved : onnxFile));
 }

@@ -139,7 +139,8 @@ All read the same ONNX files (TensorFlow.js the same weights, NHWC). onnxruntime
 operators exist as QDQ and as QLinear operators, and it is timed with the form it runs faster. Inputs go in and results come out
 as typed arrays in every call. Native code may use instructions that WebAssembly has not, AVX-512 and AMX where the processor
 has them; the bars were set on a processor with AVX2 and AVX-VNNI, so native code is also timed with the wider ones hidden
-from it (\`bench/lib/hide-avx512.ts\`). Single kernels are timed with operands in memory.
+from it (\`bench/lib/hide-avx512.ts\`). For cold starts fewbit reads the model as a page is given it, imported, lowered to integer
+operators and saved once; the others optimize the ONNX file as they load it. Single kernels are timed with operands in memory.
 
 Where a candidate takes no part:
 
