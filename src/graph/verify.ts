@@ -14,9 +14,18 @@ function fail(graph: Graph, node: Node | null, rule: string, fields: Record<stri
   throw new GraphError(`graph ${graph.name}`, { ...(node && { node: describe(node) }), ...fields }, rule);
 }
 
+/** Whether the stored tensor is there and of the type claimed: kernels read as much of it as the type says. */
+function checkStored(graph: Graph, node: Node): void {
+  const stored = graph.attributes.get(node.target);
+  if (!stored) fail(graph, node, "names a stored tensor the graph does not hold");
+  const { type } = node.output;
+  if (!type || (type.dtype === stored.dtype && sameShape(type.shape, stored.shape))) return;
+  const { dtype, shape } = stored;
+  fail(graph, node, "claims another type than its stored tensor has", { claimed: type, stored: { dtype, shape } });
+}
+
 function checkTargets(graph: Graph, node: Node): void {
-  if (node.kind === "attribute" && !graph.attributes.has(node.target))
-    fail(graph, node, "names a stored tensor the graph does not hold");
+  if (node.kind === "attribute") checkStored(graph, node);
   if (node.kind === "module" && !graph.modules.has(node.target))
     fail(graph, node, "names a module the graph does not hold");
   if (node.kind === "operator" && !hasOp(node.target) && !isForeign(node))

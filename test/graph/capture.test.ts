@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { GraphError, ShapeError } from "../../src/errors.ts";
-import { capture, loadGraph, parseGraph, printGraph, saveGraph } from "../../src/graph/index.ts";
+import { GraphModule, capture, loadGraph, parseGraph, printGraph, saveGraph } from "../../src/graph/index.ts";
 import { GRU, LSTM, LSTMCell, RNN } from "../../src/nn/index.ts";
 import { Module } from "../../src/nn/module.ts";
 import { linear } from "../../src/ops/linear.ts";
@@ -70,6 +70,14 @@ test("parse(print(g)) is g, and files keep everything", () => {
   expect(printGraph(loaded.graph)).toBe(text);
   const x = randn([3, 4], { generator });
   expect(loaded.run(x).data).toEqual(graphModule.run(x).data);
+});
+
+test("a file whose graph claims another type than a stored tensor has is refused", () => {
+  const { graph } = capture(new Net(), [zeros([2, 4])]);
+  const stored = graph.nodes.find(({ kind, output }) => kind === "attribute" && output.type!.shape.length === 1)!;
+  const type = stored.output.type!;
+  stored.output.type = { ...type, shape: [type.shape[0]! + 1000] };
+  expect(() => loadGraph(saveGraph(new GraphModule(graph)))).toThrow(/claims another type than its stored tensor has/);
 });
 
 test("nested containers go in and come out", () => {
