@@ -112,13 +112,13 @@ describe("values beside the model", () => {
   }
 
   test("weight-only needs no more memory for more layers", async () => {
-    const [few, many] = [await peak(4), await peak(128)];
+    // Both have more floats than wait to be collected at any time, about 100 MB; 96 layers more are 384 MB.
+    const [few, many] = [await peak(32), await peak(128)];
     const [model, values] = many.result.files;
     expect([model, values]).toEqual([at("chain128.int4.onnx"), at("chain128.int4.onnx.data")]);
     expect(statSync(model!).size).toBeLessThan(MEGABYTE);
     expect(statSync(values!).size).toBeGreaterThan(64 * MEGABYTE);
-    // 124 more layers are 496 MB of floats; 70 to 110 MB wait to be collected, however many layers there are.
-    expect(many.bytes - few.bytes).toBeLessThan((496 / 3) * MEGABYTE);
+    expect(many.bytes - few.bytes).toBeLessThan(96 * MEGABYTE);
   }, 60_000);
 
   test("are not replaced without --force, and run", async () => {
