@@ -50,12 +50,9 @@ export function emitInput(plan: PlanBuilder, node: Node, index: number, exchange
   const type = plan.type(value);
   const wanted = plan.isReadAsImage(value) && elementOf(type.dtype) !== "host" ? "image" : "flat";
   const buffer = plan.write(value, wanted);
-  plan.step({
+  plan.copy({
     node,
     kernel: `input ${wanted}`,
-    precision: "copy",
-    why: "",
-    operations: 0,
     reads: [],
     writes: [buffer],
     bind({ engine, at, host }) {
@@ -71,12 +68,9 @@ function emitOutput(plan: PlanBuilder, value: Value, index: number, exchange: Ex
   const constant = plan.constant(value);
   const node = value.node;
   const buffer = constant ? null : plan.read(value, node, { kind: "anywhere" });
-  plan.step({
+  plan.copy({
     node,
     kernel: "output",
-    precision: "copy",
-    why: "",
-    operations: 0,
     reads: buffer ? [buffer] : [],
     writes: [],
     bind({ engine, at, host }) {

@@ -257,6 +257,11 @@ export class PlanBuilder implements Machine {
     this.steps.push(spec);
   }
 
+  /** A step that computes nothing: it moves what it reads. */
+  copy(spec: Omit<StepSpec, "precision" | "why" | "operations">): void {
+    this.step({ ...spec, precision: "copy", why: "", operations: 0 });
+  }
+
   /** What there is of a value; a stored tensor that is read by a kernel gets a place. */
   private existingForms(value: Value): Buffer[] {
     const known = this.forms.get(value);

@@ -16,12 +16,9 @@ function emitQuantizedOf(node: Node, plan: PlanBuilder): string | void {
   const input = plan.read(q!, node, { kind: "any" });
   const wantsImage = plan.isReadAsImage(node.output) && imageOf(type.shape) !== null;
   const output = plan.write(node.output, wantsImage ? "image" : "flat");
-  plan.step({
+  plan.copy({
     node,
     kernel: "copy in",
-    precision: "copy",
-    why: "",
-    operations: 0,
     reads: [input],
     writes: [output],
     bind({ engine, at, host }) {
@@ -39,12 +36,9 @@ function emitIntRepr(node: Node, plan: PlanBuilder): string | void {
   if (input.element !== "byte") return "only 8-bit integers have a kernel";
   const output = plan.write(node.output, "flat");
   const { type } = output;
-  plan.step({
+  plan.copy({
     node,
     kernel: "copy out",
-    precision: "copy",
-    why: "",
-    operations: 0,
     reads: [input],
     writes: [output],
     bind({ engine, at, host }) {

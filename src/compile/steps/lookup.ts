@@ -36,12 +36,9 @@ function addStep(
   bind: (place: Place, output: Buffer, choose: () => Tensor) => () => void,
 ): void {
   const output = plan.write(node.output, "flat");
-  plan.step({
+  plan.copy({
     node,
     kernel: node.target,
-    precision: "copy",
-    why: "",
-    operations: 0,
     reads: "data" in chooser ? sources : [...sources, chooser],
     writes: [output],
     bind: (place) => bind(place, output, bindChooser(place, chooser)),

@@ -110,12 +110,9 @@ function emitSlice(node: Node, plan: PlanBuilder): string | void {
   if (typeof corner === "string") return emitFlatSlice(node, plan);
   const input = plan.read(node.args[0]!, node, { kind: "image" });
   const output = plan.write(node.output, "image");
-  plan.step({
+  plan.copy({
     node,
     kernel: "copy pieces",
-    precision: "copy",
-    why: "",
-    operations: 0,
     reads: [input],
     writes: [output],
     bind: (place) => bindCopy(place, input, corner, output, origin, output.image),
@@ -142,12 +139,9 @@ function emitPad(node: Node, plan: PlanBuilder): string | void {
     return emitFlatPad(node, plan);
   const input = plan.read(node.args[0]!, node, { kind: "image" });
   const output = plan.write(node.output, "image");
-  plan.step({
+  plan.copy({
     node,
     kernel: "fill, copy pieces",
-    precision: "copy",
-    why: "",
-    operations: 0,
     reads: [input],
     writes: [output],
     bind(place) {

@@ -40,12 +40,9 @@ export function emitFlatPad(node: Node, plan: PlanBuilder): string | void {
   const x = plan.read(node.args[0]!, node, { kind: "flat" });
   const y = plan.write(node.output, "flat");
   const fill = x.element === "f32" ? attrs.value : y.borderValue;
-  plan.step({
+  plan.copy({
     node,
     kernel: "pad",
-    precision: "copy",
-    why: "",
-    operations: 0,
     reads: [x],
     writes: [y],
     bind: (place) => bindPad(place, x, y, sourcesOf(shape, y.type.shape, attrs), fill),

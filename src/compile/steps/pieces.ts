@@ -85,12 +85,9 @@ function addPermute(node: Node, plan: PlanBuilder): void {
     output.type.shape,
     dims.map((axis) => strides[axis]!),
   );
-  plan.step({
+  plan.copy({
     node,
     kernel: transposes ? "transpose" : "permute",
-    precision: "copy",
-    why: "",
-    operations: 0,
     reads: [input],
     writes: [output],
     bind: (place) =>
@@ -112,12 +109,9 @@ function emitSplit(node: Node, plan: PlanBuilder): string | void {
   const input = plan.read(x!, node, { kind: "flat" });
   const outputs = node.outputs.map((value) => plan.write(value, "flat"));
   const starts = sizes.map((_, i) => sizes.slice(0, i).reduce((sum, size) => sum + size, 0));
-  plan.step({
+  plan.copy({
     node,
     kernel: "copy pieces",
-    precision: "copy",
-    why: "",
-    operations: 0,
     reads: [input],
     writes: outputs,
     bind(place) {
@@ -149,12 +143,9 @@ function emitWalk(walk: Walk): StepRule["emit"] {
     const output = plan.write(node.output, "flat");
     const { strides, offset } = walk(node, shape, output.type.shape);
     const pieces = stridedPieces(output.type.shape, strides, offset);
-    plan.step({
+    plan.copy({
       node,
       kernel: "copy pieces",
-      precision: "copy",
-      why: "",
-      operations: 0,
       reads: [input],
       writes: [output],
       bind: (place) => bindPieces(place, input, output, pieces),

@@ -97,12 +97,9 @@ function addResult(plan: PlanBuilder, value: Argument, node: Node): (place: Plac
   const stored = plan.constant(value);
   if (stored) return () => () => stored;
   const buffer = plan.read(value, node, { kind: "anywhere" });
-  plan.step({
+  plan.copy({
     node,
     kernel: "result",
-    precision: "copy",
-    why: "",
-    operations: 0,
     reads: [buffer],
     writes: [],
     bind: () => () => undefined,

@@ -4,17 +4,7 @@
 // values hold `channels` rounded up to 4 entries; entries past `channels` hold nothing of use.
 
 import { BLOCK, laneMask, offsetAt, storeLanes } from "../shared/lines.as";
-import { madd } from "../shared/vector.as";
-
-@inline
-function low2(v: v128): v128 {
-  return f64x2.promote_low_f32x4(v);
-}
-
-@inline
-function high2(v: v128): v128 {
-  return f64x2.promote_low_f32x4(v128.shuffle<i64>(v, v, 1, 1));
-}
+import { high2, low2, madd } from "../shared/vector.as";
 
 /** Line at which slot `i` of `slots` begins. */
 @inline

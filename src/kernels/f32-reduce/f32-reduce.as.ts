@@ -2,17 +2,8 @@
 // result is made by one thread in one order, the same in both builds. Up to 12 bytes past x are read.
 
 import { laneMask, storeLanes } from "../shared/lines.as";
+import { high2, low2 } from "../shared/vector.as";
 import { MAXIMUM, SUM } from "./kinds";
-
-@inline
-function low2(v: v128): v128 {
-  return f64x2.promote_low_f32x4(v);
-}
-
-@inline
-function high2(v: v128): v128 {
-  return f64x2.promote_low_f32x4(v128.shuffle<i64>(v, v, 1, 1));
-}
 
 /** Sum of n dense floats. */
 @inline

@@ -16,6 +16,18 @@ export function negatedMadd(a: v128, b: v128, c: v128): v128 {
   return f32x4.sub(c, f32x4.mul(a, b));
 }
 
+/** The first two of four floats, as doubles. */
+@inline
+export function low2(v: v128): v128 {
+  return f64x2.promote_low_f32x4(v);
+}
+
+/** The last two of four floats, as doubles. */
+@inline
+export function high2(v: v128): v128 {
+  return f64x2.promote_low_f32x4(v128.shuffle<i64>(v, v, 1, 1));
+}
+
 /**
  * A constant in four lanes, by way of the four bytes at `at`. Engines make a vector constant anew at each use; one that
  * was loaded stays in its register.

@@ -21,12 +21,9 @@ function emitSliceBackward(node: Node, plan: PlanBuilder): string | void {
   if (typeof corner === "string") return corner;
   const gradient = plan.read(node.args[0]!, node, { kind: "image" });
   const output = plan.write(node.output, "image");
-  plan.step({
+  plan.copy({
     node,
     kernel: "fill, copy pieces",
-    precision: "copy",
-    why: "",
-    operations: 0,
     reads: [gradient],
     writes: [output],
     bind(place) {
@@ -46,12 +43,9 @@ function emitPadBackward(node: Node, plan: PlanBuilder): string | void {
   if (typeof corner === "string") return corner;
   const gradient = plan.read(node.args[0]!, node, { kind: "image" });
   const output = plan.write(node.output, "image");
-  plan.step({
+  plan.copy({
     node,
     kernel: "copy pieces",
-    precision: "copy",
-    why: "",
-    operations: 0,
     reads: [gradient],
     writes: [output],
     bind: (place) => bindCopy(place, gradient, corner, output, origin, output.image),
