@@ -57,6 +57,8 @@ export interface ExportOptions {
 
 const DEFAULT_OPSET = 17;
 const OLDEST_OPSET = 13;
+const NEWEST_OPSET = 25;
+const FORMATS: readonly string[] = ["qdq", "qoperator"];
 /** IR version that came with each opset, for those that need a newer one than 8. */
 const irVersions: readonly (readonly [opset: number, ir: bigint])[] = [
   [23, 11n],
@@ -325,9 +327,15 @@ function modelOf(
  * graphs that call modules: convert those first.
  */
 export function exportModel(module: GraphModule, options: ExportOptions = {}): ExportedModel {
-  const { opset, metadata = {} } = options;
-  if (opset !== undefined && opset < OLDEST_OPSET)
-    throw new OnnxError("exportOnnx", { opset, oldest: OLDEST_OPSET }, "files of that opset are not written");
+  const { opset, format, metadata = {} } = options;
+  if (opset !== undefined && !(opset >= OLDEST_OPSET && opset <= NEWEST_OPSET))
+    throw new OnnxError(
+      "exportOnnx",
+      { opset, oldest: OLDEST_OPSET, newest: NEWEST_OPSET },
+      "files of that opset are not written",
+    );
+  if (format !== undefined && !FORMATS.includes(format))
+    throw new OnnxError("exportOnnx", { format, known: FORMATS }, "the format must be one of these");
   const called = module.graph.nodes.find(({ kind }) => kind === "module");
   if (called)
     throw new OnnxError(

@@ -25,11 +25,6 @@ export function toSafeNumber(where: string, value: bigint): number {
   return number;
 }
 
-/** int64 as the nearest double: ONNX uses the largest integers to say "to the end". */
-export function toNumber(value: bigint): number {
-  return Number(value);
-}
-
 function shapeOf(name: string, dims: readonly bigint[]): number[] {
   const shape = dims.map((dim) => toSafeNumber(`tensor ${name}`, dim));
   if (shape.some((size) => size < 0) || !Number.isSafeInteger(numel(shape)))

@@ -101,6 +101,10 @@ describe("captured models", () => {
   test("says what is too old or has no form", () => {
     const module = capture(new Quantized(), [randn([2, 6], { generator })]);
     expect(() => exportOnnx(module, { opset: 9 })).toThrow(OnnxError);
+    expect(() => exportOnnx(module, { opset: 26 })).toThrow(/opset/);
+    expect(() => exportOnnx(module, { format: "qlinear" as "qdq" })).toThrow(
+      /got format = qlinear, known = \[qdq, qoperator\]/,
+    );
   });
 });
 
